@@ -1,0 +1,42 @@
+# `make demo` and `make test` do their own set-up; a second call starts at once.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install -qq --constraint constraints.txt
+
+.PHONY: help demo test lint types tests clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv/.tasks ## install, then compare a dense and three sparse navigation networks (about 5 minutes)
+	@$(BIN)/moduli compare navigation --preset demo
+
+test: lint types tests ## install, then run lint, types and tests (a few minutes)
+
+lint: .venv/.test ## check style and formatting
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+# An editable install is found through an import hook, which type checkers cannot follow:
+# they are shown the four folders under the name that they install as.
+types: .venv/.test ## check types
+	@mkdir -p build/types/moduli
+	@for package in manifolds regularizers models tasks; do \
+		ln -sfn "$(CURDIR)/$$package" build/types/moduli/$$package; done
+	@MYPYPATH=build/types $(BIN)/mypy --package moduli
+
+tests: .venv/.test ## run the tests on all cores
+	@$(BIN)/python -m pytest --numprocesses auto
+
+clean: ## remove everything that was installed or built
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.venv/bin/python:
+	@echo "Creating .venv"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "moduli needs Python 3.11 or newer: make PYTHON=python3.11")'
+	@$(PYTHON) -m venv .venv
+
+.venv/.%: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "Installing moduli[$*] (a minute or two)"
+	@$(INSTALL) --editable '.[$*]'
+	@touch $@

@@ -1,0 +1,310 @@
+"""The contract of a manifold, and all that follows from it.
+
+A manifold is written with three things: ``point_shape``, ``distance`` and ``random_point``.
+Everything else in this class is derived from them and may be overridden.
+"""
+
+import inspect
+import json
+import math
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from moduli.manifolds.errors import (
+    InvalidPoints,
+    ModuliError,
+    UnknownParameter,
+    suggestion,
+)
+from moduli.manifolds.pairwise import pairwise_distances
+
+
+class Manifold(ABC):
+    """A metric space whose points are tensors.
+
+    A subclass defines ``point_shape``, ``distance`` and ``random_point``. Its constructor's
+    arguments are its identity: two manifolds of one class and equal arguments are equal, and
+    ``spec`` and ``repr`` are made from the arguments.
+
+    Attributes
+    ----------
+    point_shape : tuple of int
+        The shape of one point; an embedding of n neurons has shape ``(n, *point_shape)``.
+
+    Examples
+    --------
+    A cylinder of circumference 2π, with the flat metric:
+
+    >>> class Cylinder(Manifold):
+    ...     point_shape = (2,)
+    ...     def __init__(self, height: float = 1.0):
+    ...         self.height = height
+    ...     def distance(self, x, y):
+    ...         turn = (x[..., 0] - y[..., 0]).remainder(2 * torch.pi)
+    ...         arc = torch.minimum(turn, 2 * torch.pi - turn)
+    ...         return torch.stack([arc, x[..., 1] - y[..., 1]], -1).norm(dim=-1)
+    ...     def random_point(self, n, generator=None):
+    ...         return torch.rand(n, 2, generator=generator) * torch.tensor([2 * torch.pi, self.height])
+    >>> manifold = Cylinder(height=2.0)
+    >>> manifold
+    Cylinder(height=2.0)
+    >>> embedding = manifold.random_point(5, generator=torch.Generator().manual_seed(0))
+    >>> manifold.pairwise(embedding).shape
+    torch.Size([5, 5])
+    """
+
+    point_shape: tuple[int, ...]
+
+    registered_name: ClassVar[str | None] = None
+    """The name under which the registry makes this class; None if it is not registered."""
+
+    _arguments: dict[str, Any]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Record the constructor's arguments, which are the manifold's identity."""
+        manifold = super().__new__(cls)
+        manifold._arguments = _bind(cls, args, kwargs)
+        return manifold
+
+    @abstractmethod
+    def distance(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return the geodesic distance between points, elementwise.
+
+        Parameters
+        ----------
+        x, y : Tensor
+            Points of shape ``(..., *point_shape)``; the leading dimensions broadcast.
+
+        Returns
+        -------
+        Tensor
+            Distances, of the broadcast leading shape, dtype and device of the points.
+        """
+
+    @abstractmethod
+    def random_point(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draw points at random, uniformly where the manifold has a finite volume.
+
+        Parameters
+        ----------
+        n : int
+            Number of points.
+        generator : torch.Generator, optional
+            Source of randomness; torch's global one when absent.
+
+        Returns
+        -------
+        Tensor
+            Points of shape ``(n, *point_shape)`` and torch's default dtype.
+        """
+
+    def project(self, x: Tensor) -> Tensor:
+        """Return the point of the manifold nearest to ``x``, or its canonical representative.
+
+        The default returns ``x``: every tensor of the right shape is a point.
+        """
+        return x
+
+    def retract(self, x: Tensor, tangent: Tensor) -> Tensor:
+        """Return the point reached from ``x`` along ``tangent``, to first order."""
+        return self.project(x + tangent)
+
+    def contains(self, x: Tensor) -> Tensor:
+        """Tell for each of the given points whether it lies on the manifold.
+
+        The default holds every point for one that ``project`` leaves where it is, to a relative
+        1e-6, or the square root of the dtype's precision where that is larger: points made in
+        float32 stay points in float64.
+
+        Parameters
+        ----------
+        x : Tensor
+            Points of shape ``(..., *point_shape)``.
+
+        Returns
+        -------
+        Tensor
+            Booleans of shape ``(...)``.
+        """
+        tolerance = max(1e-6, torch.finfo(x.dtype).eps ** 0.5)
+        near = (self.project(x) - x).abs() <= tolerance * (1 + x.abs())
+        leading = x.shape[: x.dim() - len(self.point_shape)]
+        return torch.all(near.reshape(*leading, math.prod(self.point_shape)), dim=-1)
+
+    def check_points(self, points: Tensor, what: str = "points") -> None:
+        """Raise unless a tensor holds a list of points of this manifold.
+
+        Parameters
+        ----------
+        points : Tensor
+            Expected: a floating-point tensor of shape ``(n, *point_shape)``.
+        what : str
+            How the error calls the tensor.
+
+        Raises
+        ------
+        InvalidPoints
+            If the shape or dtype is wrong, or a point is not finite or not on the manifold.
+        """
+        expected = "(n" + "".join(f", {size}" for size in self.point_shape) + ")"
+        if not isinstance(points, Tensor):
+            raise InvalidPoints(
+                f"{what} for {self!r}: expected a tensor {expected}, got {type(points).__name__}."
+            )
+        if points.dim() == 0 or tuple(points.shape[1:]) != tuple(self.point_shape):
+            raise InvalidPoints(
+                f"{what} for {self!r} must have shape {expected}, got {tuple(points.shape)}; "
+                "random_point(n) shows a valid one."
+            )
+        if not points.is_floating_point():
+            raise InvalidPoints(
+                f"{what} for {self!r} must be floating-point, got {points.dtype}; convert them with .float()."
+            )
+        with torch.no_grad():
+            finite = points.isfinite().reshape(len(points), math.prod(self.point_shape)).all(dim=-1)
+            if not finite.all():
+                index = int((~finite).nonzero()[0])
+                raise InvalidPoints(
+                    f"{what} for {self!r} must be finite; point {index} is {points[index].tolist()}."
+                )
+            inside = self.contains(points)
+            if not inside.all():
+                index = int((~inside).nonzero()[0])
+                raise InvalidPoints(
+                    f"{what} do not lie on {self!r}: point {index} is {points[index].tolist()}; "
+                    "project(points) moves them onto it."
+                )
+
+    def pairwise(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Return the matrix of distances between two lists of points.
+
+        The matrix is computed in blocks of rows, so that memory beyond it stays within a few
+        tens of megabytes; with gradients, the blocks are computed again in the backward pass.
+
+        Parameters
+        ----------
+        x : Tensor
+            Points of shape ``(n, *point_shape)``.
+        y : Tensor, optional
+            Points of shape ``(m, *point_shape)``; ``x`` itself when absent.
+
+        Returns
+        -------
+        Tensor
+            Distances of shape ``(n, m)``, or ``(n, n)`` with exact symmetry and an exactly zero
+            diagonal when ``y`` is absent; dtype and device of ``x``.
+
+        Raises
+        ------
+        InvalidPoints
+            If either argument does not hold points of this manifold, or they differ in dtype
+            or device.
+        InvalidDistance
+            If ``distance`` returned a tensor of the wrong shape or dtype.
+        """
+        self.check_points(x, "x")
+        if y is not None:
+            self.check_points(y, "y")
+            if (x.dtype, x.device) != (y.dtype, y.device):
+                raise InvalidPoints(
+                    f"x and y must agree in dtype and device, got {x.dtype} on {x.device} "
+                    f"and {y.dtype} on {y.device}; convert one with .to(other)."
+                )
+        return pairwise_distances(self.distance, x, y, name=repr(self))
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """What rebuilds this manifold: ``make(**spec["kwargs"])`` under ``spec["name"]``.
+
+        The name is the registered one, or ``"module:Class"`` for a class that is not registered.
+        Arguments that are manifolds become their own specs.
+
+        Raises
+        ------
+        ModuliError
+            If an argument cannot be written as JSON.
+        """
+        cls = type(self)
+        # A subclass of a registered class does not inherit its name.
+        name = cls.__dict__.get("registered_name") or f"{cls.__module__}:{cls.__qualname__}"
+        kwargs = {key: _encode(value) for key, value in self._arguments.items()}
+        try:
+            json.dumps(kwargs)
+        except (TypeError, ValueError) as error:
+            raise ModuliError(
+                f"{self!r} has an argument that JSON cannot hold ({error}); override spec."
+            ) from error
+        return {"name": name, "kwargs": kwargs}
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{key}={value!r}" for key, value in self._arguments.items())
+        return f"{type(self).__name__}({arguments})"
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return self._arguments == other._arguments
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+    def __getnewargs_ex__(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments with which copy and pickle call the constructor."""
+        args, kwargs = _split_variadic(type(self), self._arguments)
+        return args, kwargs
+
+
+def _signature(cls: type[Manifold]) -> inspect.Signature:
+    if cls.__init__ is object.__init__:
+        return inspect.Signature()
+    signature = inspect.signature(cls.__init__)
+    return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+
+def _bind(cls: type[Manifold], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return the constructor's arguments by name, defaults included."""
+    signature = _signature(cls)
+    parameters = signature.parameters
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    for key in kwargs:
+        if key not in parameters and not takes_any:
+            raise UnknownParameter(f"{cls.__name__} has no parameter '{key}'; {suggestion(key, parameters)}")
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise UnknownParameter(
+            f"{cls.__name__}{signature} was called with wrong arguments: {error}."
+        ) from None
+    bound.apply_defaults()
+    arguments: dict[str, Any] = {}
+    for key, value in bound.arguments.items():
+        if parameters[key].kind is inspect.Parameter.VAR_KEYWORD:
+            arguments.update(value)
+        else:
+            arguments[key] = value
+    # A spec read back from JSON holds lists where tuples were.
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
+
+
+def _split_variadic(cls: type[Manifold], arguments: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return positional and keyword arguments; only a ``*parameter`` is positional."""
+    variadic = [p.name for p in _signature(cls).parameters.values() if p.kind is p.VAR_POSITIONAL]
+    positional = tuple(value for name in variadic for value in arguments.get(name, ()))
+    return positional, {key: value for key, value in arguments.items() if key not in variadic}
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, Manifold):
+        return value.spec
+    if isinstance(value, list | tuple):
+        return [_encode(item) for item in value]
+    return value
+
+
+def construct(cls: type[Manifold], arguments: dict[str, Any]) -> Manifold:
+    """Call a manifold's constructor with arguments given by name, ``*parameters`` included."""
+    positional, keywords = _split_variadic(cls, arguments)
+    return cls(*positional, **keywords)

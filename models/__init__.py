@@ -1,0 +1,30 @@
+"""Models: sparsifying any recurrent PyTorch module."""
+
+from moduli.models.errors import (
+    CannotRedraw,
+    InvalidEmbedding,
+    InvalidSchedule,
+    InvalidSparsity,
+    LayerCollapse,
+    NonFiniteWeights,
+    NothingToPrune,
+)
+from moduli.models.recurrent import WeightMatrix, weight_matrices
+from moduli.models.schedules import CubicSchedule, LinearSchedule, OneShotSchedule
+from moduli.models.sparsifier import Sparsifier
+
+__all__ = [
+    "CannotRedraw",
+    "CubicSchedule",
+    "InvalidEmbedding",
+    "InvalidSchedule",
+    "InvalidSparsity",
+    "LayerCollapse",
+    "LinearSchedule",
+    "NonFiniteWeights",
+    "NothingToPrune",
+    "OneShotSchedule",
+    "Sparsifier",
+    "WeightMatrix",
+    "weight_matrices",
+]

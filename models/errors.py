@@ -1,0 +1,31 @@
+"""The errors of sparsification."""
+
+from moduli.manifolds import ModuliError
+
+
+class NothingToPrune(ModuliError, ValueError):
+    """A model has no weight that a sparsifier could prune."""
+
+
+class InvalidSparsity(ModuliError, ValueError):
+    """A sparsity lies outside [0, 1)."""
+
+
+class InvalidSchedule(ModuliError, ValueError):
+    """A schedule ends before it begins, or returns what is no sparsity."""
+
+
+class InvalidEmbedding(ModuliError, ValueError):
+    """An embedding does not match the neurons that it should place."""
+
+
+class NonFiniteWeights(ModuliError, FloatingPointError):
+    """A cut was due while a weight was NaN or infinite."""
+
+
+class CannotRedraw(ModuliError, TypeError):
+    """A module holds weights but does not know how to draw them anew."""
+
+
+class LayerCollapse(UserWarning):
+    """A cut left a weight matrix without any connection."""

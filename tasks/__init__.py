@@ -1,0 +1,1 @@
+"""Tasks: what a sparse network is measured on, under one protocol."""

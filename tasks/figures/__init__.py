@@ -1,0 +1,1 @@
+"""Figures: one function each, drawn on the axes that they are given."""

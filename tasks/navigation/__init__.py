@@ -1,0 +1,1 @@
+"""Path integration: from velocities to place-cell activity."""

@@ -1,0 +1,26 @@
+"""What every test shares: one thread each, since the tests themselves run side by side."""
+
+import pytest
+import torch
+from hypothesis import settings
+from torch import Tensor
+
+torch.set_num_threads(1)
+
+# Timed deadlines would make tests fail on a busy machine; derandomised, a run repeats exactly.
+settings.register_profile("moduli", deadline=None, derandomize=True, max_examples=30)
+settings.load_profile("moduli")
+
+
+@pytest.fixture(autouse=True)
+def weights_repeat():
+    """PyTorch's modules draw their weights from the global generator."""
+    torch.manual_seed(0)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def uniform(*shape: int, seed: int = 0) -> Tensor:
+    return torch.rand(*shape, generator=seeded(seed))
