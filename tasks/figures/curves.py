@@ -1,0 +1,71 @@
+"""Curves: training error against step, and inhibitors against distance."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from matplotlib.axes import Axes
+
+from moduli.regularizers import Inhibitor
+from moduli.tasks.runs import Row
+
+
+def draw_training(
+    axes: Axes, metrics: Mapping[str, Sequence[Sequence[Row]]], references: Mapping[str, float]
+) -> None:
+    """Draw the validation error of each method against the step, a line for each seed.
+
+    Parameters
+    ----------
+    axes : matplotlib Axes
+        Where to draw.
+    metrics : mapping from str to sequences of rows
+        For each method, the rows of metrics.csv of each seed.
+    references : mapping from str to float
+        Errors to mark by horizontal lines.
+    """
+    for index, (name, seeds) in enumerate(metrics.items()):
+        for number, rows in enumerate(seeds):
+            axes.plot(
+                [row["step"] for row in rows],
+                [row["error"] for row in rows],
+                color=f"C{index}",
+                alpha=0.9 if len(seeds) == 1 else 0.5,
+                label=name if number == 0 else None,
+            )
+    for name, value in references.items():
+        axes.axhline(value, color="0.6", linewidth=0.8, linestyle=":")
+        axes.annotate(
+            name,
+            (1, value),
+            xycoords=("axes fraction", "data"),
+            ha="right",
+            va="bottom",
+            fontsize=7,
+            color="0.4",
+        )
+    axes.set_xlabel("step")
+    axes.set_ylabel("error (cm)")
+    axes.set_ylim(bottom=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8)
+
+
+def draw_inhibitor(axes: Axes, inhibitor: Inhibitor, largest_distance: float) -> None:
+    """Draw an inhibitor's coefficient against distance.
+
+    Parameters
+    ----------
+    axes : matplotlib Axes
+        Where to draw.
+    inhibitor : Inhibitor
+        Whose curve.
+    largest_distance : float
+        Where the curve ends, in units of length.
+    """
+    distance = torch.linspace(0, largest_distance, 500, dtype=torch.float64)
+    axes.plot(distance.numpy(), inhibitor.profile(distance).numpy(), color="C0")
+    axes.set_title(repr(inhibitor), fontsize=9)
+    axes.set_xlabel("geodesic distance")
+    axes.set_ylabel("coefficient")
+    axes.set_ylim(bottom=0)
+    axes.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,46 @@
+"""The path integrator: an Elman network between place cells."""
+
+from torch import Tensor, nn
+
+
+class PathIntegrator(nn.Module):
+    """Read where a walk starts and how it goes on; tell which place cells are active throughout.
+
+    The architecture of Sorscher et al., NeurIPS 2019, and of arXiv 2406.06290: the start's place
+    cells set the hidden state, velocities drive a ReLU Elman network, and a linear read-out gives
+    the place cells' logits after each step; no layer has a bias.
+
+    Parameters
+    ----------
+    cells : int
+        Number of place cells.
+    units : int
+        Number of recurrent units.
+
+    Examples
+    --------
+    >>> import torch
+    >>> network = PathIntegrator(cells=16, units=32)
+    >>> network(torch.rand(4, 16), torch.rand(4, 20, 2)).shape
+    torch.Size([4, 20, 16])
+    """
+
+    def __init__(self, cells: int, units: int) -> None:
+        super().__init__()
+        self.encoder = nn.Linear(cells, units, bias=False)
+        self.recurrent = nn.RNN(2, units, nonlinearity="relu", bias=False, batch_first=True)
+        self.decoder = nn.Linear(units, cells, bias=False)
+
+    def forward(self, start: Tensor, velocities: Tensor) -> Tensor:
+        """Return logits ``(batch, steps, cells)``.
+
+        Parameters
+        ----------
+        start : Tensor
+            Place-cell activity at the start, ``(batch, cells)``.
+        velocities : Tensor
+            Velocities in metres per second, ``(batch, steps, 2)``.
+        """
+        hidden, _ = self.recurrent(velocities, self.encoder(start)[None])
+        logits: Tensor = self.decoder(hidden)
+        return logits

@@ -1,0 +1,103 @@
+"""Random walks in a box: where an animal was, and how it moved.
+
+The statistics are those of Banino et al., "Vector-based navigation using grid-like representations
+in artificial agents", Nature 2018 (methods), as Sorscher et al., NeurIPS 2019, and the paper,
+arXiv 2406.06290, use them.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+TURN_RATE = 11.52
+"""Standard deviation of the angular velocity, in radians per second."""
+SPEED = 0.13 * 2 * math.pi
+"""Mode of the Rayleigh-distributed speed, in metres per second."""
+WALL_DISTANCE = 0.03
+"""Distance from a wall at which an animal turns along it and slows down, in metres."""
+WALL_SLOWING = 0.25
+"""Factor of the speed near a wall."""
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """A batch of walks.
+
+    Parameters
+    ----------
+    start : Tensor
+        First positions, ``(batch, 2)``, in metres from the centre of the box.
+    velocities : Tensor
+        Velocity during each step, ``(batch, steps, 2)``, in metres per second.
+    positions : Tensor
+        Position after each step, ``(batch, steps, 2)``, in metres.
+    """
+
+    start: Tensor
+    velocities: Tensor
+    positions: Tensor
+
+    def __getitem__(self, walks: slice) -> "Trajectories":
+        return Trajectories(self.start[walks], self.velocities[walks], self.positions[walks])
+
+
+def walk(
+    batch: int, steps: int, box: float, generator: torch.Generator, time_step: float = 0.02
+) -> Trajectories:
+    """Draw walks in a square box whose walls are avoided.
+
+    At each step an animal moves along its heading with a Rayleigh-distributed speed, then turns by
+    a Gaussian angle. Within 3 cm of a wall that it faces it slows to a quarter and turns to walk
+    along it.
+
+    Parameters
+    ----------
+    batch : int
+        Number of walks.
+    steps : int
+        Number of steps of each.
+    box : float
+        Side of the box, in metres.
+    generator : torch.Generator
+        Source of randomness; the walks are made on its device.
+    time_step : float
+        Duration of a step, in seconds.
+
+    Returns
+    -------
+    Trajectories
+    """
+    device = generator.device
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator, device=device)
+
+    position = (uniform(batch, 2) - 0.5) * box
+    heading = 2 * math.pi * uniform(batch)
+    # log1p(-u) with u in [0, 1) is finite; log(u) is not where u is exactly 0, which does occur.
+    speeds = SPEED * (-2 * torch.log1p(-uniform(steps, batch))).sqrt()
+    turns = TURN_RATE * time_step * torch.randn(steps, batch, generator=generator, device=device)
+    start, velocities, positions = position, [], []
+    for speed, turn in zip(speeds, turns, strict=True):
+        near_wall, along_wall = _wall_ahead(position, heading, box)
+        speed = torch.where(near_wall, WALL_SLOWING * speed, speed)
+        velocity = speed[:, None] * torch.stack([heading.cos(), heading.sin()], dim=-1)
+        # A long last step could still leave the box; the wall stops it, and the velocity says so.
+        moved = (position + time_step * velocity).clamp(-box / 2, box / 2)
+        velocities.append((moved - position) / time_step)
+        positions.append(moved)
+        position, heading = moved, heading + turn + along_wall
+    return Trajectories(start, torch.stack(velocities, dim=1), torch.stack(positions, dim=1))
+
+
+def _wall_ahead(position: Tensor, heading: Tensor, box: float) -> tuple[Tensor, Tensor]:
+    """Tell which animals face a wall that is near, and the turn that leads them along it."""
+    east, north = position.unbind(dim=-1)
+    distances = box / 2 - torch.stack([east, north, -east, -north])
+    nearest, wall = distances.min(dim=0)
+    angle = (heading - wall * (math.pi / 2) + math.pi).remainder(2 * math.pi) - math.pi
+    near_wall = (nearest < WALL_DISTANCE) & (angle.abs() < math.pi / 2)
+    along_wall = torch.where(near_wall, angle.sign() * (math.pi / 2 - angle.abs()), 0)
+    return near_wall, along_wall

@@ -1,0 +1,251 @@
+"""Clauses T1-T5: one protocol, seeds, resumption, files, and the table."""
+
+import json
+import math
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+from rich.console import Console
+from safetensors.torch import load_file
+
+from moduli.tasks import training
+from moduli.tasks.cli import main
+from moduli.tasks.comparison import Comparison, Estimate
+from moduli.tasks.configuration import (
+    PRESETS,
+    Configuration,
+    NavigationSettings,
+    PruningSettings,
+    TrainingSettings,
+)
+from moduli.tasks.display import Progress, print_summary
+from moduli.tasks.errors import DamagedFile, Diverged, InvalidConfiguration, RunMismatch, UnknownMethod
+from moduli.tasks.figures.comparison import draw_comparison
+from moduli.tasks.protocol import Run, carry_out
+from moduli.tasks.runs import RunFolder, read_metrics
+from moduli.tasks.seeds import stream_seed
+
+TINY = Configuration(
+    NavigationSettings(units=12, cells=10, walk_length=4, test_walks=20),
+    TrainingSettings(steps=20, batch=5, learning_rate=0.01, log_interval=5),
+    PruningSettings(sparsity=0.8, strength=1.0),
+)
+
+
+@pytest.fixture
+def always_checkpoint(monkeypatch):
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
+
+
+def weights(run: Run, stage: str) -> dict[str, torch.Tensor]:
+    return load_file(run.stage(stage) / "weights.safetensors")
+
+
+@pytest.mark.parametrize("name", ["dense", "none", "l1", "torus-diffusion", "permuted-klein-dog"])
+def test_every_method_goes_through_the_whole_protocol(tmp_path, name):
+    run = Run(TINY, name, 0, tmp_path)
+    results = carry_out(run, threads=1)
+    for stage, result in results.items():
+        assert math.isfinite(result["score"])
+        assert result["configuration"] == TINY.as_dict()
+        assert result["seed"] == 0
+        assert result["seconds"] > 0
+        assert {"versions", "commit", "machine", "finished"} <= result.keys()
+        assert result["sparsity"]["total"] == pytest.approx(0 if name == "dense" else 0.8, abs=0.01)
+        rows = read_metrics(run.stage(stage))
+        assert [row["step"] for row in rows] == [5, 10, 15, 20]
+        assert not (run.stage(stage) / "checkpoint.safetensors").exists()
+    trained, ticket = weights(run, "trained"), weights(run, "ticket")
+    for key in trained:
+        if name != "dense":
+            assert torch.equal(trained[key] != 0, ticket[key] != 0)
+        assert not torch.equal(trained[key], ticket[key])
+
+
+def test_each_seed_changes_weights_embedding_and_data(tmp_path):
+    runs = [Run(TINY, "torus-diffusion", seed, tmp_path / str(seed)) for seed in (0, 1)]
+    scores = [carry_out(run, threads=1)["trained"]["score"] for run in runs]
+    states = [load_file(run.stage("trained") / "sparsifier.safetensors") for run in runs]
+    assert scores[0] != scores[1]
+    key = "embedding.recurrent.weight_hh_l0"
+    assert not torch.equal(states[0][key], states[1][key])
+
+
+def test_streams_are_independent():
+    parts = [(seed, purpose, index) for seed in range(5) for purpose in ("a", "b") for index in range(5)]
+    assert len({stream_seed(*part) for part in parts}) == len(parts)
+
+
+class Killed(BaseException):
+    """Stands for a signal: nothing but the test catches it."""
+
+
+@pytest.mark.parametrize("name", ["dense", "torus-diffusion"])
+@pytest.mark.parametrize("deaths", [[3], [7, 12], [22, 31, 38]])
+def test_a_killed_run_resumes_and_ends_bit_identical(tmp_path, monkeypatch, always_checkpoint, name, deaths):
+    whole, broken = Run(TINY, name, 0, tmp_path / "whole"), Run(TINY, name, 0, tmp_path / "broken")
+    expected = carry_out(whole, threads=1)
+
+    from moduli.tasks.navigation.task import Navigation
+
+    original, count = Navigation.loss, 0
+
+    def mortal(self, model, batch):
+        nonlocal count
+        count += 1
+        if deaths and count == deaths[0]:
+            deaths.pop(0)
+            raise Killed
+        return original(self, model, batch)
+
+    monkeypatch.setattr(Navigation, "loss", mortal)
+    deaths = list(deaths)
+    results = None
+    for _ in range(len(deaths) + 1):
+        try:
+            results = carry_out(broken, threads=1)
+        except Killed:
+            continue
+    assert results is not None
+    for stage in ("trained", "ticket"):
+        assert results[stage]["score"] == expected[stage]["score"]
+        ours, theirs = weights(broken, stage), weights(whole, stage)
+        assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+        losses = [[row["loss"] for row in read_metrics(run.stage(stage))] for run in (broken, whole)]
+        assert losses[0] == losses[1]
+
+
+def test_a_finished_run_is_never_repeated(tmp_path, monkeypatch):
+    run = Run(TINY, "none", 0, tmp_path)
+    first = carry_out(run, threads=1)
+    monkeypatch.setattr("moduli.tasks.protocol.train", lambda *_: pytest.fail("trained again"))
+    assert carry_out(run, threads=1) == first
+
+
+def test_a_folder_of_another_configuration_is_refused_and_kept(tmp_path):
+    carry_out(Run(TINY, "none", 0, tmp_path), threads=1)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    other = replace(TINY, training=replace(TINY.training, steps=30))
+    with pytest.raises(RunMismatch, match=r"training\.steps is 20 there, 30 here"):
+        carry_out(Run(other, "none", 0, tmp_path), threads=1)
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("file", ["config.json", "results.json", "sparsifier.safetensors"])
+def test_a_damaged_file_is_named(tmp_path, file):
+    run = Run(TINY, "none", 0, tmp_path)
+    carry_out(run, threads=1)
+    (run.stage("ticket") / "results.json").unlink()
+    path = run.stage("trained") / file
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(DamagedFile, match=file.replace(".", r"\.")):
+        carry_out(run, threads=1)
+
+
+def test_a_diverging_run_stops_with_a_clear_error(tmp_path, monkeypatch):
+    from moduli.tasks.navigation.task import Navigation
+
+    original = Navigation.loss
+    monkeypatch.setattr(Navigation, "loss", lambda *args: original(*args) * math.inf)
+    with pytest.raises(Diverged, match=r"The loss is nan at step 5 .*lower the learning rate"):
+        carry_out(Run(TINY, "dense", 0, tmp_path), threads=1)
+
+
+def test_half_written_rows_of_metrics_are_dropped(tmp_path):
+    folder = RunFolder(tmp_path, {})
+    for step in (5, 10, 15):
+        folder.append_metrics({"step": step, "loss": 1.0})
+    with (tmp_path / "metrics.csv").open("a") as file:
+        file.write("20,")
+    assert [row["step"] for row in read_metrics(tmp_path)] == [5, 10, 15]
+    folder.truncate_metrics(10)
+    assert [row["step"] for row in read_metrics(tmp_path)] == [5, 10]
+
+
+def test_comparison_table_figures_and_files(tmp_path):
+    comparison = Comparison(TINY, ["dense", "torus-diffusion"], [0, 1], tmp_path)
+    results = [carry_out(run, threads=1) for run in comparison.runs]
+    summary = comparison.summarize(results)
+    assert json.loads((tmp_path / "results.json").read_text()) == summary
+    assert [row["method"] for row in summary["rows"]] == ["dense", "torus-diffusion"]
+    scores = [result["ticket"]["score"] for result in results if result["ticket"]["method"] == "dense"]
+    assert summary["rows"][0]["ticket"] == scores
+    for path in draw_comparison(comparison, summary):
+        assert path.stat().st_size > 10_000
+    console = Console(record=True, width=100)
+    print_summary(console, comparison, summary)
+    console.print(Progress(comparison))
+    text = console.export_text()
+    for expected in ("torus-diffusion", "80.", "±", "floor", "standing still", "random output", "done"):
+        assert expected in text
+
+
+def test_an_interval_covers_the_mean_as_often_as_it_says():
+    generator = torch.Generator().manual_seed(0)
+    samples = torch.randn(2000, 5, generator=generator, dtype=torch.float64)
+    estimates = [Estimate.of(sample) for sample in samples.tolist()]
+    covered = sum(abs(estimate.mean) <= estimate.half_width for estimate in estimates) / len(estimates)
+    assert covered == pytest.approx(0.95, abs=0.015)
+    assert str(Estimate.of([3.0])) == "3.0"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"pruning": PruningSettings(sparsity=1.0)}, r"sparsity must be in \[0, 1\); got 1\.0"),
+        ({"pruning": PruningSettings(begin=0.7)}, "end must be a share after begin"),
+        ({"pruning": PruningSettings(strength=-1)}, "strength must be non-negative"),
+        ({"training": TrainingSettings(steps=0)}, "steps must be positive"),
+        ({"task": NavigationSettings(cells=2)}, "cells must be at least 3"),
+    ],
+)
+def test_bad_configurations(change, message):
+    with pytest.raises(InvalidConfiguration, match=message):
+        replace(PRESETS["demo"], **change)
+
+
+def test_unknown_methods_are_refused_before_anything_runs(tmp_path):
+    with pytest.raises(UnknownMethod, match="did you mean 'torus-diffusion'"):
+        Comparison(TINY, ["dense", "torus-difusion"], [0], tmp_path / "folder")
+    assert not (tmp_path / "folder").exists()
+
+
+def test_command_line_compares_and_reports(tmp_path, capsys):
+    size = "--units 12 --cells 10 --steps 20 --walk-length 4 --batch 5 --test-walks 20"
+    options = f"--preset smoke {size} --jobs 1 --methods dense,none --out {tmp_path}"
+    main(["compare", "navigation", *options.split()])
+    printed = capsys.readouterr().out
+    assert "2 runs, 1 at once" in printed
+    assert "floor: decoding the true activity" in printed
+    assert "One seed says little" in printed
+    assert "\x1b" not in printed
+    (folder,) = tmp_path.iterdir()
+    assert folder.name.startswith("navigation-smoke-")
+    assert (folder / "figures" / "neuron.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["compare", "navigation", "--methods", "dens"], "did you mean 'dense'"),
+        (["compare", "navigation", "--sparsity", "1.5"], "sparsity must be in [0,"),
+    ],
+)
+def test_mistakes_on_the_command_line_exit_with_2(capsys, tmp_path, arguments, message):
+    with pytest.raises(SystemExit) as stop:
+        main([*arguments, "--out", str(tmp_path)])
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_help_imports_no_torch():
+    code = (
+        "import sys\nfrom moduli.tasks.cli import main\n"
+        "try: main(['compare', '--help'])\nexcept SystemExit: pass\n"
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert "--methods" in done.stdout
