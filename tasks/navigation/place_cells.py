@@ -46,8 +46,9 @@ class PlaceCells:
         Tensor
             Activities ``(..., cells)``.
         """
-        squared = (positions[..., None, :] - self.centres).square().sum(dim=-1)
-        return torch.softmax(-squared / (2 * self.width**2), dim=-1)
+        # -|x - c|² = 2 x·c - |c|² - |x|², and the softmax over cells does not see |x|².
+        closeness = positions @ self.centres.T - self.centres.square().sum(dim=-1) / 2
+        return torch.softmax(closeness / self.width**2, dim=-1)
 
     def decode(self, activity: Tensor, most_active: int = 3) -> Tensor:
         """Return the mean centre of the most active cells, the paper's read-out.

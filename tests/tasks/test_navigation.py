@@ -58,6 +58,8 @@ def test_place_cells_are_a_distribution_that_peaks_at_the_nearest_centre():
     cells = PlaceCells.scattered(50, 0.2, 2.2, seeded())
     positions = (uniform(40, 2) - 0.5) * 2.2
     activity = cells.activity(positions)
+    squared = (positions[:, None] - cells.centres).square().sum(dim=-1)
+    assert torch.allclose(activity, torch.softmax(-squared / (2 * 0.2**2), dim=-1), atol=1e-5)
     nearest = (positions[:, None] - cells.centres).norm(dim=-1).argmin(dim=-1)
     assert torch.allclose(activity.sum(dim=-1), torch.ones(40))
     assert torch.equal(activity.argmax(dim=-1), nearest)
