@@ -9,6 +9,15 @@ from moduli.models.errors import (
     NonFiniteWeights,
     NothingToPrune,
 )
+from moduli.models.graphs import (
+    GraphStatistics,
+    Overlap,
+    graph_statistics,
+    mask_graph,
+    mask_overlap,
+    wiring_length,
+)
+from moduli.models.masks import geometric_mask, random_mask
 from moduli.models.recurrent import WeightMatrix, weight_matrices
 from moduli.models.schedules import CubicSchedule, LinearSchedule, OneShotSchedule
 from moduli.models.sparsifier import Sparsifier
@@ -16,6 +25,7 @@ from moduli.models.sparsifier import Sparsifier
 __all__ = [
     "CannotRedraw",
     "CubicSchedule",
+    "GraphStatistics",
     "InvalidEmbedding",
     "InvalidSchedule",
     "InvalidSparsity",
@@ -24,7 +34,14 @@ __all__ = [
     "NonFiniteWeights",
     "NothingToPrune",
     "OneShotSchedule",
+    "Overlap",
     "Sparsifier",
     "WeightMatrix",
+    "geometric_mask",
+    "graph_statistics",
+    "mask_graph",
+    "mask_overlap",
+    "random_mask",
     "weight_matrices",
+    "wiring_length",
 ]

@@ -114,8 +114,9 @@ class Comparison:
         Returns
         -------
         dict
-            ``rows`` (one a method: estimates of each stage's score and the sparsity), ``references``
-            (estimates of the scores that need no network), and what it takes to repeat them.
+            ``rows`` (one a method: its sparsity, its wiring relative to chance, and each
+            stage's score, for each seed), ``references`` (scores that need no network), and what it
+            takes to repeat them.
         """
         trained = [result["trained"] for result in results]
         rows = []
@@ -128,6 +129,7 @@ class Comparison:
                 {
                     "method": name,
                     "sparsity": mean(result["trained"]["sparsity"]["total"] for result in own),
+                    "wiring": [result["trained"]["wiring"] for result in own],
                     **{stage: [result[stage]["score"] for result in own] for stage in STAGES},
                 }
             )

@@ -1,6 +1,7 @@
 """What a comparison shows on a terminal: progress while it runs, and its table."""
 
 import time
+from statistics import mean
 from typing import Any
 
 from rich.console import Console, Group
@@ -71,14 +72,16 @@ def result_table(summary: dict[str, Any]) -> Table:
     table = Table(title=f"{summary['score_name']}, {seeds}", title_justify="left")
     table.add_column("method")
     table.add_column("sparsity", justify="right")
+    table.add_column("wiring", justify="right")
     for stage in STAGES:
         table.add_column(stage, justify="right")
     for row in summary["rows"]:
         scores = [str(Estimate.of(row[stage])) for stage in STAGES]
-        table.add_row(row["method"], f"{row['sparsity']:.1%}", *scores)
+        wiring = "" if None in row["wiring"] else f"{mean(row['wiring']):.0%}"
+        table.add_row(row["method"], f"{row['sparsity']:.1%}", wiring, *scores)
     table.add_section()
     for name, values in summary["references"].items():
-        table.add_row(name, "", str(Estimate.of(values)), "")
+        table.add_row(name, "", "", str(Estimate.of(values)), "")
     return table
 
 
@@ -94,6 +97,7 @@ def print_summary(console: Console, comparison: Comparison, summary: dict[str, A
     console.print(
         f"Pruned: {covered}, to {pruning.sparsity:.1%} zeros. A ticket has the same mask and fresh weights."
     )
+    console.print("Wiring: mean distance that surviving recurrent weights bridge, relative to chance.")
     if len(comparison.seeds) == 1:
         console.print("One seed says little: --seeds 5 gives intervals, and keeps what is here.")
     console.print(f"Results, weights and figures: {comparison.folder}")

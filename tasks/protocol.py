@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from moduli.models import CubicSchedule, LinearSchedule, OneShotSchedule, Sparsifier
+from moduli.models import CubicSchedule, LinearSchedule, OneShotSchedule, Sparsifier, wiring_length
 from moduli.models.schedules import Schedule
 from moduli.tasks.configuration import Configuration, PruningSettings
 from moduli.tasks.methods import Method, method
@@ -119,6 +119,7 @@ def _stage(
         "score_name": task.score_name,
         "score": task.score(model),
         "sparsity": sparsifier.sparsity() if sparsifier else {"total": 0.0},
+        "wiring": _wiring(sparsifier),
         "references": task.references(),
         "seconds": seconds,
         **provenance(),
@@ -143,6 +144,18 @@ def _sparsifier(model: nn.Module, chosen: Method, run: Run) -> Sparsifier | None
         scope=pruning.scope,
         embedding=embedding,
     )
+
+
+def _wiring(sparsifier: Sparsifier | None) -> float | None:
+    """Return the mean distance that surviving recurrent weights bridge, relative to chance.
+
+    None for a network whose neurons are placed nowhere.
+    """
+    if sparsifier is None or sparsifier.manifold is None:
+        return None
+    ((name, points),) = sparsifier.embeddings.items()
+    wiring, by_chance = wiring_length(sparsifier.masks[name], sparsifier.manifold, points)
+    return wiring / by_chance if wiring is not None and by_chance else None
 
 
 def schedule(pruning: PruningSettings, steps: int) -> Schedule:

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from moduli.manifolds import make
+from moduli.models import wiring_length
 from moduli.tasks.comparison import Comparison
 from moduli.tasks.figures.curves import draw_inhibitor, draw_training
 from moduli.tasks.figures.torus import draw_neuron_on_torus
@@ -74,8 +75,8 @@ def _neuron(comparison: Comparison) -> Figure:
     axes = figure.subplots(1, len(weights), squeeze=False)[0]
     for panel, (name, weight) in zip(axes, weights.items(), strict=True):
         colours = draw_neuron_on_torus(panel, weight, places, neuron)
-        distances = make("torus").pairwise(places)
-        panel.set_title(f"{name}\nmean distance bridged: {distances[weight != 0].mean():.2f}", fontsize=9)
+        wiring, _ = wiring_length(weight != 0, make("torus"), places)
+        panel.set_title(f"{name}\nmean distance bridged: {wiring or 0:.2f}", fontsize=9)
     bar = figure.colorbar(colours, ax=axes, shrink=0.8)
     bar.set_label("|weight| relative to the neuron's largest", fontsize=8)
     figure.suptitle(f"Incoming weights of neuron {neuron}, where the torus places the others", fontsize=10)

@@ -1,0 +1,108 @@
+"""Masks that are known before training: geometric ones, and random ones as their control."""
+
+import torch
+from torch import Tensor
+
+from moduli.manifolds import Manifold
+from moduli.models.errors import InvalidSparsity
+from moduli.regularizers import Regularizer
+
+
+def geometric_mask(
+    regularizer: Regularizer,
+    manifold: Manifold,
+    targets: Tensor,
+    sources: Tensor | None = None,
+    *,
+    sparsity: float,
+    seed: int = 0,
+) -> Tensor:
+    """Return the mask that keeps the weights of the smallest coefficients.
+
+    It describes beforehand the architecture that penalty and pruning lead to, so that a network can
+    be sparse from its first step (arXiv 2406.06290, section 5). ``regularizer.permuted()`` gives the
+    control with as many weights and no geometry.
+
+    Parameters
+    ----------
+    regularizer : Regularizer
+        Whose coefficients rank the weights.
+    manifold : Manifold
+        The space.
+    targets, sources : Tensor
+        Points of the receiving and of the sending neurons; one population when ``sources`` is absent.
+    sparsity : float
+        Fraction of weights to cut, in [0, 1); exact to within one weight.
+    seed : int
+        Seed of the order among equal coefficients.
+
+    Returns
+    -------
+    Tensor
+        Booleans ``(n_targets, n_sources)``, True where a weight is alive; on the points' device.
+
+    Raises
+    ------
+    InvalidSparsity
+        If the sparsity is outside [0, 1).
+
+    Examples
+    --------
+    >>> from moduli.manifolds import Euclidean
+    >>> from moduli.regularizers import Diffusion
+    >>> line = torch.tensor([[0.0], [1.0], [3.0]])
+    >>> geometric_mask(Diffusion(), Euclidean(1), line, sparsity=4 / 9)
+    tensor([[ True,  True, False],
+            [ True,  True, False],
+            [False, False,  True]])
+    """
+    with torch.no_grad():
+        coefficients = regularizer(manifold, targets, sources)
+    order = _shuffled(coefficients.numel(), seed).to(coefficients.device)
+    ranked = order[coefficients.flatten()[order].argsort(stable=True)]
+    return _keep(ranked, coefficients.shape, sparsity)
+
+
+def random_mask(n_targets: int, n_sources: int, *, sparsity: float, seed: int = 0) -> Tensor:
+    """Return a mask of so many weights, all choices being equally likely.
+
+    As a graph it is the Erdős-Rényi model G(n, m) (Erdős and Rényi, "On random graphs I", 1959).
+
+    Parameters
+    ----------
+    n_targets, n_sources : int
+        Shape of the weight.
+    sparsity : float
+        Fraction of weights to cut, in [0, 1); exact to within one weight.
+    seed : int
+        Seed of the choice.
+
+    Returns
+    -------
+    Tensor
+        Booleans ``(n_targets, n_sources)``, True where a weight is alive.
+
+    Raises
+    ------
+    InvalidSparsity
+        If the sparsity is outside [0, 1).
+
+    Examples
+    --------
+    >>> int(random_mask(10, 20, sparsity=0.9).sum())
+    20
+    """
+    return _keep(_shuffled(n_targets * n_sources, seed), torch.Size((n_targets, n_sources)), sparsity)
+
+
+def _shuffled(count: int, seed: int) -> Tensor:
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+
+
+def _keep(ranked: Tensor, shape: torch.Size, sparsity: float) -> Tensor:
+    """Return the mask of the first weights in a ranking of flat indices."""
+    if not 0 <= sparsity < 1:
+        raise InvalidSparsity(f"sparsity is the fraction of zeros, in [0, 1); got {sparsity!r}.")
+    mask = torch.zeros(len(ranked), dtype=torch.bool, device=ranked.device)
+    mask[ranked[: len(ranked) - round(sparsity * len(ranked))]] = True
+    return mask.view(shape)
