@@ -104,7 +104,7 @@ def mask_graph(mask: Tensor) -> Any:
     """
     if mask.dim() != 2 or mask.shape[0] != mask.shape[1]:
         raise ShapeMismatch(f"The graph of a network needs a square mask, got shape {tuple(mask.shape)}.")
-    import networkx  # its import takes as long as the rest of the library's
+    import networkx  # a quarter of a second that a training never needs
 
     graph = networkx.DiGraph()
     graph.add_nodes_from(range(len(mask)))
