@@ -109,7 +109,7 @@ class RelativeGeometry(Geometry):
         if not mean > 0:
             raise InvalidCoefficients(
                 f"Distances on {original.manifold!r} cannot be measured relative to their mean, which is "
-                f"{float(mean):g} over {len(original.targets)} neurons."
+                f"{mean.item():g} over {len(original.targets)} neurons."
             )
         self.__dict__["distance"] = original.distance / mean
 
