@@ -1,11 +1,13 @@
 """Models: sparsifying any recurrent PyTorch module."""
 
+from moduli.models.embedding import Embedding
 from moduli.models.errors import (
     CannotRedraw,
     InvalidEmbedding,
     InvalidSchedule,
     InvalidSparsity,
     LayerCollapse,
+    MissingDependency,
     NonFiniteWeights,
     NothingToPrune,
 )
@@ -25,12 +27,14 @@ from moduli.models.sparsifier import Sparsifier
 __all__ = [
     "CannotRedraw",
     "CubicSchedule",
+    "Embedding",
     "GraphStatistics",
     "InvalidEmbedding",
     "InvalidSchedule",
     "InvalidSparsity",
     "LayerCollapse",
     "LinearSchedule",
+    "MissingDependency",
     "NonFiniteWeights",
     "NothingToPrune",
     "OneShotSchedule",

@@ -19,6 +19,10 @@ class InvalidEmbedding(ModuliError, ValueError):
     """An embedding does not match the neurons that it should place."""
 
 
+class MissingDependency(ModuliError, ImportError):
+    """An optional package is needed and not installed."""
+
+
 class NonFiniteWeights(ModuliError, FloatingPointError):
     """A cut was due while a weight was NaN or infinite."""
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from moduli.manifolds import InvalidParameter, InvalidPoints, Manifold, suggestion
+from moduli.models.embedding import Embedding
 from moduli.models.errors import (
     InvalidEmbedding,
     InvalidSchedule,
@@ -25,6 +26,7 @@ from moduli.models.tickets import redraw_weights
 from moduli.regularizers import Regularizer, penalty
 
 Scope = Literal["layer", "global", "recurrent"]
+Placement = Tensor | Embedding
 
 
 class Sparsifier:
@@ -54,9 +56,9 @@ class Sparsifier:
     scope : {"layer", "global", "recurrent"}
         ``"layer"`` prunes each weight matrix to the target, ``"global"`` all matrices together,
         so that their shares differ, and ``"recurrent"`` each recurrent matrix alone.
-    embedding : Tensor or mapping from str to Tensor, optional
+    embedding : Tensor, Embedding, or mapping from str to either, optional
         Points of the neurons, ``(n, *point_shape)``, for every recurrent weight or by its name;
-        drawn at random when absent.
+        drawn at random when absent. Coefficients follow an `Embedding` that is learned.
     seed : int
         Seed of the random embedding.
 
@@ -99,7 +101,7 @@ class Sparsifier:
         schedule: Schedule | None = None,
         strength: float = 1.0,
         scope: Scope = "layer",
-        embedding: Tensor | Mapping[str, Tensor] | None = None,
+        embedding: Placement | Mapping[str, Placement] | None = None,
         seed: int = 0,
     ) -> None:
         if not 0 <= sparsity < 1:
@@ -129,6 +131,7 @@ class Sparsifier:
                 f"{purpose} recurrent weights, but the model has none, only "
                 f"{', '.join(matrix.name for matrix in matrices)}."
             )
+        self._learned: dict[str, Embedding] = {}
         self.embeddings = self._place(recurrent, embedding, seed) if manifold is not None else {}
         self.coefficients = self._coefficients()
         pruned = recurrent if scope == "recurrent" else matrices
@@ -147,12 +150,7 @@ class Sparsifier:
         """
         if not self.coefficients or self.strength == 0:
             return self._weight(next(iter(self.masks))).new_zeros(())
-        terms = []
-        for name, coefficients in self.coefficients.items():
-            weight = self._weight(name)
-            if (coefficients.dtype, coefficients.device) != (weight.dtype, weight.device):
-                coefficients = self.coefficients[name] = coefficients.to(weight)  # the model was moved
-            terms.append(penalty(weight, coefficients))
+        terms = [penalty(self._weight(name), self._current(name)) for name in self.coefficients]
         return self.strength * torch.stack(terms).sum()
 
     @torch.no_grad()
@@ -257,6 +255,10 @@ class Sparsifier:
         self.steps_taken = int(state["steps_taken"])
         self.masks = {name: state[f"mask.{name}"].clone() for name in self.masks}
         self.embeddings = {name: state[f"embedding.{name}"].clone() for name in self.embeddings}
+        with torch.no_grad():
+            for name, learned in self._learned.items():
+                learned.points.copy_(self.embeddings[name])
+                self.embeddings[name] = learned().detach()
         self.coefficients = self._coefficients()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -270,7 +272,7 @@ class Sparsifier:
         return self.model.get_parameter(name)
 
     def _place(
-        self, recurrent: list[WeightMatrix], embedding: Tensor | Mapping[str, Tensor] | None, seed: int
+        self, recurrent: list[WeightMatrix], embedding: Placement | Mapping[str, Placement] | None, seed: int
     ) -> dict[str, Tensor]:
         assert self.manifold is not None
         if isinstance(embedding, Mapping):
@@ -287,6 +289,15 @@ class Sparsifier:
             points = embedding.get(matrix.name) if isinstance(embedding, Mapping) else embedding
             if points is None:
                 points = self.manifold.random_point(matrix.neurons, generator)
+            if isinstance(points, Embedding):
+                if points.manifold != self.manifold:
+                    raise InvalidEmbedding(
+                        f"The embedding of {matrix.name} is on {points.manifold!r}, but the sparsifier "
+                        f"measures distances on {self.manifold!r}; give both the same manifold."
+                    )
+                if points.learn:
+                    self._learned[matrix.name] = points
+                points = points().detach()
             try:
                 self.manifold.check_points(points, f"The embedding of {matrix.name}")
             except InvalidPoints as error:
@@ -302,10 +313,27 @@ class Sparsifier:
     def _coefficients(self) -> dict[str, Tensor]:
         if self.regularizer is None or self.manifold is None:
             return {}
-        return {
-            name: self.regularizer(self.manifold, points).to(self._weight(name))
-            for name, points in self.embeddings.items()
-        }
+        with torch.no_grad():
+            return {name: self._evaluate(name, points) for name, points in self.embeddings.items()}
+
+    def _evaluate(self, name: str, points: Tensor) -> Tensor:
+        assert self.regularizer is not None
+        assert self.manifold is not None
+        weight = self._weight(name)
+        read = weight.to(points) if self.regularizer.depends_on_weight else None
+        return self.regularizer(self.manifold, points, weight=read).to(weight)
+
+    def _current(self, name: str) -> Tensor:
+        """Return the coefficients of a weight as they are now, with a gradient where they change."""
+        assert self.regularizer is not None
+        learned, weight = self._learned.get(name), self._weight(name)
+        if learned is not None or self.regularizer.depends_on_weight:
+            points = self.embeddings[name] if learned is None else learned()
+            coefficients = self._evaluate(name, points)
+            self.embeddings[name], self.coefficients[name] = points.detach(), coefficients.detach()
+            return coefficients
+        self.coefficients[name] = self.coefficients[name].to(weight)  # the model may have been moved
+        return self.coefficients[name]
 
     def _due(self) -> float:
         """Return the sparsity that the schedule demands by now."""

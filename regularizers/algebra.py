@@ -1,57 +1,33 @@
-"""Regularizers, and the expressions that sums, products and wrappers make of them.
+"""Regularizers, and the expressions that sums, products and multiples make of them.
 
 An expression is an immutable tree, equal by value, whose ``repr`` evaluates back to it. All terms
 of one expression share one distance matrix, through the `Geometry` on which it is evaluated.
 """
 
+import json
 import math
 from abc import ABC, abstractmethod
-from dataclasses import MISSING, dataclass, fields
-from functools import cached_property, reduce
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from functools import reduce
 from numbers import Real
 from operator import add, mul
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from moduli.manifolds import InvalidParameter, Manifold
-from moduli.regularizers.errors import InvalidCoefficients
-
-
-@dataclass(frozen=True, eq=False)
-class Geometry:
-    """Where the neurons at both ends of a weight matrix are.
-
-    Parameters
-    ----------
-    manifold : Manifold
-        The space.
-    targets : Tensor
-        Points of the neurons that receive, of shape ``(n_targets, *point_shape)``.
-    sources : Tensor, optional
-        Points of the neurons that send; the targets themselves when absent.
-    """
-
-    manifold: Manifold
-    targets: Tensor
-    sources: Tensor | None = None
-
-    @cached_property
-    def distance(self) -> Tensor:
-        """Distances of shape ``(n_targets, n_sources)``, computed once."""
-        return self.manifold.pairwise(self.targets, self.sources)
-
-    @property
-    def is_recurrent(self) -> bool:
-        """Whether both ends are the same neurons, so that the diagonal holds self-connections."""
-        return self.sources is None
+from moduli.manifolds import InvalidParameter, Manifold, RegistrationError
+from moduli.regularizers.errors import InvalidCoefficients, ShapeMismatch
+from moduli.regularizers.geometry import Geometry
+from moduli.regularizers.registry import register_regularizer
 
 
 class Regularizer(ABC):
     """A map from a manifold and the neurons' places in it to penalty coefficients.
 
     Regularizers add, multiply, and scale by non-negative numbers; a number that is added counts
-    as that multiple of ``Uniform()``. A subclass defines ``coefficients``.
+    as that multiple of ``Uniform()``. A subclass is a frozen dataclass that defines
+    ``coefficients``.
 
     Examples
     --------
@@ -68,11 +44,20 @@ class Regularizer(ABC):
     # NumPy scalars would otherwise try to multiply elementwise themselves.
     __array_ufunc__ = None
 
+    registered_name: ClassVar[str | None] = None
+    """The name under which ``make_regularizer`` knows this class; None if it is not registered."""
+
     @abstractmethod
     def coefficients(self, geometry: Geometry) -> Tensor:
         """Return the coefficients, of shape ``(n_targets, n_sources)``."""
 
-    def __call__(self, manifold: Manifold, targets: Tensor, sources: Tensor | None = None) -> Tensor:
+    def __call__(
+        self,
+        manifold: Manifold,
+        targets: Tensor,
+        sources: Tensor | None = None,
+        weight: Tensor | None = None,
+    ) -> Tensor:
         """Return the coefficient of every weight.
 
         Parameters
@@ -83,6 +68,9 @@ class Regularizer(ABC):
             Points of the neurons that receive, of shape ``(n_targets, *point_shape)``.
         sources : Tensor, optional
             Points of the neurons that send; the targets themselves when absent.
+        weight : Tensor, optional
+            The weight itself, of shape ``(gates * n_targets, n_sources)``; needed where
+            ``depends_on_weight`` is true.
 
         Returns
         -------
@@ -96,25 +84,90 @@ class Regularizer(ABC):
             If the tensors do not hold points of the manifold.
         InvalidCoefficients
             If a coefficient comes out negative, infinite or NaN.
+        ShapeMismatch
+            If the weight, or what a term returns, has the wrong shape, dtype or device.
+        MissingWeight
+            If a term depends on the weight and none is given.
         """
-        geometry = Geometry(manifold, targets, sources)
+        return self.evaluate(Geometry(manifold, targets, sources, weight))
+
+    def evaluate(self, geometry: Geometry) -> Tensor:
+        """Return the coefficients after a check; this is how an expression calls its operands."""
         coefficients = self.coefficients(geometry)
         check_coefficients(coefficients, geometry, self)
         return coefficients
 
+    @property
+    def operands(self) -> tuple["Regularizer", ...]:
+        """The regularizers of which this one is made; none by default."""
+        return ()
+
+    @property
+    def depends_on_weight(self) -> bool:
+        """Whether a term reads the weight, so that coefficients change while it trains."""
+        return any(operand.depends_on_weight for operand in self.operands)
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """What rebuilds this regularizer, as JSON can hold it: ``make_regularizer(spec)``.
+
+        Raises
+        ------
+        RegistrationError
+            If a term's class is not registered, such as a plain ``Inhibitor(function)``.
+        InvalidParameter
+            If a parameter cannot be written as JSON.
+        """
+        name = type(self).__dict__.get("registered_name")
+        if name is None:
+            raise RegistrationError(
+                f"{self!r} has no name to be rebuilt from; make it a subclass of Inhibitor decorated with "
+                "@register_regularizer(name)."
+            )
+        kwargs = {field.name: _encode(getattr(self, field.name)) for field in fields(self)}  # type: ignore[arg-type]
+        try:
+            json.dumps(kwargs, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise InvalidParameter(f"{self!r} has a parameter that JSON cannot hold ({error}).") from error
+        return {"name": name, "kwargs": kwargs}
+
     def permuted(self, seed: int = 0) -> "Regularizer":
         """Return this regularizer with its coefficients dealt out at random: the paper's control."""
+        from moduli.regularizers.wrappers import Permuted
+
         return Permuted(self, seed)
 
     def normalized(self) -> "Regularizer":
         """Return this regularizer scaled so that its mean off-diagonal coefficient is 1."""
+        from moduli.regularizers.wrappers import Normalized
+
         return Normalized(self)
+
+    def clamped(self, low: float = 0.0, high: float | None = None) -> "Regularizer":
+        """Return this regularizer with every coefficient moved into ``[low, high]``."""
+        from moduli.regularizers.wrappers import Clamped
+
+        return Clamped(self, low, high)
+
+    def threshold(self, value: float) -> "Regularizer":
+        """Return this regularizer with every coefficient below ``value`` set to zero."""
+        from moduli.regularizers.wrappers import Thresholded
+
+        return Thresholded(self, value)
+
+    def relative(self) -> "Regularizer":
+        """Return this regularizer with lengths in units of the neurons' mean distance."""
+        from moduli.regularizers.wrappers import Relative
+
+        return Relative(self)
 
     def __repr__(self) -> str:
         """Return a constructor call that leaves out what has its default value."""
+        if not is_dataclass(self):
+            return super().__repr__()
         changed = [
             f"{field.name}={getattr(self, field.name)!r}"
-            for field in fields(self)  # type: ignore[arg-type]  # subclasses are dataclasses
+            for field in fields(self)
             if field.default is MISSING or getattr(self, field.name) != field.default
         ]
         return f"{type(self).__name__}({', '.join(changed)})"
@@ -140,34 +193,47 @@ class Regularizer(ABC):
         return self * other if _is_number(other) else NotImplemented
 
 
+@register_regularizer("sum")
 @dataclass(frozen=True, repr=False)
 class Sum(Regularizer):
     """The sum of several regularizers; written ``a + b``."""
 
     terms: tuple[Regularizer, ...]
 
+    @property
+    def operands(self) -> tuple[Regularizer, ...]:
+        """The terms."""
+        return self.terms
+
     def coefficients(self, geometry: Geometry) -> Tensor:
         """Return the sum of the terms' coefficients."""
-        return reduce(add, (term.coefficients(geometry) for term in self.terms))
+        return reduce(add, (term.evaluate(geometry) for term in self.terms))
 
     def __repr__(self) -> str:
         return " + ".join(map(repr, self.terms))
 
 
+@register_regularizer("product")
 @dataclass(frozen=True, repr=False)
 class Product(Regularizer):
     """The elementwise product of several regularizers; written ``a * b``."""
 
     factors: tuple[Regularizer, ...]
 
+    @property
+    def operands(self) -> tuple[Regularizer, ...]:
+        """The factors."""
+        return self.factors
+
     def coefficients(self, geometry: Geometry) -> Tensor:
         """Return the product of the factors' coefficients."""
-        return reduce(mul, (factor.coefficients(geometry) for factor in self.factors))
+        return reduce(mul, (factor.evaluate(geometry) for factor in self.factors))
 
     def __repr__(self) -> str:
-        return " * ".join(_parenthesised(factor, Sum, Multiple) for factor in self.factors)
+        return " * ".join(parenthesised(factor, Sum, Multiple) for factor in self.factors)
 
 
+@register_regularizer("multiple")
 @dataclass(frozen=True, repr=False)
 class Multiple(Regularizer):
     """A non-negative multiple of a regularizer; written ``number * a``."""
@@ -182,91 +248,43 @@ class Multiple(Regularizer):
                 "a negative coefficient would reward large weights without bound."
             )
 
+    @property
+    def operands(self) -> tuple[Regularizer, ...]:
+        """The regularizer."""
+        return (self.regularizer,)
+
     def coefficients(self, geometry: Geometry) -> Tensor:
         """Return the multiple of the regularizer's coefficients."""
-        return self.factor * self.regularizer.coefficients(geometry)
+        return self.factor * self.regularizer.evaluate(geometry)
 
     def __repr__(self) -> str:
-        return f"{self.factor!r} * {_parenthesised(self.regularizer, Sum, Product, Multiple)}"
+        return f"{self.factor!r} * {parenthesised(self.regularizer, Sum, Product, Multiple)}"
 
 
-@dataclass(frozen=True, repr=False)
-class Permuted(Regularizer):
-    """A regularizer whose coefficients are dealt out at random, once for each seed.
-
-    Off-diagonal coefficients change places with one another and the diagonal stays, so that the
-    strength of the penalty is kept and its geometry is lost. Between two populations, all
-    coefficients change places.
-
-    Parameters
-    ----------
-    regularizer : Regularizer
-        What is permuted.
-    seed : int
-        Seed of the permutation.
-    """
-
-    regularizer: Regularizer
-    seed: int = 0
-
-    def coefficients(self, geometry: Geometry) -> Tensor:
-        """Return the permuted coefficients."""
-        original = self.regularizer.coefficients(geometry)
-        places = _free_places(original, geometry)
-        generator = torch.Generator().manual_seed(self.seed)
-        order = torch.randperm(len(places), generator=generator).to(places.device)
-        flat = original.flatten()
-        return flat.index_put((places,), flat[places[order]]).view_as(original)
-
-    def __repr__(self) -> str:
-        return f"{_parenthesised(self.regularizer, Sum, Product, Multiple)}.permuted(seed={self.seed})"
-
-
-@dataclass(frozen=True, repr=False)
-class Normalized(Regularizer):
-    """A regularizer scaled to a mean coefficient of 1, so that methods compare at equal strength.
-
-    The mean is over off-diagonal coefficients, or over all of them between two populations.
-
-    Parameters
-    ----------
-    regularizer : Regularizer
-        What is scaled.
-    """
-
-    regularizer: Regularizer
-
-    def coefficients(self, geometry: Geometry) -> Tensor:
-        """Return the scaled coefficients.
-
-        Raises
-        ------
-        InvalidCoefficients
-            If the mean is not positive.
-        """
-        original = self.regularizer.coefficients(geometry)
-        total, count = original.sum(), original.numel()
-        if geometry.is_recurrent:
-            total, count = total - original.diagonal().sum(), count - len(original)
-        if count == 0 or not total > 0:
-            raise InvalidCoefficients(
-                f"{self.regularizer!r} cannot be normalised: its mean off-diagonal coefficient over "
-                f"{len(original)} neurons is not positive."
-            )
-        return original * (count / total)
-
-    def __repr__(self) -> str:
-        return f"{_parenthesised(self.regularizer, Sum, Product, Multiple)}.normalized()"
+def parenthesised(regularizer: Regularizer, *kinds: type[Regularizer]) -> str:
+    """Return an expression's repr, in parentheses if it is of one of the given kinds."""
+    return f"({regularizer!r})" if isinstance(regularizer, kinds) else repr(regularizer)
 
 
 def check_coefficients(coefficients: Tensor, geometry: Geometry, owner: Regularizer) -> None:
-    """Raise unless coefficients are finite and non-negative, naming where they are not.
+    """Raise unless coefficients have the right form and are finite and non-negative.
 
     Raises
     ------
+    ShapeMismatch
+        If the shape, dtype or device is wrong, naming both sides.
     InvalidCoefficients
         With the owner, the value and the distance at which it occurs.
     """
+    points = geometry.targets
+    expected = (geometry.shape, points.dtype, points.device)
+    if not isinstance(coefficients, Tensor):
+        raise ShapeMismatch(f"{owner!r} must give a tensor, got {type(coefficients).__name__}.")
+    if (tuple(coefficients.shape), coefficients.dtype, coefficients.device) != expected:
+        raise ShapeMismatch(
+            f"{owner!r} gives coefficients {tuple(coefficients.shape)} {coefficients.dtype} on "
+            f"{coefficients.device}, but the neurons need {geometry.shape} {points.dtype} on {points.device}."
+        )
     with torch.no_grad():
         # Comparisons with NaN are false: one pass finds negative, infinite and NaN values alike.
         if coefficients.numel() == 0 or (coefficients.amin() >= 0 and coefficients.amax() < math.inf):
@@ -303,11 +321,9 @@ def _factors(regularizer: Regularizer) -> tuple[Regularizer, ...]:
     return regularizer.factors if isinstance(regularizer, Product) else (regularizer,)
 
 
-def _parenthesised(regularizer: Regularizer, *kinds: type[Regularizer]) -> str:
-    return f"({regularizer!r})" if isinstance(regularizer, kinds) else repr(regularizer)
-
-
-def _free_places(coefficients: Tensor, geometry: Geometry) -> Tensor:
-    """Return the flat indices of the coefficients that are no self-connection's."""
-    places = torch.arange(coefficients.numel(), device=coefficients.device)
-    return places[places % (len(coefficients) + 1) != 0] if geometry.is_recurrent else places
+def _encode(value: Any) -> Any:
+    if isinstance(value, Regularizer):
+        return value.spec
+    if isinstance(value, list | tuple):
+        return [_encode(item) for item in value]
+    return value

@@ -8,4 +8,12 @@ class InvalidCoefficients(ModuliError, ValueError):
 
 
 class ShapeMismatch(ModuliError, ValueError):
-    """A weight and its coefficients do not fit together."""
+    """A weight, its coefficients and its neurons do not fit together in shape, dtype or device."""
+
+
+class MissingWeight(ModuliError, ValueError):
+    """A term that depends on the weight was evaluated without one."""
+
+
+class InvalidExpression(ModuliError, ValueError):
+    """A text or a spec describes no regularizer."""

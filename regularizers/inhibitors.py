@@ -7,20 +7,23 @@ sparsification in recurrent neural networks", arXiv 2406.06290, in that paper's 
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 
 import torch
 from torch import Tensor
 
 from moduli.manifolds import InvalidParameter
 from moduli.manifolds.parameters import require_positive
-from moduli.regularizers.algebra import Geometry, Regularizer, check_coefficients
+from moduli.regularizers.algebra import Regularizer
+from moduli.regularizers.geometry import Geometry
+from moduli.regularizers.registry import register_regularizer
 
 
 class Inhibitor(Regularizer):
     """Coefficients that depend on distance alone: ``Inhibitor(function)``, or a named subclass.
 
-    A subclass is a frozen dataclass that defines ``profile``.
+    A subclass is a frozen dataclass that defines ``profile``; ``@register_regularizer(name)`` gives
+    it a word in expressions and specs.
 
     Parameters
     ----------
@@ -44,17 +47,8 @@ class Inhibitor(Regularizer):
         return self.function(distance)
 
     def coefficients(self, geometry: Geometry) -> Tensor:
-        """Return the profile of the distances.
-
-        Raises
-        ------
-        InvalidCoefficients
-            If the profile is negative, infinite or NaN, or changes the shape or dtype.
-        """
-        distance = geometry.distance
-        coefficients = self.profile(distance)
-        check_coefficients(coefficients, geometry, self)
-        return coefficients
+        """Return the profile of the distances."""
+        return self.profile(geometry.distance)
 
     def __eq__(self, other: object) -> bool:
         return type(other) is Inhibitor and self.function == other.function
@@ -69,11 +63,17 @@ class Inhibitor(Regularizer):
         return f"Inhibitor({name})"
 
 
+@register_regularizer("uniform")
 @dataclass(frozen=True, repr=False)
 class Uniform(Inhibitor):
     """The same coefficient everywhere: the plain L1 penalty, without geometry.
 
-    Formula: ``c(d) = 1``.
+    Formula: ``c(d) = 1``. Landmarks: 1 at every distance.
+
+    Examples
+    --------
+    >>> Uniform().profile(torch.tensor([0.0, 1.0, 5.0]))
+    tensor([1., 1., 1.])
     """
 
     def __init__(self) -> None:
@@ -84,37 +84,110 @@ class Uniform(Inhibitor):
         return torch.ones_like(distance)
 
 
+@register_regularizer("diffusion")
 @dataclass(frozen=True, repr=False)
 class Diffusion(Inhibitor):
     """Coefficients that grow with the square of distance, free at distance zero.
 
-    Formula: ``c(d) = (d / length)²``.
+    Formula: ``c(d) = (d / length)²``. Landmarks: 0 at distance 0, 1 at ``length``.
 
     Parameters
     ----------
     length : float
         Distance at which the coefficient is 1, in units of length.
+
+    Examples
+    --------
+    >>> Diffusion().profile(torch.tensor([0.0, 1.0, 5.0]))
+    tensor([ 0.,  1., 25.])
     """
 
     length: float = 1.0
 
     def __post_init__(self) -> None:
-        require_positive(type(self).__name__, "length", self.length)
+        _require_positive(self)
 
     def profile(self, distance: Tensor) -> Tensor:
         """Return ``(d / length)²``."""
         return (distance / self.length).square()
 
 
+@register_regularizer("gaussian")
+@dataclass(frozen=True, repr=False)
+class Gaussian(Inhibitor):
+    """Coefficients that are largest between near neurons and fall off with distance.
+
+    Formula: ``c(d) = amplitude exp(-d² / length²)``; with the paper's constants
+    ``100 exp(-d²/3)``. Landmarks: ``amplitude`` at distance 0, ``amplitude / e`` at ``length``,
+    0 far away: weights over long distances are free.
+
+    Parameters
+    ----------
+    length : float
+        Distance at which the coefficient has fallen to 1/e of its maximum, in units of length.
+    amplitude : float
+        Coefficient at distance 0.
+
+    Examples
+    --------
+    >>> Gaussian().profile(torch.tensor([0.0, 3**0.5, 5.0]))
+    tensor([1.0000e+02, 3.6788e+01, 2.4037e-02])
+    """
+
+    length: float = math.sqrt(3)
+    amplitude: float = 100.0
+
+    def __post_init__(self) -> None:
+        _require_positive(self)
+
+    def profile(self, distance: Tensor) -> Tensor:
+        """Return ``amplitude exp(-d² / length²)``."""
+        return self.amplitude * (-(distance / self.length).square()).exp()
+
+
+@register_regularizer("ripple")
+@dataclass(frozen=True, repr=False)
+class Ripple(Inhibitor):
+    """Coefficients that oscillate with distance, so that several rings of distances are free.
+
+    Formula: ``c(d) = amplitude (1 + cos(frequency d)) / 2``; with the paper's constants
+    ``50 + 50 cos(2 d)``. Landmarks: ``amplitude`` at distance 0 and at every multiple of
+    ``2π / frequency``, 0 halfway between; with the paper's constants 0 at 1.57, 4.71, ….
+
+    Parameters
+    ----------
+    frequency : float
+        Angle per distance, in radians per unit of length.
+    amplitude : float
+        Largest coefficient.
+
+    Examples
+    --------
+    >>> Ripple().profile(torch.tensor([0.0, torch.pi / 2, torch.pi]))
+    tensor([100.,   0., 100.])
+    """
+
+    frequency: float = 2.0
+    amplitude: float = 100.0
+
+    def __post_init__(self) -> None:
+        _require_positive(self)
+
+    def profile(self, distance: Tensor) -> Tensor:
+        """Return ``amplitude (1 + cos(frequency d)) / 2``."""
+        return self.amplitude / 2 * (1 + (self.frequency * distance).cos())
+
+
+@register_regularizer("dog")
 @dataclass(frozen=True, repr=False)
 class DifferenceOfGaussians(Inhibitor):
     """Coefficients that are least at a preferred distance: an inverted Mexican hat.
 
     Formula: ``c(d) = amplitude (g(d*) - g(d))`` with ``g(d) = exp(-d²/outer²) - exp(-d²/inner²)``
     and its maximum at ``d*² = ln(b/a) / (b - a)``, ``a = 1/outer²``, ``b = 1/inner²``. With the
-    paper's constants: ``g(d) = exp(-d²/5) - exp(-4 d²)``; the coefficient is 81.1 at distance 0,
-    zero at ``d* = 0.888`` and again 81.1 far away. The maximum is the analytic one, so that a
-    coefficient does not depend on which distances happen to occur.
+    paper's constants: ``g(d) = exp(-d²/5) - exp(-4 d²)``. Landmarks: 81.1 at distance 0, zero at
+    ``d* = 0.888`` and again 81.1 far away. The maximum is the analytic one, so that a coefficient
+    does not depend on which distances happen to occur.
 
     Parameters
     ----------
@@ -122,6 +195,12 @@ class DifferenceOfGaussians(Inhibitor):
         Lengths of the narrow and of the wide Gaussian, ``inner < outer``, in units of length.
     amplitude : float
         Factor of the whole.
+
+    Examples
+    --------
+    >>> inhibitor = DifferenceOfGaussians()
+    >>> inhibitor.profile(torch.tensor([0.0, inhibitor.preferred_distance, 30.0]))
+    tensor([81.1425,  0.0000, 81.1425])
     """
 
     inner: float = 0.5
@@ -129,8 +208,7 @@ class DifferenceOfGaussians(Inhibitor):
     amplitude: float = 100.0
 
     def __post_init__(self) -> None:
-        for name in ("inner", "outer", "amplitude"):
-            require_positive(type(self).__name__, name, getattr(self, name))
+        _require_positive(self)
         if self.inner >= self.outer:
             raise InvalidParameter(
                 f"DifferenceOfGaussians needs inner < outer, got {self.inner!r} and {self.outer!r}."
@@ -150,3 +228,10 @@ class DifferenceOfGaussians(Inhibitor):
 
     def _hat(self, distance: Tensor) -> Tensor:
         return (-(distance / self.outer).square()).exp() - (-(distance / self.inner).square()).exp()
+
+
+def _require_positive(inhibitor: Inhibitor) -> None:
+    """Make every field of an inhibitor a positive float, or raise."""
+    for field in fields(inhibitor):  # type: ignore[arg-type]  # subclasses are dataclasses
+        value = require_positive(type(inhibitor).__name__, field.name, getattr(inhibitor, field.name))
+        object.__setattr__(inhibitor, field.name, value)

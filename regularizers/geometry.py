@@ -1,0 +1,134 @@
+"""Where the neurons at both ends of a weight matrix are: what a regularizer is evaluated on."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch import Tensor
+
+from moduli.manifolds import Manifold
+from moduli.regularizers.errors import InvalidCoefficients, ShapeMismatch
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """Where the neurons at both ends of a weight matrix are.
+
+    Parameters
+    ----------
+    manifold : Manifold
+        The space.
+    targets : Tensor
+        Points of the neurons that receive, of shape ``(n_targets, *point_shape)``.
+    sources : Tensor, optional
+        Points of the neurons that send; the targets themselves when absent.
+    weight : Tensor, optional
+        The weight itself, of shape ``(gates * n_targets, n_sources)``, for terms that depend on it.
+
+    Raises
+    ------
+    InvalidPoints
+        If the tensors do not hold points of the manifold.
+    ShapeMismatch
+        If the weight does not connect these neurons, or differs from the points in dtype or device.
+    """
+
+    manifold: Manifold
+    targets: Tensor
+    sources: Tensor | None = None
+    weight: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        self.manifold.check_points(self.targets, "targets")
+        if self.sources is not None:
+            self.manifold.check_points(self.sources, "sources")
+        if self.weight is not None:
+            check_blocks(self.weight, self.shape, "the neurons'")
+            if (self.weight.dtype, self.weight.device) != (self.targets.dtype, self.targets.device):
+                raise ShapeMismatch(
+                    f"The weight is {self.weight.dtype} on {self.weight.device}, the points are "
+                    f"{self.targets.dtype} on {self.targets.device}; move one with .to(other)."
+                )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The shape ``(n_targets, n_sources)`` of the coefficients."""
+        return len(self.targets), len(self.targets if self.sources is None else self.sources)
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether both ends are the same neurons, so that the diagonal holds self-connections."""
+        return self.sources is None
+
+    @cached_property
+    def distance(self) -> Tensor:
+        """Distances of shape ``(n_targets, n_sources)``, computed once."""
+        return self.manifold.pairwise(self.targets, self.sources)
+
+    @cached_property
+    def relative(self) -> "Geometry":
+        """The same neurons, with distances in units of their mean distance.
+
+        Raises
+        ------
+        InvalidCoefficients
+            If the mean distance is not positive.
+        """
+        return RelativeGeometry(self)
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Return the mean of a value over all connections between distinct neurons.
+
+        Parameters
+        ----------
+        values : Tensor
+            One value for each connection, of shape ``(n_targets, n_sources)``.
+
+        Returns
+        -------
+        Tensor
+            A scalar; NaN if there is no connection.
+        """
+        total, count = values.sum(), values.numel()
+        if self.is_recurrent:
+            total, count = total - values.diagonal().sum(), count - len(values)
+        return total / count if count else total * float("nan")
+
+
+class RelativeGeometry(Geometry):
+    """A geometry whose unit of length is the mean distance between distinct neurons.
+
+    Parameters
+    ----------
+    original : Geometry
+        The neurons, with the manifold's own unit of length.
+    """
+
+    def __init__(self, original: Geometry) -> None:
+        super().__init__(original.manifold, original.targets, original.sources, original.weight)
+        mean = original.mean(original.distance)
+        if not mean > 0:
+            raise InvalidCoefficients(
+                f"Distances on {original.manifold!r} cannot be measured relative to their mean, which is "
+                f"{mean.item():g} over {len(original.targets)} neurons."
+            )
+        self.__dict__["distance"] = original.distance / mean
+
+    @property
+    def relative(self) -> Geometry:
+        """The geometry itself."""
+        return self
+
+
+def check_blocks(weight: Tensor, shape: tuple[int, ...], whose: str) -> None:
+    """Raise unless a weight is a stack of one or more blocks of the given shape.
+
+    Raises
+    ------
+    ShapeMismatch
+        Naming both shapes.
+    """
+    fits = weight.dim() == len(shape) == 2 and weight.shape[1] == shape[1]
+    if not fits or weight.numel() == 0 or weight.shape[0] % shape[0]:
+        raise ShapeMismatch(
+            f"A weight of shape {tuple(weight.shape)} is no stack of blocks of {whose} shape {tuple(shape)}."
+        )

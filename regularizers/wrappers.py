@@ -1,0 +1,191 @@
+"""Wrappers: one regularizer made of another, written as a method of it."""
+
+import math
+import operator
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from moduli.manifolds import InvalidParameter
+from moduli.regularizers.algebra import Multiple, Product, Regularizer, Sum, parenthesised
+from moduli.regularizers.errors import InvalidCoefficients
+from moduli.regularizers.geometry import Geometry
+from moduli.regularizers.registry import register_regularizer
+
+
+@dataclass(frozen=True, repr=False)
+class Wrapper(Regularizer):
+    """A regularizer made of another; it is registered under the name of the method that makes it."""
+
+    regularizer: Regularizer
+
+    @property
+    def operands(self) -> tuple[Regularizer, ...]:
+        """The regularizer that is wrapped."""
+        return (self.regularizer,)
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in fields(self)[1:])
+        wrapped = parenthesised(self.regularizer, Sum, Product, Multiple)
+        return f"{wrapped}.{self.registered_name}({arguments})"
+
+
+@register_regularizer("permuted")
+@dataclass(frozen=True, repr=False)
+class Permuted(Wrapper):
+    """A regularizer whose coefficients are dealt out at random, once for each seed.
+
+    Off-diagonal coefficients change places with one another and the diagonal stays, so that the
+    strength of the penalty is kept and its geometry is lost. Between two populations, all
+    coefficients change places.
+
+    Parameters
+    ----------
+    regularizer : Regularizer
+        What is permuted.
+    seed : int
+        Seed of the permutation.
+    """
+
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "seed", operator.index(self.seed))
+        except TypeError:
+            raise InvalidParameter(f"A permutation's seed must be an integer, got {self.seed!r}.") from None
+
+    def coefficients(self, geometry: Geometry) -> Tensor:
+        """Return the permuted coefficients."""
+        original = self.regularizer.evaluate(geometry)
+        places = _free_places(original, geometry)
+        generator = torch.Generator().manual_seed(self.seed)
+        order = torch.randperm(len(places), generator=generator).to(places.device)
+        flat = original.flatten()
+        return flat.index_put((places,), flat[places[order]]).view_as(original)
+
+
+@register_regularizer("normalized")
+@dataclass(frozen=True, repr=False)
+class Normalized(Wrapper):
+    """A regularizer scaled to a mean coefficient of 1, so that methods compare at equal strength.
+
+    The mean is over off-diagonal coefficients, or over all of them between two populations.
+
+    Parameters
+    ----------
+    regularizer : Regularizer
+        What is scaled.
+    """
+
+    def coefficients(self, geometry: Geometry) -> Tensor:
+        """Return the scaled coefficients.
+
+        Raises
+        ------
+        InvalidCoefficients
+            If the mean is not positive.
+        """
+        original = self.regularizer.evaluate(geometry)
+        mean = geometry.mean(original)
+        if not mean > 0:
+            raise InvalidCoefficients(
+                f"{self.regularizer!r} cannot be normalised: its mean off-diagonal coefficient over "
+                f"{len(original)} neurons is not positive."
+            )
+        return original / mean
+
+
+@register_regularizer("clamped")
+@dataclass(frozen=True, repr=False)
+class Clamped(Wrapper):
+    """A regularizer whose coefficients are moved into an interval.
+
+    Formula: ``min(max(c, low), high)``.
+
+    Parameters
+    ----------
+    regularizer : Regularizer
+        What is clamped.
+    low : float
+        Least coefficient, at least 0: no weight is freer than this.
+    high : float or None
+        Largest coefficient; None leaves large ones as they are.
+    """
+
+    low: float = 0.0
+    high: float | None = None
+
+    def __post_init__(self) -> None:
+        high = math.inf if self.high is None else self.high
+        if not (0 <= self.low <= high and self.low < math.inf):
+            raise InvalidParameter(
+                f"clamped needs 0 <= low <= high, got low={self.low!r} and high={self.high!r}."
+            )
+
+    def coefficients(self, geometry: Geometry) -> Tensor:
+        """Return the clamped coefficients."""
+        return self.regularizer.evaluate(geometry).clamp(self.low, self.high)
+
+
+@register_regularizer("threshold")
+@dataclass(frozen=True, repr=False)
+class Thresholded(Wrapper):
+    """A regularizer whose small coefficients are set to zero, so that those weights are free.
+
+    Formula: ``c if c >= value else 0``.
+
+    Parameters
+    ----------
+    regularizer : Regularizer
+        What is thresholded.
+    value : float
+        Least coefficient that stays.
+    """
+
+    value: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.value < math.inf:
+            raise InvalidParameter(f"threshold needs a non-negative finite value, got {self.value!r}.")
+
+    def coefficients(self, geometry: Geometry) -> Tensor:
+        """Return the coefficients that reach the value, and zeros."""
+        original = self.regularizer.evaluate(geometry)
+        return torch.where(original >= self.value, original, torch.zeros_like(original))
+
+
+@register_regularizer("relative")
+@dataclass(frozen=True, repr=False)
+class Relative(Wrapper):
+    """A regularizer whose lengths are in units of the mean distance between distinct neurons.
+
+    Spaces of different size are thus compared fairly: scaling the manifold changes nothing. The
+    paper's lengths are absolute; on its torus of period 10, whose mean distance is 3.83, its
+    difference of Gaussians has the relative lengths 0.131 and 0.584.
+
+    Parameters
+    ----------
+    regularizer : Regularizer
+        What is evaluated on relative distances.
+
+    Examples
+    --------
+    >>> from moduli.manifolds import Circle
+    >>> from moduli.regularizers import Diffusion
+    >>> points = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
+    >>> Diffusion().relative()(Circle(radius=7.0), points)
+    tensor([[0., 1.],
+            [1., 0.]])
+    """
+
+    def coefficients(self, geometry: Geometry) -> Tensor:
+        """Return the regularizer's coefficients at relative distances."""
+        return self.regularizer.evaluate(geometry.relative)
+
+
+def _free_places(coefficients: Tensor, geometry: Geometry) -> Tensor:
+    """Return the flat indices of the coefficients that are no self-connection's."""
+    places = torch.arange(coefficients.numel(), device=coefficients.device)
+    return places[places % (len(coefficients) + 1) != 0] if geometry.is_recurrent else places
