@@ -10,6 +10,8 @@ from moduli.models.errors import (
     MissingDependency,
     NonFiniteWeights,
     NothingToPrune,
+    StateMismatch,
+    TiedWeights,
 )
 from moduli.models.graphs import (
     GraphStatistics,
@@ -21,6 +23,7 @@ from moduli.models.graphs import (
 )
 from moduli.models.masks import geometric_mask, random_mask
 from moduli.models.recurrent import WeightMatrix, weight_matrices
+from moduli.models.regrowth import Regrowth
 from moduli.models.schedules import CubicSchedule, LinearSchedule, OneShotSchedule
 from moduli.models.sparsifier import Sparsifier
 
@@ -39,7 +42,10 @@ __all__ = [
     "NothingToPrune",
     "OneShotSchedule",
     "Overlap",
+    "Regrowth",
     "Sparsifier",
+    "StateMismatch",
+    "TiedWeights",
     "WeightMatrix",
     "geometric_mask",
     "graph_statistics",

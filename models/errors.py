@@ -7,6 +7,10 @@ class NothingToPrune(ModuliError, ValueError):
     """A model has no weight that a sparsifier could prune."""
 
 
+class TiedWeights(ModuliError, ValueError):
+    """A weight that is to be pruned is shared by several modules."""
+
+
 class InvalidSparsity(ModuliError, ValueError):
     """A sparsity lies outside [0, 1)."""
 
@@ -25,6 +29,10 @@ class MissingDependency(ModuliError, ImportError):
 
 class NonFiniteWeights(ModuliError, FloatingPointError):
     """A cut was due while a weight was NaN or infinite."""
+
+
+class StateMismatch(ModuliError, ValueError):
+    """A stored state is of another sparsifier."""
 
 
 class CannotRedraw(ModuliError, TypeError):

@@ -1,33 +1,40 @@
 """Which tensors of a model are weight matrices, and which of them are recurrent."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import nn
 
-from moduli.models.errors import NothingToPrune
+from moduli.models.errors import NothingToPrune, TiedWeights
 
 
 @dataclass(frozen=True)
 class WeightMatrix:
-    """Where a weight matrix is in a model.
+    """A weight matrix of a model.
 
     Parameters
     ----------
     name : str
         The parameter's name, as in ``model.named_parameters()``.
+    shape : tuple of int
+        Its shape, ``(outputs, inputs)``; the gates of an LSTM or GRU are stacked in the first.
+    recurrent : bool
+        Whether it leads from a hidden state to the next one.
     neurons : int or None
-        Number of neurons that a recurrent weight connects to one another; None for any other.
+        Number of neurons that a recurrent weight connects to one another; None for any other, and
+        for an LSTM with projections, whose hidden state has other units than its cells.
     """
 
     name: str
+    shape: tuple[int, int]
+    recurrent: bool = False
     neurons: int | None = None
 
 
 def weight_matrices(model: nn.Module) -> list[WeightMatrix]:
     """Return the weight matrices of a model's recurrent and linear modules, in the model's order.
 
-    Biases are no weight matrices. A matrix that several modules share is listed once.
+    Biases are no weight matrices.
 
     Parameters
     ----------
@@ -48,24 +55,48 @@ def weight_matrices(model: nn.Module) -> list[WeightMatrix]:
     >>> [matrix.name for matrix in weight_matrices(nn.Sequential(nn.Linear(3, 4), nn.RNN(4, 5)))]
     ['0.weight', '1.weight_ih_l0', '1.weight_hh_l0']
     """
-    found: dict[int, WeightMatrix] = {}
-    for path, module in model.named_modules():
-        for name, neurons in _matrices_of(module):
-            full_name = f"{path}.{name}" if path else name
-            found.setdefault(id(getattr(module, name)), WeightMatrix(full_name, neurons))
+    found = [
+        replace(matrix, name=f"{path}.{matrix.name}" if path else matrix.name)
+        for path, module in model.named_modules()
+        for matrix in _matrices_of(module)
+    ]
     if not found:
         kinds = sorted({type(module).__name__ for module in model.modules()})
         raise NothingToPrune(
             "The model holds no nn.RNN, nn.LSTM, nn.GRU, recurrent cell or nn.Linear, so that nothing can be "
             f"pruned; it consists of {', '.join(kinds)}."
         )
-    return list(found.values())
+    return found
 
 
-def _matrices_of(module: nn.Module) -> Iterator[tuple[str, int | None]]:
+def check_untied(model: nn.Module, names: list[str]) -> None:
+    """Raise if a weight that is to be pruned is used under another name as well.
+
+    Raises
+    ------
+    TiedWeights
+        Naming all its names.
+    """
+    owners: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        owners.setdefault(id(parameter), []).append(name)
+    for name in names:
+        shared = owners[id(model.get_parameter(name))]
+        if len(shared) > 1:
+            raise TiedWeights(
+                f"{' and '.join(shared)} are one tensor; pruning it would prune both. Untie them, or choose "
+                "what is pruned by scope='recurrent' or by patterns."
+            )
+
+
+def _matrices_of(module: nn.Module) -> Iterator[WeightMatrix]:
     if isinstance(module, nn.RNNBase | nn.RNNCellBase):
         for name, weight in module.named_parameters(recurse=False):
             if weight.dim() == 2:
-                yield name, weight.shape[1] if name.startswith("weight_hh") else None
+                recurrent = name.startswith("weight_hh")
+                square = recurrent and weight.shape[1] == module.hidden_size
+                yield WeightMatrix(
+                    name, (weight.shape[0], weight.shape[1]), recurrent, weight.shape[1] if square else None
+                )
     elif isinstance(module, nn.Linear):
-        yield "weight", None
+        yield WeightMatrix("weight", (module.out_features, module.in_features))

@@ -1,17 +1,19 @@
 """The sparsifier: penalty, pruning schedule and masks of one model."""
 
 import copy
+import json
 import math
 import warnings
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
 from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from moduli.manifolds import InvalidParameter, InvalidPoints, Manifold, suggestion
-from moduli.models.embedding import Embedding
+from moduli.manifolds import InvalidParameter, Manifold, suggestion
+from moduli.models.description import describe
 from moduli.models.errors import (
     InvalidEmbedding,
     InvalidSchedule,
@@ -19,14 +21,18 @@ from moduli.models.errors import (
     LayerCollapse,
     NonFiniteWeights,
     NothingToPrune,
+    StateMismatch,
 )
-from moduli.models.recurrent import WeightMatrix, weight_matrices
+from moduli.models.pruning import cut, exchange, magnitude_for_coefficient, stacked
+from moduli.models.recurrent import WeightMatrix, check_untied, weight_matrices
+from moduli.models.regrowth import Regrowth
 from moduli.models.schedules import OneShotSchedule, Schedule
+from moduli.models.targets import Scope, zeros_wanted
+from moduli.models.terms import PenaltyTerm, Placement
 from moduli.models.tickets import redraw_weights
-from moduli.regularizers import Regularizer, penalty
+from moduli.regularizers import Regularizer, ShapeMismatch
 
-Scope = Literal["layer", "global", "recurrent"]
-Placement = Tensor | Embedding
+Score = Literal["magnitude", "magnitude/coefficient"] | Callable[[Tensor, Tensor | None], Tensor]
 
 
 class Sparsifier:
@@ -42,8 +48,10 @@ class Sparsifier:
     ----------
     model : nn.Module
         A model that holds ``nn.RNN``, ``nn.LSTM``, ``nn.GRU``, their cells, or ``nn.Linear``.
-    regularizer : Regularizer, optional
-        Coefficients of the recurrent weights; no penalty when absent.
+    regularizer : Regularizer or mapping from str to Regularizer or None, optional
+        Coefficients of the recurrent weights; or, by patterns of parameter names such as
+        ``"*.weight_hh_l*"``, coefficients of any weight matrices. A matrix of a module of your own is
+        pruned if a pattern matches it; None prunes without penalty. Without any, there is no penalty.
     manifold : Manifold, optional
         Where the neurons are placed; needed with a regularizer.
     sparsity : float
@@ -53,28 +61,38 @@ class Sparsifier:
         everything is cut at the first step.
     strength : float
         Factor of the penalty.
-    scope : {"layer", "global", "recurrent"}
+    scope : {"layer", "global", "recurrent", "erk"}
         ``"layer"`` prunes each weight matrix to the target, ``"global"`` all matrices together,
-        so that their shares differ, and ``"recurrent"`` each recurrent matrix alone.
-    embedding : Tensor, Embedding, or mapping from str to either, optional
-        Points of the neurons, ``(n, *point_shape)``, for every recurrent weight or by its name;
-        drawn at random when absent. Coefficients follow an `Embedding` that is learned.
+        so that their shares differ, ``"recurrent"`` each recurrent matrix alone, and ``"erk"`` all
+        together with shares that spare small matrices (arXiv 1911.11134).
+    embedding : Tensor, Embedding, pair of either, or mapping from str to these, optional
+        Points of the neurons, ``(n, *point_shape)``, for every recurrent weight; or by parameter name,
+        where a weight between two populations takes a pair ``(targets, sources)``. Drawn at random
+        when absent. Coefficients follow an `Embedding` that is learned.
     seed : int
         Seed of the random embedding.
+    score : {"magnitude", "magnitude/coefficient"} or callable
+        What is cut first: small weights, or weights that are small for their coefficient, or those of
+        small ``score(weight, coefficients)``; coefficients are None where there are none.
+    regrowth : Regrowth, optional
+        Lets dead weights come back in the place of weak ones; without it masks only grow sparser.
+    masks : mapping from str to Tensor, optional
+        Masks known beforehand, by parameter name, such as `geometric_mask` makes them: the weights are
+        cut at once, nothing else ever is, and ``sparsity`` and ``schedule`` have no say.
 
     Attributes
     ----------
-    embeddings : dict of str to Tensor
-        The points of the neurons of each recurrent weight.
-    coefficients : dict of str to Tensor
-        The penalty coefficients of each recurrent weight.
     masks : dict of str to Tensor
         For each pruned weight matrix, True where a weight is alive.
 
     Raises
     ------
     NothingToPrune
-        If the model holds nothing that the scope covers.
+        If the model holds nothing that the scope covers, or a pattern matches nothing.
+    TiedWeights
+        If a weight to be pruned is shared by several modules.
+    ShapeMismatch
+        If a given mask has another shape than its weight.
     InvalidSparsity, InvalidParameter, InvalidEmbedding
         If an argument is outside its domain.
 
@@ -94,7 +112,7 @@ class Sparsifier:
     def __init__(
         self,
         model: nn.Module,
-        regularizer: Regularizer | None = None,
+        regularizer: Regularizer | Mapping[str, Regularizer | None] | None = None,
         manifold: Manifold | None = None,
         *,
         sparsity: float = 0.9,
@@ -103,6 +121,9 @@ class Sparsifier:
         scope: Scope = "layer",
         embedding: Placement | Mapping[str, Placement] | None = None,
         seed: int = 0,
+        score: Score = "magnitude",
+        regrowth: Regrowth | None = None,
+        masks: Mapping[str, Tensor] | None = None,
     ) -> None:
         if not 0 <= sparsity < 1:
             raise InvalidSparsity(f"sparsity is the fraction of zeros, in [0, 1); got {sparsity!r}.")
@@ -110,6 +131,9 @@ class Sparsifier:
             raise InvalidParameter(f"strength must be a non-negative finite number, got {strength!r}.")
         if scope not in get_args(Scope):
             raise InvalidParameter(f"Unknown scope {scope!r}; {suggestion(str(scope), get_args(Scope))}")
+        if not callable(score) and score not in ("magnitude", "magnitude/coefficient"):
+            options = ("magnitude", "magnitude/coefficient")
+            raise InvalidParameter(f"Unknown score {score!r}; {suggestion(str(score), options)}")
         if regularizer is not None and manifold is None:
             raise InvalidParameter(
                 f"{regularizer!r} needs a manifold to measure distances on; pass manifold=."
@@ -120,38 +144,63 @@ class Sparsifier:
         self.target = float(sparsity)
         self.schedule: Schedule | None = schedule if schedule is not None else OneShotSchedule()
         self.strength = float(strength)
-        self.scope = scope
+        self.scope: Scope = scope
+        self.score = score
+        self.regrowth = regrowth
         self.steps_taken = 0
 
-        matrices = weight_matrices(model)
-        recurrent = [matrix for matrix in matrices if matrix.neurons is not None]
-        if not recurrent and (scope == "recurrent" or regularizer is not None):
-            purpose = "scope='recurrent' prunes" if scope == "recurrent" else f"{regularizer!r} penalises"
-            raise NothingToPrune(
-                f"{purpose} recurrent weights, but the model has none, only "
-                f"{', '.join(matrix.name for matrix in matrices)}."
-            )
-        self._learned: dict[str, Embedding] = {}
-        self.embeddings = self._place(recurrent, embedding, seed) if manifold is not None else {}
-        self.coefficients = self._coefficients()
-        pruned = recurrent if scope == "recurrent" else matrices
+        matrices = self._matrices([] if masks is None else list(masks))
+        self._terms = self._make_terms(matrices, embedding, seed)
+        if masks is not None:
+            pruned = [matrices[name] for name in masks]
+        else:
+            pruned = [matrix for matrix in matrices.values() if scope != "recurrent" or matrix.recurrent]
+            if not pruned:
+                raise NothingToPrune(
+                    f"scope='recurrent' prunes recurrent weights, but the model has none, only "
+                    f"{', '.join(matrices)}."
+                )
+        check_untied(model, [matrix.name for matrix in pruned])
+        self._wanted = zeros_wanted({matrix.name: matrix.shape for matrix in pruned}, self.target, scope)
         self.masks = {
             matrix.name: torch.ones_like(self._weight(matrix.name), dtype=torch.bool) for matrix in pruned
         }
+        if masks is not None:
+            self._adopt(masks)
+        self._dense_gradients: dict[str, Tensor] = {}
         self._mask_gradients()
 
+    @property
+    def embeddings(self) -> dict[str, Tensor]:
+        """The points of the neurons of each weight that has some, by name; of a pair, by name and end."""
+        return {
+            f"{name}{end}": points
+            for name, term in self._terms.items()
+            for end, points in term.points().items()
+        }
+
+    @property
+    def coefficients(self) -> dict[str, Tensor]:
+        """The penalty coefficients of each penalised weight, as they are now."""
+        return {
+            name: term.coefficients(self._weight(name)).detach()
+            for name, term in self._terms.items()
+            if term.regularizer is not None
+        }
+
     def penalty(self) -> Tensor:
-        """Return ``strength`` times the mean of ``C |W|``, summed over recurrent weights.
+        """Return ``strength`` times the mean of ``C |W|``, summed over penalised weights.
 
         Returns
         -------
         Tensor
             A scalar for the loss; zero without a regularizer.
         """
-        if not self.coefficients or self.strength == 0:
+        penalised = [term for term in self._terms.values() if term.regularizer is not None]
+        if not penalised or self.strength == 0:
             return self._weight(next(iter(self.masks))).new_zeros(())
-        terms = [penalty(self._weight(name), self._current(name)) for name in self.coefficients]
-        return self.strength * torch.stack(terms).sum()
+        penalties = [term.penalty(self._weight(term.name)) for term in penalised]
+        return self.strength * torch.stack(penalties).sum()
 
     @torch.no_grad()
     def step(self) -> None:
@@ -168,15 +217,21 @@ class Sparsifier:
         """
         self.steps_taken += 1
         self._follow_model()
-        due = self._due()
-        groups = [list(self.masks)] if self.scope == "global" else [[name] for name in self.masks]
-        cuts = {tuple(group): self._missing_zeros(group, due) for group in groups}
+        fraction = self._fraction()
+        cuts = {
+            names: round(fraction * zeros) - sum(int((~self.masks[name]).sum()) for name in names)
+            for names, zeros in self._wanted.items()
+        }
         if any(count > 0 for count in cuts.values()):
             self._check_finite()
-            for group, count in cuts.items():
+            for names, count in cuts.items():
                 if count > 0:
-                    self._cut(group, count)
+                    scores = {name: self._scores(name) for name in names}
+                    self.masks |= cut({name: self.masks[name] for name in names}, scores, count)
             self._report_collapse()
+        if self.regrowth is not None and self.regrowth.is_due(self.steps_taken):
+            self._check_finite()
+            self._exchange(self.regrowth)
         self._apply()
 
     def sparsity(self) -> dict[str, float]:
@@ -191,7 +246,11 @@ class Sparsifier:
         fractions = {name: zeros[name] / sizes[name] for name in self.masks}
         return fractions | {"total": sum(zeros.values()) / sum(sizes.values())}
 
-    def ticket(self, seed: int) -> tuple[nn.Module, "Sparsifier"]:
+    def report(self) -> str:
+        """Return a text about every pruned matrix: its sparsity, and the graph of a recurrent one."""
+        return describe(self)
+
+    def ticket(self, seed: int, *, correct_fan_in: bool = False) -> tuple[nn.Module, "Sparsifier"]:
         """Return a lottery ticket: a copy of the model with the same masks and fresh weights.
 
         The ticket's sparsifier keeps masks and embedding, cuts no more, and charges no penalty:
@@ -202,6 +261,10 @@ class Sparsifier:
         ----------
         seed : int
             Seed of the fresh weights.
+        correct_fan_in : bool
+            Whether to scale each neuron's weights by ``sqrt(inputs / living inputs)``, so that sums of
+            inputs have the variance that the dense initialisation intends (Evci et al., "Gradient flow
+            in sparse neural networks", arXiv 2010.03533, section 3).
 
         Returns
         -------
@@ -215,17 +278,36 @@ class Sparsifier:
         """
         model, sparsifier = copy.deepcopy((self.model, self))
         redraw_weights(model, seed)
-        sparsifier.schedule = None
+        sparsifier.schedule = sparsifier.regrowth = None
         sparsifier.strength = 0.0
         with torch.no_grad():
             sparsifier._follow_model()
             sparsifier._apply()
+            if correct_fan_in:
+                for name, mask in sparsifier.masks.items():
+                    living = mask.sum(dim=1, keepdim=True).clamp_min(1)
+                    sparsifier._weight(name).mul_((mask.shape[1] / living).sqrt())
         return model, sparsifier
 
+    @property
+    def spec(self) -> dict[str, str]:
+        """What a stored state is recognised by, as text: manifold, regularizers and scope."""
+        return {
+            "manifold": repr(self.manifold),
+            "regularizer": repr(self.regularizer),
+            "scope": self.scope,
+            "sparsity": repr(self.target),
+        }
+
     def state_dict(self) -> dict[str, Tensor]:
-        """Return what a resumed run needs: the step count, the masks and the embeddings."""
+        """Return what a resumed run needs: the step count, the masks, the embeddings and the spec.
+
+        All values are tensors, the spec as the bytes of its JSON, so that safetensors can store them.
+        """
+        spec = torch.frombuffer(bytearray(json.dumps(self.spec).encode()), dtype=torch.uint8)
         return {
             "steps_taken": torch.tensor(self.steps_taken),
+            "spec": spec,
             **{f"mask.{name}": mask for name, mask in self.masks.items()},
             **{f"embedding.{name}": points for name, points in self.embeddings.items()},
         }
@@ -236,30 +318,32 @@ class Sparsifier:
         Parameters
         ----------
         state : mapping from str to Tensor
-            The state of a sparsifier of the same model, manifold and scope.
+            The state of a sparsifier of the same model, manifold, regularizer, sparsity and scope.
 
         Raises
         ------
-        InvalidParameter
-            If a tensor is missing, unknown, or of another shape; nothing is changed then.
+        StateMismatch
+            If the state is another sparsifier's; nothing is changed then.
         """
         own = self.state_dict()
+        if "spec" in state:
+            theirs = json.loads(bytes(state["spec"].tolist()))
+            for key, value in self.spec.items():
+                if theirs.get(key) != value:
+                    raise StateMismatch(
+                        f"The state is of a sparsifier with {key} {theirs.get(key)}, this one's is {value}."
+                    )
         wrong = [
-            name for name in own.keys() | state.keys()
-            if name not in own or name not in state or own[name].shape != state[name].shape
-        ]  # fmt: skip
+            f"{name} ({_shape(state, name)} there, {_shape(own, name)} here)"
+            for name in sorted(own.keys() | state.keys())
+            if name != "spec" and _shape(state, name) != _shape(own, name)
+        ]
         if wrong:
-            raise InvalidParameter(
-                f"The state does not belong to this sparsifier; it differs in {', '.join(sorted(wrong))}."
-            )
+            raise StateMismatch(f"The state does not belong to this sparsifier: {', '.join(wrong)}.")
         self.steps_taken = int(state["steps_taken"])
-        self.masks = {name: state[f"mask.{name}"].clone() for name in self.masks}
-        self.embeddings = {name: state[f"embedding.{name}"].clone() for name in self.embeddings}
-        with torch.no_grad():
-            for name, learned in self._learned.items():
-                learned.points.copy_(self.embeddings[name])
-                self.embeddings[name] = learned().detach()
-        self.coefficients = self._coefficients()
+        self.masks = {name: state[f"mask.{name}"].bool().clone() for name in self.masks}
+        for name, term in self._terms.items():
+            term.load_points({end: state[f"embedding.{name}{end}"] for end in term.ends})
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_hooks"}
@@ -271,72 +355,89 @@ class Sparsifier:
     def _weight(self, name: str) -> nn.Parameter:
         return self.model.get_parameter(name)
 
-    def _place(
-        self, recurrent: list[WeightMatrix], embedding: Placement | Mapping[str, Placement] | None, seed: int
-    ) -> dict[str, Tensor]:
-        assert self.manifold is not None
-        if isinstance(embedding, Mapping):
-            names = {matrix.name for matrix in recurrent}
-            for name in embedding:
-                if name not in names:
-                    raise InvalidEmbedding(
-                        f"No recurrent weight is called '{name}'; {suggestion(name, names)}"
-                    )
-        generator = torch.Generator().manual_seed(seed)
-        placed = {}
-        for matrix in recurrent:
-            assert matrix.neurons is not None
-            points = embedding.get(matrix.name) if isinstance(embedding, Mapping) else embedding
-            if points is None:
-                points = self.manifold.random_point(matrix.neurons, generator)
-            if isinstance(points, Embedding):
-                if points.manifold != self.manifold:
-                    raise InvalidEmbedding(
-                        f"The embedding of {matrix.name} is on {points.manifold!r}, but the sparsifier "
-                        f"measures distances on {self.manifold!r}; give both the same manifold."
-                    )
-                if points.learn:
-                    self._learned[matrix.name] = points
-                points = points().detach()
-            try:
-                self.manifold.check_points(points, f"The embedding of {matrix.name}")
-            except InvalidPoints as error:
-                raise InvalidEmbedding(str(error)) from None
-            if len(points) != matrix.neurons:
-                raise InvalidEmbedding(
-                    f"{matrix.name} connects {matrix.neurons} neurons, "
-                    f"but the embedding places {len(points)}; give one point for each neuron."
-                )
-            placed[matrix.name] = points
-        return placed
+    def _matrices(self, named: list[str]) -> dict[str, WeightMatrix]:
+        """Return the matrices of known modules, and those that patterns or names add to them."""
+        patterns = [*(self.regularizer if isinstance(self.regularizer, Mapping) else ()), *named]
+        shapes = {
+            name: (parameter.shape[0], parameter.shape[1])
+            for name, parameter in self.model.named_parameters()
+            if parameter.dim() == 2
+        }
+        added: dict[str, WeightMatrix] = {}
+        for pattern in patterns:
+            matched = [name for name in shapes if fnmatchcase(name, pattern)]
+            if not matched:
+                raise NothingToPrune(f"No weight matrix is called '{pattern}'; {suggestion(pattern, shapes)}")
+            added |= {name: WeightMatrix(name, shapes[name]) for name in matched}
+        try:
+            known = {matrix.name: matrix for matrix in weight_matrices(self.model)}
+        except NothingToPrune:
+            if not added:
+                raise
+            known = {}
+        return added | known
 
-    def _coefficients(self) -> dict[str, Tensor]:
-        if self.regularizer is None or self.manifold is None:
+    def _make_terms(
+        self,
+        matrices: dict[str, WeightMatrix],
+        embedding: Placement | Mapping[str, Placement] | None,
+        seed: int,
+    ) -> dict[str, PenaltyTerm]:
+        if self.manifold is None:
             return {}
+        regularizers = self._regularizers(matrices)
+        given = embedding if isinstance(embedding, Mapping) else {}
+        for name in given:
+            if name not in regularizers:
+                raise InvalidEmbedding(
+                    f"No weight with an embedding is called '{name}'; {suggestion(name, regularizers)}"
+                )
+        shared = None if isinstance(embedding, Mapping) else embedding
+        generator = torch.Generator().manual_seed(seed)
+        terms = {}
+        for name, regularizer in regularizers.items():
+            matrix = matrices[name]
+            if matrix.recurrent and matrix.neurons is None and name not in given:
+                raise InvalidEmbedding(
+                    f"{name} of shape {matrix.shape} leads from projected units to cells: "
+                    "give its embedding as a pair (targets, sources), by name."
+                )
+            placement = given.get(name, shared if matrix.recurrent else None)
+            terms[name] = PenaltyTerm(
+                name, matrix.shape, regularizer, self.manifold, placement, matrix.neurons, generator
+            )
+        return terms
+
+    def _regularizers(self, matrices: dict[str, WeightMatrix]) -> dict[str, Regularizer | None]:
+        """Return the regularizer of each weight that has its neurons placed."""
+        if isinstance(self.regularizer, Mapping):
+            chosen: dict[str, Regularizer | None] = {}
+            for pattern, regularizer in self.regularizer.items():
+                chosen |= {name: regularizer for name in matrices if fnmatchcase(name, pattern)}
+            return {name: regularizer for name, regularizer in chosen.items() if regularizer is not None}
+        recurrent = [name for name, matrix in matrices.items() if matrix.recurrent]
+        if not recurrent and self.regularizer is not None:
+            raise NothingToPrune(
+                f"{self.regularizer!r} penalises recurrent weights, but the model has none, only "
+                f"{', '.join(matrices)}; choose weights by patterns: {{'{next(iter(matrices))}': …}}."
+            )
+        return dict.fromkeys(recurrent, self.regularizer)
+
+    def _adopt(self, masks: Mapping[str, Tensor]) -> None:
+        for name, mask in masks.items():
+            if mask.shape != self.masks[name].shape:
+                raise ShapeMismatch(
+                    f"The mask of {name} has shape {tuple(mask.shape)}, "
+                    f"the weight {tuple(self.masks[name].shape)}."
+                )
+        self.masks = {name: mask.bool().clone() for name, mask in masks.items()}
+        self.schedule = None
         with torch.no_grad():
-            return {name: self._evaluate(name, points) for name, points in self.embeddings.items()}
+            self._follow_model()
+            self._apply()
 
-    def _evaluate(self, name: str, points: Tensor) -> Tensor:
-        assert self.regularizer is not None
-        assert self.manifold is not None
-        weight = self._weight(name)
-        read = weight.to(points) if self.regularizer.depends_on_weight else None
-        return self.regularizer(self.manifold, points, weight=read).to(weight)
-
-    def _current(self, name: str) -> Tensor:
-        """Return the coefficients of a weight as they are now, with a gradient where they change."""
-        assert self.regularizer is not None
-        learned, weight = self._learned.get(name), self._weight(name)
-        if learned is not None or self.regularizer.depends_on_weight:
-            points = self.embeddings[name] if learned is None else learned()
-            coefficients = self._evaluate(name, points)
-            self.embeddings[name], self.coefficients[name] = points.detach(), coefficients.detach()
-            return coefficients
-        self.coefficients[name] = self.coefficients[name].to(weight)  # the model may have been moved
-        return self.coefficients[name]
-
-    def _due(self) -> float:
-        """Return the sparsity that the schedule demands by now."""
+    def _fraction(self) -> float:
+        """Return the fraction of the target that the schedule demands by now."""
         if self.schedule is None:
             return 0.0
         fraction = self.schedule(self.steps_taken)
@@ -345,28 +446,40 @@ class Sparsifier:
                 f"The schedule {self.schedule!r} returned {fraction!r} at step {self.steps_taken}; "
                 "expected a fraction of the target, in [0, 1]."
             )
-        return self.target * fraction
+        return fraction
 
-    def _missing_zeros(self, names: list[str], due: float) -> int:
-        size = sum(self.masks[name].numel() for name in names)
-        alive = sum(int(self.masks[name].sum()) for name in names)
-        return round(due * size) - (size - alive)
+    def _scores(self, name: str) -> Tensor:
+        """Return what decides which weights of a matrix are cut first."""
+        weight = self._weight(name).detach()
+        if self.score == "magnitude":
+            return weight.abs().float()
+        term = self._terms.get(name)
+        coefficients = None
+        if term is not None and term.regularizer is not None:
+            coefficients = stacked(term.coefficients(weight).detach(), weight)
+        if self.score == "magnitude/coefficient":
+            return magnitude_for_coefficient(weight, coefficients)
+        scores = self.score(weight, coefficients)
+        if scores.shape != weight.shape or scores.isnan().any():
+            raise InvalidParameter(
+                f"score must return numbers without NaN, of {name}'s shape {tuple(weight.shape)}; "
+                f"got {tuple(scores.shape)}{', with NaN' if scores.isnan().any() else ''}."
+            )
+        return scores.float()
 
-    def _cut(self, names: tuple[str, ...], count: int) -> None:
-        """Cut the ``count`` smallest of the surviving weights of some matrices, ties by place."""
-        alive = [self.masks[name].flatten().nonzero().squeeze(1) for name in names]
-        magnitudes = [
-            self._weight(name).flatten()[places].abs().float()
-            for name, places in zip(names, alive, strict=True)
-        ]
-        smallest = torch.cat(magnitudes).topk(count, largest=False, sorted=False).indices
-        start = 0
-        for name, places in zip(names, alive, strict=True):
-            own = smallest[(smallest >= start) & (smallest < start + len(places))] - start
-            mask = self.masks[name].flatten()
-            mask[places[own]] = False
-            self.masks[name] = mask.view_as(self.masks[name])
-            start += len(places)
+    def _exchange(self, regrowth: Regrowth) -> None:
+        for name, mask in self.masks.items():
+            alive = int(mask.sum())
+            count = regrowth.count(self.steps_taken, alive, mask.numel() - alive)
+            if regrowth.where == "gradient":
+                merit = self._dense_gradients.pop(name, None)
+            else:
+                term = self._terms.get(name)
+                if term is None or term.regularizer is None:
+                    continue  # a matrix without geometry has no cheapest place
+                merit = stacked(-term.coefficients(self._weight(name)).detach(), mask)
+            if merit is not None and count > 0:
+                self.masks[name] = exchange(mask, self._scores(name), merit, count)
 
     def _check_finite(self) -> None:
         for name in self.masks:
@@ -404,6 +517,9 @@ class Sparsifier:
                 sparsifier = this()
                 if sparsifier is None:
                     return None
+                regrowth = sparsifier.regrowth
+                if regrowth and regrowth.where == "gradient" and regrowth.is_due(sparsifier.steps_taken + 1):
+                    sparsifier._dense_gradients[name] = gradient.detach().abs()
                 return gradient.masked_fill(~sparsifier.masks[name].to(gradient.device), 0)
 
             return mask_gradient
@@ -413,3 +529,7 @@ class Sparsifier:
             for name in self.masks
             if self._weight(name).requires_grad
         ]
+
+
+def _shape(state: Mapping[str, Tensor], name: str) -> str:
+    return str(tuple(state[name].shape)) if name in state else "missing"

@@ -22,6 +22,7 @@ from moduli.models import (
     NothingToPrune,
     OneShotSchedule,
     Sparsifier,
+    StateMismatch,
 )
 from moduli.regularizers import Diffusion
 from tests.conftest import seeded
@@ -171,7 +172,7 @@ def test_training_after_pruning_and_saving_raise_no_warning(kind, tmp_path):
 
 def test_a_state_of_another_model_is_refused():
     sparsifier = Sparsifier(Reader(size=12))
-    with pytest.raises(InvalidParameter, match=r"differs in mask\.out\.weight"):
+    with pytest.raises(StateMismatch, match=r"mask\.out\.weight \(\(2, 13\) there, \(2, 12\) here\)"):
         sparsifier.load_state_dict(Sparsifier(Reader(size=13)).state_dict())
 
 

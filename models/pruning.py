@@ -1,0 +1,99 @@
+"""Which weights die: scores, cuts, and exchanges, as functions of tensors."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+
+def magnitude_for_coefficient(weight: Tensor, coefficients: Tensor | None) -> Tensor:
+    """Return ``|W| / C``: a weight is worth less where it costs more.
+
+    A weight that costs nothing is cut last, unless it is zero anyway.
+
+    Parameters
+    ----------
+    weight : Tensor
+        The weight.
+    coefficients : Tensor or None
+        Coefficients of the weight's shape; None counts as 1.
+
+    Returns
+    -------
+    Tensor
+        Scores in float32.
+    """
+    magnitude = weight.abs().float()
+    return magnitude if coefficients is None else torch.where(magnitude > 0, magnitude / coefficients, 0.0)
+
+
+def stacked(block: Tensor, weight: Tensor) -> Tensor:
+    """Return values of one gate repeated for every gate that a weight stacks."""
+    return block.repeat(len(weight) // len(block), 1)
+
+
+def cut(masks: Mapping[str, Tensor], scores: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
+    """Return masks in which the lowest of the living weights of several matrices are dead.
+
+    Parameters
+    ----------
+    masks, scores : mapping from str to Tensor
+        For each matrix, booleans that are True where a weight is alive, and every weight's score.
+    count : int
+        How many die; exact, whatever ties there are.
+
+    Returns
+    -------
+    dict of str to Tensor
+
+    Examples
+    --------
+    >>> cut({"w": torch.tensor([True, True, False])}, {"w": torch.tensor([2.0, 1.0, 0.0])}, 1)
+    {'w': tensor([ True, False, False])}
+    """
+    alive = {name: mask.flatten().nonzero().squeeze(1) for name, mask in masks.items()}
+    candidates = torch.cat([scores[name].flatten()[places] for name, places in alive.items()])
+    lowest = candidates.topk(count, largest=False, sorted=False).indices
+    changed, start = {}, 0
+    for name, places in alive.items():
+        own = lowest[(lowest >= start) & (lowest < start + len(places))] - start
+        flat = masks[name].flatten().clone()
+        flat[places[own]] = False
+        changed[name] = flat.view_as(masks[name])
+        start += len(places)
+    return changed
+
+
+def exchange(mask: Tensor, score: Tensor, merit: Tensor, count: int) -> Tensor:
+    """Return a mask in which the weakest living weights gave way to the best dead ones.
+
+    Parameters
+    ----------
+    mask : Tensor
+        Booleans, True where a weight is alive.
+    score : Tensor
+        Strength of every weight; the smallest living ones die.
+    merit : Tensor
+        Promise of every weight; the largest dead ones come to life.
+    count : int
+        How many are exchanged.
+
+    Returns
+    -------
+    Tensor
+        A mask of as many living weights.
+
+    Examples
+    --------
+    >>> mask = torch.tensor([True, True, False, False])
+    >>> exchange(mask, torch.tensor([1.0, 2.0, 0.0, 0.0]), torch.tensor([0.0, 0.0, 1.0, 3.0]), 1)
+    tensor([False,  True, False,  True])
+    """
+    flat = mask.flatten()
+    infinity = float("inf")
+    dying = score.flatten().masked_fill(~flat, infinity).topk(count, largest=False).indices
+    rising = merit.flatten().masked_fill(flat, -infinity).topk(count).indices
+    changed = flat.clone()
+    changed[dying] = False
+    changed[rising] = True
+    return changed.view_as(mask)
