@@ -184,13 +184,17 @@ def test_the_checks_catch_planted_faults(manifold):
     with pytest.raises(AssertionError):
         check_equivariance(manifold, OrderCounts(), 8, 1)
     with pytest.raises(AssertionError):
-        check_isometry(manifold, CoordinatesCount(), 8, 1)
-    with pytest.raises(AssertionError):
         check_permutation(manifold, Diffusion(), lambda original, seed: original.roll(seed, 0), 8, 1)
     with pytest.raises(AssertionError):
         check_normalization(manifold, lambda regularizer: 2 * regularizer.normalized(), Diffusion(), 8)
     with pytest.raises(AssertionError):
         check_operators(manifold, Diffusion(), Ripple(), 2.0, plus=lambda a, b: a + 2 * b)
+
+
+@pytest.mark.parametrize("manifold", ISOMETRIES, ids=repr)
+def test_the_check_of_isometries_catches_coordinates(manifold):
+    with pytest.raises(AssertionError):
+        check_isometry(manifold, CoordinatesCount(), 8, 1)
 
 
 def test_the_check_of_size_catches_absolute_lengths():
