@@ -62,7 +62,7 @@ class Embedding(nn.Module):
         self.learn = learn
         points = manifold.random_point(n, torch.Generator().manual_seed(seed))
         if learn:
-            _check_differentiable(manifold, points[:2])
+            _check_differentiable(manifold, points[:1])
             self.points = nn.Parameter(points)
         else:
             self.register_buffer("points", points)
@@ -98,7 +98,14 @@ class Embedding(nn.Module):
         -------
         Tensor
             A scalar.
+
+        Raises
+        ------
+        InvalidEmbedding
+            If there is one neuron only.
         """
+        if len(self.points) < 2:
+            raise InvalidEmbedding("Crowding is between neurons, and this embedding places only one.")
         geometry = Geometry(self.manifold, self())
         return geometry.mean(Gaussian(length, amplitude=1.0).evaluate(geometry))
 
@@ -138,7 +145,7 @@ class Embedding(nn.Module):
 
 def _check_differentiable(manifold: Manifold, points: Tensor) -> None:
     with torch.enable_grad():
-        if not manifold.pairwise(points.clone().requires_grad_()).requires_grad:
+        if not manifold.distance(points.clone().requires_grad_(), points).requires_grad:
             raise InvalidEmbedding(
                 f"Distances on {manifold!r} have no gradient, so its points cannot be learned; "
                 "pass learn=False."

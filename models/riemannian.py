@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.autograd.functional import jvp
 
 from moduli.manifolds import Manifold
+from moduli.models.errors import InvalidEmbedding
 
 with warnings.catch_warnings():
     # geoopt 0.5.1 uses torch.jit.script, which torch 2.13 calls deprecated.
@@ -90,6 +91,11 @@ class GeooptManifold(geoopt.manifolds.base.Manifold):  # type: ignore[misc]  # g
     def _along(self, x: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``retract(x, u)`` and its derivative in ``u`` along ``v``."""
         reached, carried = jvp(lambda step: self.manifold.retract(x, step), u, v)  # type: ignore[no-untyped-call]
+        if not carried.isfinite().all():
+            raise InvalidEmbedding(
+                f"{self.manifold!r}.retract has no finite derivative, which a Riemannian step needs; "
+                "override retract, or use a plain optimizer without riemannian()."
+            )
         return reached, carried
 
     def _check_point_on_manifold(

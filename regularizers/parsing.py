@@ -197,9 +197,13 @@ def _from_spec(spec: Mapping[str, Any]) -> Regularizer:
     if name not in known:
         raise InvalidExpression(f"No regularizer is called {name!r}; {suggestion(str(name), known)}")
     try:
-        return known[name](**{key: _decode(value) for key, value in spec["kwargs"].items()})
+        regularizer = known[name](**{key: _decode(value) for key, value in spec["kwargs"].items()})
+        strangers = [operand for operand in regularizer.operands if not isinstance(operand, Regularizer)]
     except TypeError as error:
         raise InvalidExpression(f"The spec of '{name}' does not fit: {error}.") from None
+    if strangers:
+        raise InvalidExpression(f"The spec of '{name}' is made of {strangers[0]!r}, which is no regularizer.")
+    return regularizer
 
 
 def _decode(value: Any) -> Any:

@@ -54,8 +54,8 @@ def penalty(weight: Tensor, coefficients: Tensor, p: float = 1, reduction: Reduc
     """
     if not 1 <= p < float("inf"):
         raise InvalidParameter(f"The penalty's exponent p must be finite and at least 1, got {p!r}.")
-    gates = _gates(weight, coefficients)
-    result: Tensor = _WeightedPower.apply(gates, coefficients, p, _share(weight, reduction))  # type: ignore[no-untyped-call]
+    _check(weight, coefficients)
+    result: Tensor = _WeightedPower.apply(weight, coefficients, p, _share(weight, reduction))  # type: ignore[no-untyped-call]
     return result
 
 
@@ -103,12 +103,11 @@ def proximal(weight: Tensor, coefficients: Tensor, step: float, reduction: Reduc
     """
     if not 0 <= step < float("inf"):
         raise InvalidParameter(f"The proximal step must be a non-negative finite number, got {step!r}.")
-    gates = _gates(weight, coefficients)
+    _check(weight, coefficients)
     share = step * _share(weight, reduction)
-    for gate in gates:
-        for rows in _row_blocks(coefficients):
-            threshold = coefficients[rows] * share
-            gate[rows].sub_(gate[rows].clamp(-threshold, threshold))
+    for own, shared, threshold in _row_blocks(weight, coefficients):
+        torch.mul(coefficients[shared], share, out=threshold)
+        weight[own].sub_(weight[own].clamp(-threshold, threshold))
     return weight
 
 
@@ -121,12 +120,10 @@ class _WeightedPower(torch.autograd.Function):
         ctx.p, ctx.share = p, share  # type: ignore[attr-defined]
         # Half precision could not hold the sum of many terms.
         precision = torch.promote_types(weight.dtype, torch.float32)
-        parts = [
-            _power(gate[rows], p).mul_(coefficients[rows]).sum(dtype=precision)
-            for gate in weight
-            for rows in _row_blocks(coefficients)
-        ]
-        return torch.stack(parts).sum().mul_(share).to(weight.dtype)
+        total = weight.new_zeros((), dtype=precision)
+        for own, shared, scratch in _row_blocks(weight, coefficients):
+            total += _power(weight[own], p, scratch).mul_(coefficients[shared]).sum(dtype=precision)
+        return total.mul_(share).to(weight.dtype)
 
     @staticmethod
     @once_differentiable
@@ -137,30 +134,26 @@ class _WeightedPower(torch.autograd.Function):
         for_weight = for_coefficients = None
         if ctx.needs_input_grad[0]:  # type: ignore[attr-defined]
             for_weight = torch.empty_like(weight)
-            for gate, slope in zip(weight, for_weight, strict=True):
-                for rows in _row_blocks(coefficients):
-                    torch.sign(gate[rows], out=slope[rows])
-                    if p != 1:
-                        slope[rows].mul_(_power(gate[rows], p - 1)).mul_(p)
-                    slope[rows].mul_(coefficients[rows]).mul_(scale)
+            for own, shared, scratch in _row_blocks(weight, coefficients):
+                slope = torch.sign(weight[own], out=for_weight[own])
+                if p != 1:
+                    slope.mul_(_power(weight[own], p - 1, scratch)).mul_(p)
+                slope.mul_(coefficients[shared]).mul_(scale)
         if ctx.needs_input_grad[1]:  # type: ignore[attr-defined]
             for_coefficients = torch.zeros_like(coefficients)
-            for gate in weight:
-                for rows in _row_blocks(coefficients):
-                    for_coefficients[rows].add_(_power(gate[rows], p))
+            for own, shared, scratch in _row_blocks(weight, coefficients):
+                for_coefficients[shared].add_(_power(weight[own], p, scratch))
             for_coefficients.mul_(scale)
         return for_weight, for_coefficients, None, None
 
 
-def _gates(weight: Tensor, coefficients: Tensor) -> Tensor:
-    """Return the weight as a view of shape ``(gates, n_targets, n_sources)``."""
+def _check(weight: Tensor, coefficients: Tensor) -> None:
     check_blocks(weight, tuple(coefficients.shape), "the coefficients'")
     if (weight.dtype, weight.device) != (coefficients.dtype, coefficients.device):
         raise ShapeMismatch(
             f"The weight is {weight.dtype} on {weight.device}, its coefficients are {coefficients.dtype} on "
             f"{coefficients.device}; move the coefficients with .to(weight)."
         )
-    return weight.view(-1, *coefficients.shape)
 
 
 def _share(weight: Tensor, reduction: str) -> float:
@@ -172,14 +165,21 @@ def _share(weight: Tensor, reduction: str) -> float:
     return 1 / weight.numel() if reduction == "mean" else 1.0
 
 
-def _row_blocks(coefficients: Tensor) -> Iterator[slice]:
-    """Yield blocks of rows that stay in a CPU's cache; an accelerator takes all rows at once."""
+def _row_blocks(weight: Tensor, coefficients: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
+    """Yield blocks of rows of the weight, with the rows of their coefficients and memory of that size.
+
+    On a CPU a block stays in the cache; an accelerator takes a whole gate at once. All blocks share
+    one memory: fresh memory for each fragmented the heap until it held one more weight.
+    """
     rows, columns = coefficients.shape
-    height = max(1, BLOCK // columns) if coefficients.device.type == "cpu" else rows
-    for start in range(0, rows, height):
-        yield slice(start, start + height)
+    height = max(1, BLOCK // columns) if weight.device.type == "cpu" else rows
+    scratch = weight.new_empty(min(height, rows), columns)
+    for gate in range(0, len(weight), rows):
+        for start in range(0, rows, height):
+            stop = min(start + height, rows)
+            yield slice(gate + start, gate + stop), slice(start, stop), scratch[: stop - start]
 
 
-def _power(weight: Tensor, p: float) -> Tensor:
-    magnitude = weight.abs()
+def _power(weight: Tensor, p: float, out: Tensor) -> Tensor:
+    magnitude = torch.abs(weight, out=out)
     return magnitude if p == 1 else magnitude.pow_(p)

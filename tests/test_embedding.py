@@ -105,6 +105,18 @@ def test_riemannian_gradients_are_tangent():
     assert torch.allclose((gradient * embedding()).sum(-1), torch.zeros(6), atol=1e-6)
 
 
+def test_a_retraction_without_derivative_is_named():
+    class Rough(Sphere):
+        def project(self, x):
+            return super().project(x) + 0 * (x - x).abs().sqrt()
+
+    embedding = Embedding(Rough(), 4, learn=True).riemannian()
+    optimizer = riemannian_adam(embedding.parameters(), lr=0.1)
+    Diffusion()(Rough(), embedding()).sum().backward()
+    with pytest.raises(InvalidEmbedding, match=r"Rough.*retract has no finite derivative"):
+        optimizer.step()
+
+
 @pytest.mark.parametrize("riemannian", [False, True])
 @pytest.mark.parametrize("learn", [False, True])
 def test_state_copy_and_seed(learn, riemannian):
@@ -239,6 +251,8 @@ def test_errors(monkeypatch):
         Sparsifier(Network(), Diffusion(), Torus(), embedding=Embedding(Sphere(), 10))
     with pytest.raises(InvalidEmbedding, match="connects 10 neurons, but the embedding places 9"):
         Sparsifier(Network(), Diffusion(), Torus(), embedding=Embedding(Torus(), 9))
+    with pytest.raises(InvalidEmbedding, match="places only one"):
+        Embedding(Torus(), 1).crowding(1.0)
     embedding = Embedding(Torus(), 3, learn=True)
     with torch.no_grad():
         embedding.points[1] = torch.nan

@@ -1,5 +1,7 @@
 """Clauses R7 and R8: the penalty's value, gradient, memory and errors; the proximal operator."""
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given
@@ -7,8 +9,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from moduli.manifolds import InvalidParameter
-from moduli.regularizers import ShapeMismatch, penalties, penalty, proximal
+from moduli.manifolds import InvalidParameter, Torus
+from moduli.models import Sparsifier
+from moduli.regularizers import Diffusion, ShapeMismatch, penalties, penalty, proximal
 from tests.conftest import seeded, uniform
 
 gates = st.integers(1, 4)
@@ -188,6 +191,32 @@ def test_proximal_gradient_steps_find_a_sparse_solution():
     assert torch.allclose(weight, expected, atol=1e-9)
     assert torch.equal(weight == 0, expected == 0)
     assert 0 < int((weight == 0).sum()) < 32
+
+
+def test_every_layer_and_direction_is_charged_by_its_own_embedding():
+    model = nn.LSTM(3, 5, num_layers=2, bidirectional=True)
+    sparsifier = Sparsifier(model, Diffusion(), Torus(), strength=0.5)
+    names = [name for name, _ in model.named_parameters() if name.startswith("weight_hh")]
+    assert list(sparsifier.embeddings) == names
+    assert len(names) == 4
+    placed = [sparsifier.embeddings[name] for name in names]
+    assert all(not torch.equal(a, b) for a, b in itertools.combinations(placed, 2))
+    terms = [
+        (Diffusion()(Torus(), points).repeat(4, 1) * model.get_parameter(name).abs()).mean()
+        for name, points in zip(names, placed, strict=True)
+    ]
+    assert torch.allclose(sparsifier.penalty(), 0.5 * sum(terms))
+
+
+def test_weights_between_two_populations_are_charged_by_both_embeddings():
+    targets, sources = Torus().random_point(4, seeded(0)), Torus().random_point(6, seeded(1))
+    encoder = nn.Linear(6, 4)
+    expected = sum(
+        Torus().distance(targets[i], sources[j]) ** 2 * encoder.weight[i, j].abs() / 24
+        for i in range(4)
+        for j in range(6)
+    )
+    assert torch.allclose(penalty(encoder.weight, Diffusion()(Torus(), targets, sources)), expected)
 
 
 def test_errors_name_both_sides():

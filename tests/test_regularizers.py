@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import operator
 import pickle
 from dataclasses import FrozenInstanceError, dataclass, fields
 
@@ -135,23 +136,31 @@ def test_an_isometry_changes_nothing(manifold, regularizer, n, seed):
     check_isometry(manifold, regularizer, n, seed)
 
 
-@given(geometric, st.floats(0.1, 10), st.integers(2, 12))
-def test_relative_lengths_do_not_depend_on_the_manifold_s_size(regularizer, factor, n):
+def check_size_does_not_matter(regularizer, factor, n):
     embedding = points(Sphere(), n)
-    small, large = (regularizer.relative()(Sphere(radius=r), embedding) for r in (5.0, 5.0 * factor))
+    small, large = (regularizer(Sphere(radius=radius), embedding) for radius in (5.0, 5.0 * factor))
     assert torch.allclose(small, large, rtol=1e-6, atol=1e-6)
 
 
-@given(manifolds, geometric, geometric, st.floats(0, 5))
-def test_operators_act_elementwise(manifold, a, b, factor):
+@given(geometric, st.floats(0.1, 10), st.integers(2, 12))
+def test_relative_lengths_do_not_depend_on_the_manifold_s_size(regularizer, factor, n):
+    check_size_does_not_matter(regularizer.relative(), factor, n)
+
+
+def check_operators(manifold, a, b, factor, plus=operator.add):
     embedding = points(manifold, 6)
     left, right = a(manifold, embedding), b(manifold, embedding)
-    assert torch.allclose((a + b)(manifold, embedding), left + right)
+    assert torch.allclose(plus(a, b)(manifold, embedding), left + right)
     assert torch.allclose((a * b)(manifold, embedding), left * right)
     assert torch.allclose((factor * a)(manifold, embedding), factor * left)
     assert torch.allclose((a + factor)(manifold, embedding), left + factor)
     assert torch.equal(a.clamped(1.0, 2.0)(manifold, embedding), left.clamp(1.0, 2.0))
     assert torch.equal(a.threshold(1.0)(manifold, embedding), left * (left >= 1.0))
+
+
+@given(manifolds, geometric, geometric, st.floats(0, 5))
+def test_operators_act_elementwise(manifold, a, b, factor):
+    check_operators(manifold, a, b, factor)
 
 
 @dataclass(frozen=True)
@@ -175,11 +184,22 @@ def test_the_checks_catch_planted_faults(manifold):
     with pytest.raises(AssertionError):
         check_equivariance(manifold, OrderCounts(), 8, 1)
     with pytest.raises(AssertionError):
-        check_isometry(manifold, CoordinatesCount(), 8, 1)
-    with pytest.raises(AssertionError):
         check_permutation(manifold, Diffusion(), lambda original, seed: original.roll(seed, 0), 8, 1)
     with pytest.raises(AssertionError):
         check_normalization(manifold, lambda regularizer: 2 * regularizer.normalized(), Diffusion(), 8)
+    with pytest.raises(AssertionError):
+        check_operators(manifold, Diffusion(), Ripple(), 2.0, plus=lambda a, b: a + 2 * b)
+
+
+@pytest.mark.parametrize("manifold", ISOMETRIES, ids=repr)
+def test_the_check_of_isometries_catches_coordinates(manifold):
+    with pytest.raises(AssertionError):
+        check_isometry(manifold, CoordinatesCount(), 8, 1)
+
+
+def test_the_check_of_size_catches_absolute_lengths():
+    with pytest.raises(AssertionError):
+        check_size_does_not_matter(Diffusion(), 2.0, 8)
 
 
 @dataclass(frozen=True)
@@ -273,7 +293,7 @@ def test_terms_share_one_distance_matrix():
             Counting.calls += 1
             return super().pairwise(x, y)
 
-    regularizer = Diffusion() + DifferenceOfGaussians() * Uniform() + 0.5 * Diffusion(2.0)
+    regularizer = Diffusion() + DifferenceOfGaussians().relative() * Uniform() + 0.5 * Ripple().permuted()
     regularizer.normalized()(Counting(), Torus().random_point(5, seeded()))
     assert Counting.calls == 1
 
@@ -499,6 +519,8 @@ def test_any_text_gives_a_regularizer_or_a_typed_error(text):
         ({"name": "dgo", "kwargs": {}}, "did you mean 'dog'"),
         ({"name": "dog", "kwargs": {"iner": 1.0}}, "spec of 'dog' does not fit.*iner"),
         ({"name": "dog"}, "holds 'name' and 'kwargs'"),
+        ({"name": "sum", "kwargs": {"terms": [3]}}, "made of 3, which is no regularizer"),
+        ({"name": "sum", "kwargs": {"terms": 3}}, "spec of 'sum' does not fit"),
         (3, "text or a spec, got int"),
     ],
 )
