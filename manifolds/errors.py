@@ -24,6 +24,10 @@ class InvalidDistance(ModuliError, ValueError):
     """A manifold's ``distance`` returned something that cannot be a distance."""
 
 
+class NotDifferentiable(ModuliError, RuntimeError):
+    """A gradient was asked for where there is none."""
+
+
 class UnknownManifold(ModuliError, LookupError):
     """No manifold is registered under the given name."""
 

@@ -1,22 +1,31 @@
 """Euclidean space and the flat quotients of it.
 
-A torus wraps each axis by itself. Every other quotient here is a double cover {1, τ}: the distance
-between two classes is the least over the two representatives of one of them, because a geodesic of
-the quotient lifts to a geodesic of the cover that ends at one of the representatives (do Carmo,
-"Riemannian Geometry", chapter 8).
+In a quotient, the distance between two classes is the least distance between a representative of
+one and all representatives of the other, because a geodesic of the quotient lifts to a geodesic of
+the cover that ends at one of them (do Carmo, "Riemannian Geometry", chapter 8). Which ones suffice:
+
+- torus and cylinder: the deck transformations translate each axis by multiples of its period, and
+  ``|x + kP - y|`` is least for the k that brings it below P/2, axis by axis;
+- Klein bottle and Möbius band (and projective space, in `moduli.manifolds.spherical`): the
+  orientation cover's own deck transformations are already accounted for in the cover's distance,
+  and the quotient of the two groups is {1, τ}: two representatives remain.
+
+The covers of cylinder and Möbius band are strips ``R × [0, height]``. Strips are convex, so that the
+straight line between two representatives stays inside and is still the shortest path.
 """
 
-from abc import abstractmethod
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.linalg import vector_norm
 
 from moduli.manifolds.errors import InvalidParameter
-from moduli.manifolds.manifold import Manifold
+from moduli.manifolds.manifold import Isometry, Manifold
+from moduli.manifolds.norms import chord, root_sum_of_squares
 from moduli.manifolds.parameters import require_dimension, require_positive
+from moduli.manifolds.quotient import DoubleQuotient
 from moduli.manifolds.registry import register
+from moduli.manifolds.sampling import random_orthogonal, random_signs, uniform
 
 
 @register("euclidean")
@@ -46,12 +55,17 @@ class Euclidean(Manifold):
 
     def distance(self, x: Tensor, y: Tensor) -> Tensor:
         """Return ``|x - y|``."""
-        length: Tensor = vector_norm(x - y, dim=-1)
-        return length
+        return chord(x, y)
 
     def random_point(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw points uniformly from the box."""
-        return self.size * _uniform(n, self.dim, generator)
+        return self.size * uniform(n, self.dim, generator)
+
+    def random_isometry(self, generator: torch.Generator | None = None) -> Isometry:
+        """Return a rotation or reflection, followed by a translation."""
+        rotation = random_orthogonal(self.dim, generator)
+        shift = self.size * uniform(1, self.dim, generator)[0]
+        return lambda x: x @ rotation.to(x).mT + shift.to(x)
 
 
 @register("torus")
@@ -86,41 +100,89 @@ class Torus(Manifold):
 
     def distance(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the length of the shortest straight line between representatives."""
-        periods = x.new_tensor(self.periods)
-        turn = (x - y).abs().remainder(periods)
-        length: Tensor = vector_norm(torch.minimum(turn, periods - turn), dim=-1)
-        return length
+        axes = zip(x.unbind(-1), y.unbind(-1), self.periods, strict=True)
+        return root_sum_of_squares(_least_turn(a - b, period) for a, b, period in axes)
 
     def random_point(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw points uniformly from the box ``[0, period)^dim``."""
-        points = _uniform(n, self.dim, generator)
+        points = uniform(n, self.dim, generator)
         return points * points.new_tensor(self.periods)
 
     def project(self, x: Tensor) -> Tensor:
         """Return the representative in ``[0, period)^dim``."""
-        return _wrap(x, x.new_tensor(self.periods))
+        return _unwind(x, x.new_tensor(self.periods))[0]
 
     def contains(self, x: Tensor) -> Tensor:
         """Return True: every vector represents a point."""
         return torch.ones(x.shape[:-1], dtype=torch.bool, device=x.device)
 
+    def cut_points(self, x: Tensor) -> Tensor:
+        """Return the points half a period away along each axis, and along all axes."""
+        half = x.new_tensor(self.periods) / 2
+        steps = torch.cat([half.diag(), half[None]])
+        return x + steps.reshape(len(steps), *[1] * (x.dim() - 1), self.dim)
 
-class DoubleQuotient(Manifold):
-    """A manifold of which ``cover`` is a double cover.
+    def random_isometry(self, generator: torch.Generator | None = None) -> Isometry:
+        """Return a reflection of some axes, followed by a translation."""
+        signs, shift = random_signs(self.dim, generator), self.random_point(1, generator)[0]
+        return lambda x: signs.to(x) * x + shift.to(x)
 
-    Distance: ``min(d(x, y), d(x, τ(y)))`` with the cover's distance d and an isometry τ of the
-    cover whose square is the identity. The two elements of {1, τ} are all deck transformations.
+
+@register("flat_cylinder")
+class Cylinder(Manifold):
+    """The flat cylinder: ``[0, period) × [0, height]``, closed along the first axis.
+
+    Distance: ``|w|`` with ``w_1`` the shorter way round, as on `Torus`, and ``w_2 = x_2 - y_2``.
+
+    Parameters
+    ----------
+    period : float
+        Circumference P, in units of length.
+    height : float
+        Height, in units of length.
+
+    Examples
+    --------
+    >>> Cylinder().distance(torch.tensor([0.5, 2.0]), torch.tensor([9.5, 2.0]))
+    tensor(1.)
     """
 
-    cover: Manifold
+    point_shape = (2,)
 
-    @abstractmethod
-    def deck(self, x: Tensor) -> Tensor:
-        """Return the other representative, τ(x), of each point."""
+    def __init__(self, period: float = 10.0, height: float = 10.0) -> None:
+        self.period = require_positive("Cylinder", "period", period)
+        self.height = require_positive("Cylinder", "height", height)
 
     def distance(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return the least distance over the two representatives of ``y``."""
-        return torch.minimum(self.cover.distance(x, y), self.cover.distance(x, self.deck(y)))
+        """Return the length of the shortest straight line between representatives."""
+        around = _least_turn(x[..., 0] - y[..., 0], self.period)
+        return root_sum_of_squares([around, x[..., 1] - y[..., 1]])
+
+    def random_point(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draw points uniformly."""
+        points = uniform(n, 2, generator)
+        return points * points.new_tensor([self.period, self.height])
+
+    def project(self, x: Tensor) -> Tensor:
+        """Return the representative in ``[0, period)``, at the nearest height within the cylinder."""
+        turn, _ = _unwind(x[..., 0], x.new_tensor(self.period))
+        return torch.stack([turn, x[..., 1].clamp(0, self.height)], dim=-1)
+
+    def contains(self, x: Tensor) -> Tensor:
+        """Tell whether the height lies within the cylinder; every first coordinate does."""
+        margin = 1e-6 * self.height
+        return (x[..., 1] >= -margin) & (x[..., 1] <= self.height + margin)
+
+    def cut_points(self, x: Tensor) -> Tensor:
+        """Return the point on the opposite side."""
+        return (x + x.new_tensor([self.period / 2, 0.0]))[None]
+
+    def random_isometry(self, generator: torch.Generator | None = None) -> Isometry:
+        """Return a reflection of some axes, followed by a rotation."""
+        around, along = random_signs(2, generator).tolist()
+        shift = self.period * float(uniform(1, 1, generator))
+        middle = self.height / 2
+        return lambda x: torch.stack([around * x[..., 0] + shift, middle + along * (x[..., 1] - middle)], -1)
 
 
 @register("klein")
@@ -154,25 +216,93 @@ class KleinBottle(DoubleQuotient):
 
     def random_point(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw points uniformly from the square ``[0, P)²``."""
-        return self.period * _uniform(n, 2, generator)
+        return self.period * uniform(n, 2, generator)
 
     def project(self, x: Tensor) -> Tensor:
         """Return the representative in the square ``[0, P)²``."""
-        crossings = (x[..., :1] / self.period).floor()
+        period = x.new_tensor(self.period)
+        turn, crossings = _unwind(x[..., 0], period)
         sign = 1 - 2 * crossings.remainder(2)
-        return _wrap(torch.cat([x[..., :1], sign * x[..., 1:]], dim=-1), x.new_tensor(self.period))
+        return torch.stack([turn, _unwind(sign * x[..., 1], period)[0]], dim=-1)
 
-    def contains(self, x: Tensor) -> Tensor:
-        """Return True: every vector represents a point."""
-        return torch.ones(x.shape[:-1], dtype=torch.bool, device=x.device)
+    def cut_points(self, x: Tensor) -> Tensor:
+        """Return the cover's, and a point at equal distance from both representatives of ``x``."""
+        tie = torch.stack([x[..., 0] + self.period / 2, torch.zeros_like(x[..., 1])], dim=-1)
+        return torch.cat([self.cover.cut_points(x), tie[None]])
+
+    def random_isometry(self, generator: torch.Generator | None = None) -> Isometry:
+        """Return a translation along the first axis and a reflection of some axes."""
+        signs = random_signs(2, generator)
+        shift = self.period * float(uniform(1, 1, generator))
+        return lambda x: signs.to(x) * x + x.new_tensor([shift, 0.0])
 
 
-def _uniform(n: int, dim: int, generator: torch.Generator | None) -> Tensor:
-    device = None if generator is None else generator.device
-    return torch.rand(n, dim, generator=generator, device=device)
+@register("mobius")
+class MobiusBand(DoubleQuotient):
+    """The flat Möbius band: ``[0, P) × [0, height]`` with ``(0, y) ~ (P, height - y)``.
+
+    Its orientation cover is the cylinder of circumference ``2P``, with
+    ``τ(x, y) = (x + P, height - y)``.
+
+    Parameters
+    ----------
+    period : float
+        Length P after which the band closes with a twist, in units of length.
+    height : float
+        Width of the band, in units of length.
+
+    Examples
+    --------
+    >>> band = MobiusBand()
+    >>> band.distance(torch.tensor([0.5, 2.0]), torch.tensor([9.5, 8.0]))
+    tensor(1.)
+    """
+
+    point_shape = (2,)
+
+    def __init__(self, period: float = 10.0, height: float = 10.0) -> None:
+        self.period = require_positive("MobiusBand", "period", period)
+        self.height = require_positive("MobiusBand", "height", height)
+        self.cover = Cylinder(2 * self.period, self.height)
+
+    def deck(self, x: Tensor) -> Tensor:
+        """Return ``(x + P, height - y)``."""
+        return torch.stack([x[..., 0] + self.period, self.height - x[..., 1]], dim=-1)
+
+    def random_point(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draw points uniformly."""
+        points = uniform(n, 2, generator)
+        return points * points.new_tensor([self.period, self.height])
+
+    def project(self, x: Tensor) -> Tensor:
+        """Return the representative in ``[0, P)``, at the nearest height within the band."""
+        turn, crossings = _unwind(x[..., 0], x.new_tensor(self.period))
+        y = torch.where(crossings.remainder(2) == 0, x[..., 1], self.height - x[..., 1])
+        return torch.stack([turn, y.clamp(0, self.height)], dim=-1)
+
+    def cut_points(self, x: Tensor) -> Tensor:
+        """Return a point at equal distance from both representatives of ``x``."""
+        middle = torch.full_like(x[..., 1], self.height / 2)
+        return torch.stack([x[..., 0] + self.period / 2, middle], dim=-1)[None]
+
+    def random_isometry(self, generator: torch.Generator | None = None) -> Isometry:
+        """Return a translation along the band and a reflection of some axes."""
+        around, along = random_signs(2, generator).tolist()
+        shift = self.period * float(uniform(1, 1, generator))
+        middle = self.height / 2
+        return lambda x: torch.stack([around * x[..., 0] + shift, middle + along * (x[..., 1] - middle)], -1)
 
 
-def _wrap(x: Tensor, periods: Tensor) -> Tensor:
-    # The remainder of a tiny negative number rounds to the period itself, which represents zero.
-    turn = x.remainder(periods)
-    return torch.where(turn < periods, turn, torch.zeros_like(turn))
+def _least_turn(difference: Tensor, period: float) -> Tensor:
+    """Return the length of the shorter way round."""
+    turn = difference.abs().remainder(period)
+    return torch.minimum(turn, period - turn)
+
+
+def _unwind(x: Tensor, periods: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the representative in ``[0, period)`` and how many periods were taken off."""
+    crossings = (x / periods).floor()
+    turn = (x - crossings * periods).clamp(min=0)
+    # A tiny negative number plus the period rounds to the period itself, which represents zero.
+    full = turn >= periods
+    return torch.where(full, torch.zeros_like(turn), turn), crossings + full

@@ -8,6 +8,7 @@ import inspect
 import json
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import torch
@@ -20,6 +21,8 @@ from moduli.manifolds.errors import (
     suggestion,
 )
 from moduli.manifolds.pairwise import pairwise_distances
+
+Isometry = Callable[[Tensor], Tensor]
 
 
 class Manifold(ABC):
@@ -60,6 +63,9 @@ class Manifold(ABC):
 
     registered_name: ClassVar[str | None] = None
     """The name under which the registry makes this class; None if it is not registered."""
+
+    verification_cases: int = 2**14
+    """How many triples of points ``verify`` tries; fewer where ``distance`` is slow."""
 
     _arguments: dict[str, Any]
 
@@ -133,6 +139,41 @@ class Manifold(ABC):
         near = (self.project(x) - x).abs() <= tolerance * (1 + x.abs())
         leading = x.shape[: x.dim() - len(self.point_shape)]
         return torch.all(near.reshape(*leading, math.prod(self.point_shape)), dim=-1)
+
+    def cut_points(self, x: Tensor) -> Tensor:
+        """Return points at which the distance from ``x`` is likely to fail; `verify` visits them.
+
+        Such are the antipode and, more generally, the cut locus: points that several shortest
+        paths reach. The default knows none.
+
+        Parameters
+        ----------
+        x : Tensor
+            Points of shape ``(..., *point_shape)``.
+
+        Returns
+        -------
+        Tensor
+            Points of shape ``(k, ..., *point_shape)``: k for each given one.
+        """
+        return x.new_empty(0, *x.shape)
+
+    def random_isometry(self, generator: torch.Generator | None = None) -> Isometry | None:
+        """Return a random map that keeps all distances; `verify` holds it to that.
+
+        The default declares none.
+
+        Parameters
+        ----------
+        generator : torch.Generator, optional
+            Source of randomness; torch's global one when absent.
+
+        Returns
+        -------
+        callable or None
+            A function from points to points, of any leading shape.
+        """
+        return None
 
     def check_points(self, points: Tensor, what: str = "points") -> None:
         """Raise unless a tensor holds a list of points of this manifold.
@@ -240,8 +281,10 @@ class Manifold(ABC):
         return {"name": name, "kwargs": kwargs}
 
     def __repr__(self) -> str:
-        arguments = ", ".join(f"{key}={value!r}" for key, value in self._arguments.items())
-        return f"{type(self).__name__}({arguments})"
+        positional, keywords = _split_variadic(type(self), self._arguments)
+        arguments = [repr(value) for value in positional]
+        arguments += [f"{key}={value!r}" for key, value in keywords.items()]
+        return f"{type(self).__name__}({', '.join(arguments)})"
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
@@ -285,8 +328,12 @@ def _bind(cls: type[Manifold], args: tuple[Any, ...], kwargs: dict[str, Any]) ->
             arguments.update(value)
         else:
             arguments[key] = value
-    # A spec read back from JSON holds lists where tuples were.
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
+    return {key: _frozen(value) for key, value in arguments.items()}
+
+
+def _frozen(value: Any) -> Any:
+    """Return tuples for lists: a spec read back from JSON holds lists where tuples were."""
+    return tuple(_frozen(item) for item in value) if isinstance(value, list | tuple) else value
 
 
 def _split_variadic(cls: type[Manifold], arguments: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

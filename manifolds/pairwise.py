@@ -38,9 +38,11 @@ def pairwise_distances(distance: Distance, x: Tensor, y: Tensor | None, name: st
     """
 
     def checked(a: Tensor, b: Tensor) -> Tensor:
-        result = distance(a, b)
         leading = a.dim() - x.dim() + 1
         expected = torch.broadcast_shapes(a.shape[:leading], b.shape[:leading])  # type: ignore[no-untyped-call]
+        if expected.numel() == 0:
+            return x.new_empty(expected)
+        result = distance(a, b)
         if not isinstance(result, Tensor) or result.shape != expected or result.dtype != x.dtype:
             got = (
                 f"{tuple(result.shape)} {result.dtype}"
@@ -73,7 +75,7 @@ def pairwise_distances(distance: Distance, x: Tensor, y: Tensor | None, name: st
 def _row_blocks(x: Tensor, y: Tensor | None) -> Iterator[slice]:
     width = max(1, len(x if y is None else y) * x[:1].numel())
     height = max(1, BLOCK // width)
-    for start in range(0, len(x), height):
+    for start in range(0, max(1, len(x)), height):
         yield slice(start, min(start + height, len(x)))
 
 

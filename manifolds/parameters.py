@@ -18,7 +18,7 @@ def require_positive(owner: str, parameter: str, value: float) -> float:
     return float(value)
 
 
-def require_dimension(owner: str, value: int) -> int:
+def require_dimension(owner: str, value: int, parameter: str = "dim") -> int:
     """Return a dimension, or raise unless it is a positive integer.
 
     Raises
@@ -27,5 +27,5 @@ def require_dimension(owner: str, value: int) -> int:
         If the value is not a positive integer.
     """
     if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-        raise InvalidParameter(f"{owner}: dim must be a positive integer, got {value!r}.")
+        raise InvalidParameter(f"{owner}: {parameter} must be a positive integer, got {value!r}.")
     return int(value)

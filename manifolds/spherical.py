@@ -1,12 +1,15 @@
-"""Spheres in extrinsic coordinates: points are unit vectors, lengths are scaled by the radius."""
+"""Spheres and projective spaces: points are unit vectors, lengths are scaled by the radius."""
 
 import torch
 from torch import Tensor
 from torch.linalg import vector_norm
 
-from moduli.manifolds.manifold import Manifold
+from moduli.manifolds.manifold import Isometry, Manifold
+from moduli.manifolds.norms import chord, cochord
 from moduli.manifolds.parameters import require_dimension, require_positive
+from moduli.manifolds.quotient import DoubleQuotient
 from moduli.manifolds.registry import register
+from moduli.manifolds.sampling import normal, random_orthogonal
 
 
 @register("sphere")
@@ -38,13 +41,11 @@ class Sphere(Manifold):
 
     def distance(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the length of the great-circle arc."""
-        chord, cochord = vector_norm(x - y, dim=-1), vector_norm(x + y, dim=-1)
-        return 2 * self.radius * torch.atan2(chord, cochord)
+        return 2 * self.radius * torch.atan2(chord(x, y), cochord(x, y))
 
     def random_point(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw unit vectors uniformly, as normalised Gaussian vectors."""
-        device = None if generator is None else generator.device
-        return self.project(torch.randn(n, self.dim + 1, generator=generator, device=device))
+        return self.project(normal(n, self.dim + 1, generator=generator))
 
     def project(self, x: Tensor) -> Tensor:
         """Return the unit vector along ``x``; the first basis vector for zero."""
@@ -52,6 +53,15 @@ class Sphere(Manifold):
         first = torch.zeros_like(x)
         first[..., 0] = 1
         return torch.where(length > 0, x / torch.where(length > 0, length, 1), first)
+
+    def cut_points(self, x: Tensor) -> Tensor:
+        """Return the antipode."""
+        return -x[None]
+
+    def random_isometry(self, generator: torch.Generator | None = None) -> Isometry:
+        """Return a rotation or reflection."""
+        rotation = random_orthogonal(self.dim + 1, generator)
+        return lambda x: x @ rotation.to(x).mT
 
 
 @register("circle")
@@ -73,3 +83,76 @@ class Circle(Sphere):
 
     def __init__(self, radius: float = 5.0) -> None:
         super().__init__(dim=1, radius=radius)
+
+
+@register("projective")
+class ProjectiveSpace(DoubleQuotient):
+    """The real projective space of dimension ``dim``: the sphere with antipodes identified.
+
+    Points are unit vectors, and ``x`` and ``-x`` represent the same one. Distance:
+    ``min(d(x, y), d(x, -y))`` with the distance d of the sphere of the given radius.
+
+    Parameters
+    ----------
+    dim : int
+        Dimension; points have ``dim + 1`` coordinates.
+    radius : float
+        Radius of the sphere that covers it, in units of length; distances reach ``π R / 2``.
+
+    Examples
+    --------
+    >>> x, y = torch.tensor([1.0, 0.0, 0.0]), torch.tensor([-1.0, 0.0, 0.0])
+    >>> ProjectiveSpace(2).distance(x, y)
+    tensor(0.)
+    """
+
+    cover: Sphere
+
+    def __init__(self, dim: int = 2, radius: float = 5.0) -> None:
+        self.cover = Sphere(dim, radius)
+        self.dim, self.radius = self.cover.dim, self.cover.radius
+        self.point_shape = self.cover.point_shape
+
+    def deck(self, x: Tensor) -> Tensor:
+        """Return the antipode."""
+        return -x
+
+    def random_point(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draw points uniformly."""
+        return self.project(self.cover.random_point(n, generator))
+
+    def project(self, x: Tensor) -> Tensor:
+        """Return the unit vector along ``x`` whose first coordinate other than zero is positive."""
+        unit = self.cover.project(x)
+        first = (unit != 0).to(torch.uint8).argmax(dim=-1, keepdim=True)
+        return unit * unit.gather(-1, first).sign()
+
+    def cut_points(self, x: Tensor) -> Tensor:
+        """Return a point at right angles to ``x``."""
+        axis = torch.zeros_like(x).scatter(-1, x.abs().argmin(dim=-1, keepdim=True), 1.0)
+        return self.cover.project(axis - (axis * x).sum(-1, keepdim=True) * x)[None]
+
+    def random_isometry(self, generator: torch.Generator | None = None) -> Isometry:
+        """Return a rotation or reflection of the sphere."""
+        return self.cover.random_isometry(generator)
+
+
+@register("projective_plane")
+class ProjectivePlane(ProjectiveSpace):
+    """The real projective plane; points are unit vectors of space, up to sign.
+
+    Distance: as on `ProjectiveSpace`.
+
+    Parameters
+    ----------
+    radius : float
+        Radius of the sphere that covers it, in units of length.
+
+    Examples
+    --------
+    >>> ProjectivePlane().point_shape
+    (3,)
+    """
+
+    def __init__(self, radius: float = 5.0) -> None:
+        super().__init__(dim=2, radius=radius)

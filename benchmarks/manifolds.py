@@ -1,0 +1,140 @@
+"""How fast, and in how much memory, manifolds give distance matrices: against geomstats, in one run.
+
+    python benchmarks/manifolds.py
+
+Each measurement runs in a process of its own, on one thread: the process makes its points, then a
+warm-up of 64 of them, then the matrix ``REPEATS`` times (once where it takes over ten seconds), and
+reports the median time and the growth of its peak resident memory since before the first matrix.
+geomstats is called in two ways: once with all pairs, flattened (its only vectorised way), and, as
+``dist_pairwise`` does, pair by pair in a Python loop, timed on a sample and scaled to all pairs.
+"""
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from typing import Any
+
+REPEATS = 3
+LOOP_SAMPLE = 100
+FLAT_SAMPLE = 200
+
+# Registered name, arguments, geomstats' space, points.
+SMALL = [
+    ("sphere", {"dim": 2, "radius": 1.0}, "hypersphere:Hypersphere", {"dim": 2}, 4096),
+    ("hyperbolic", {"dim": 2}, "poincare_ball:PoincareBall", {"dim": 2}, 4096),
+    ("torus", {"dim": 2}, None, {}, 4096),
+    ("rotations", {"n": 3}, "special_orthogonal:SpecialOrthogonal", {"n": 3}, 256),
+    ("grassmannian", {"n": 4, "k": 2}, "grassmannian:Grassmannian", {"n": 4, "p": 2}, 256),
+    ("spd", {"n": 3}, "spd_matrices:SPDMatrices", {"n": 3}, 256),
+]
+LARGE = ["sphere", "hyperbolic", "torus", "klein", "projective", "mobius", "flat_cylinder", "euclidean",
+         "rotations", "spd", "grassmannian"]  # fmt: skip
+
+
+def peak() -> float:
+    """Return the process's peak resident memory in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def timed(call: Any) -> dict[str, float]:
+    """Return the median seconds of some calls, and the growth of peak memory in MiB."""
+    before, seconds = peak(), []
+    while len(seconds) < REPEATS and sum(seconds) < 10:
+        start = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - start)
+    return {"seconds": statistics.median(seconds), "mebibytes": peak() - before}
+
+
+def measure_ours(name: str, arguments: dict[str, Any], n: int, dtype: str) -> dict[str, float]:
+    """Measure ``pairwise``."""
+    import torch
+
+    from moduli.manifolds import make
+
+    torch.set_num_threads(1)
+    manifold = make(name, **arguments)
+    points = manifold.random_point(n, torch.Generator().manual_seed(0)).to(getattr(torch, dtype))
+    points = manifold.project(points)
+    manifold.pairwise(points[:64])
+    return timed(lambda: manifold.pairwise(points))
+
+
+def measure_geomstats(target: str | None, arguments: dict[str, Any], n: int, loop: bool) -> dict[str, float]:
+    """Measure ``metric.dist``: all pairs flattened, or a sample of pairs one by one, scaled."""
+    import importlib
+    import warnings
+
+    warnings.simplefilter("ignore")
+    import numpy as np
+    import torch
+    from geomstats.geometry.hypersphere import Hypersphere
+    from geomstats.geometry.product_manifold import ProductManifold
+
+    torch.set_num_threads(1)
+    if target is None:
+        space = ProductManifold([Hypersphere(1), Hypersphere(1)])
+    else:
+        module, _, name = target.partition(":")
+        space = getattr(importlib.import_module(f"geomstats.geometry.{module}"), name)(**arguments)
+    np.random.seed(0)
+    points = np.asarray(space.random_point(n))
+    i, j = np.triu_indices(n, 1)
+    space.metric.dist(points[i[:64]], points[j[:64]])
+    if loop:
+        pairs = list(zip(i, j, strict=True))[:: max(1, len(i) // LOOP_SAMPLE)][:LOOP_SAMPLE]
+
+        def one_by_one() -> None:
+            for a, b in pairs:
+                space.metric.dist(points[a], points[b])
+
+        result = timed(one_by_one)
+        return {**result, "seconds": result["seconds"] * len(i) / len(pairs)}
+    # Matrix logarithms take geomstats tens of milliseconds a pair: those are timed on a sample too.
+    slow = target is not None and target.startswith(("special_orthogonal", "grassmannian"))
+    count = FLAT_SAMPLE if slow else len(i)
+    result = timed(lambda: space.metric.dist(points[i[:count]], points[j[:count]]))
+    return {**result, "seconds": result["seconds"] * len(i) / count}
+
+
+def in_a_process(function: str, *arguments: Any) -> dict[str, float]:
+    """Run one measurement in a fresh process."""
+    code = (
+        "import json, sys; sys.path.insert(0, 'benchmarks'); import manifolds as m; "
+        "a = json.loads(sys.argv[1]); print(json.dumps(getattr(m, a[0])(*a[1])))"
+    )
+    call = [sys.executable, "-c", code, json.dumps([function, arguments])]
+    done = subprocess.run(call, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    """Print the tables."""
+    print(
+        "| space | points | moduli | memory | geomstats, flattened | time | memory | geomstats, loop | time |"
+    )
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for name, arguments, target, theirs, n in SMALL:
+        ours = in_a_process("measure_ours", name, arguments, n, "float64")
+        flat = in_a_process("measure_geomstats", target, theirs, n, False)
+        loop = in_a_process("measure_geomstats", target, theirs, n, True)
+        memory = flat["mebibytes"] / max(ours["mebibytes"], 1)
+        print(
+            f"| {name} | {n} | {ours['seconds']:.3g} s | {ours['mebibytes']:.0f} MiB "
+            f"| {flat['seconds']:.3g} s, {flat['mebibytes']:.0f} MiB "
+            f"| {flat['seconds'] / ours['seconds']:.0f}x | {memory:.1f}x "
+            f"| {loop['seconds']:.3g} s | {loop['seconds'] / ours['seconds']:.0f}x |",
+            flush=True,
+        )
+    print("\n| space, 16,384 points in float32 | time | peak memory over the process's start |")
+    print("| --- | ---: | ---: |")
+    for name in LARGE:
+        large = in_a_process("measure_ours", name, {}, 16384, "float32")
+        print(f"| {name} | {large['seconds']:.1f} s | {large['mebibytes'] / 1024:.2f} GiB |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

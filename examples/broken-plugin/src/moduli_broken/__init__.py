@@ -1,0 +1,1 @@
+"""Three ways in which a plugin can be broken."""
