@@ -383,15 +383,14 @@ def test_two_populations_are_relative_to_their_mean_distance():
     assert torch.allclose(Diffusion().relative()(Torus(), targets, sources), expected)
 
 
-def symmetric_weight(n):
-    weight = torch.randn(n, n, generator=seeded(), dtype=torch.float64)
-    return weight + weight.T
+def random_weight(n):
+    return torch.randn(n, n, generator=seeded(), dtype=torch.float64)
 
 
 def test_communicability_sums_the_walks_between_neurons():
     """Against the series of walks of every length, in place of the matrix exponential."""
-    weight = symmetric_weight(6)
-    scale = weight.abs().sum(0).rsqrt()
+    weight = random_weight(6)
+    scale = weight.abs().sum(0).rsqrt()  # what each neuron sends: a weight is [target, source]
     walk = scale[:, None] * weight.abs() * scale
     expected = sum(torch.linalg.matrix_power(walk, k) / float(math.factorial(k)) for k in range(30))
     expected.fill_diagonal_(0)
@@ -399,7 +398,7 @@ def test_communicability_sums_the_walks_between_neurons():
 
 
 def test_communicability_of_pruned_weights_gates_and_its_gradient():
-    embedding, weight = points(Euclidean(), 6), symmetric_weight(6)
+    embedding, weight = points(Euclidean(), 6), random_weight(6)
     weight[:, 2] = 0
     gates = torch.cat([weight, weight]).requires_grad_()
     coefficients = Communicability()(Euclidean(), embedding, weight=gates)
@@ -412,7 +411,7 @@ def test_communicability_of_pruned_weights_gates_and_its_gradient():
 
 def test_terms_that_depend_on_the_weight_compose_and_ask_for_it():
     regularizer = (Diffusion() * Communicability() + 1).normalized()
-    embedding, weight = points(Torus(), 5), symmetric_weight(5)
+    embedding, weight = points(Torus(), 5), random_weight(5)
     assert regularizer.depends_on_weight
     assert not (Diffusion() + 1).depends_on_weight
     assert regularizer(Torus(), embedding, weight=weight).shape == (5, 5)
