@@ -158,6 +158,8 @@ def test_proximal_minimises_its_objective(gates, n, step, reduction):
         candidates = [best + size * (torch.rand(best.shape, generator=draw).double() - 0.5)
                       for size in (1e-3, 1e-2, 0.1, 1) for _ in range(10)]  # fmt: skip
         candidates += [best * 0.999, best * 1.001, weight, torch.zeros_like(weight)]
+        # However short the step was: a little less far from the weight, and a little farther.
+        candidates += [best + part * (best - weight) for part in (-0.1, -0.05, 0.05, 0.1)]
         return [x for x in candidates if objective(x) < objective(best) - 1e-12]
 
     draw = seeded(1)
