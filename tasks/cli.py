@@ -15,6 +15,7 @@ import tyro
 
 from moduli.tasks.configuration import METHODS, PRESETS, Configuration
 
+EXIT_BROKEN = 1
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
 
@@ -64,8 +65,39 @@ class Run(Experiment):
     """Seed of data, weights and embedding."""
 
 
+@dataclass(frozen=True)
+class Check:
+    """Check that a manifold is a metric space; exit with 1 if a clause is broken.
+
+    Example: moduli check torus --kwargs dim=3 period=2.5
+
+    Example: moduli check my_package.my_module:Cylinder --kwargs height=2.0
+    """
+
+    target: tyro.conf.Positional[str]
+    """A registered name, or package.module:Class."""
+    kwargs: tuple[str, ...] = ()
+    """The constructor's arguments as name=value."""
+    cases: int | None = None
+    """Triples of points that each clause tries; more is more thorough."""
+
+
+@dataclass(frozen=True)
+class List:
+    """List the manifolds, or the regularizers, that are known by name.
+
+    Example: moduli list manifolds
+    """
+
+    what: tyro.conf.Positional[Literal["manifolds", "regularizers"]] = "manifolds"
+    """What to list."""
+
+
+Command = Compare | Run | Check | List
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Carry out a command; exit with 2 after a mistake and with 130 after Ctrl-C.
+    """Carry out a command; exit with 1 if a check fails, 2 after a mistake, and 130 after Ctrl-C.
 
     Parameters
     ----------
@@ -74,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        _experiment(_parse(given or ["--help"]))
+        _carry_out(_parse(given or ["--help"]))
     except KeyboardInterrupt:
         print("Interrupted. The same command continues where this one stopped.", file=sys.stderr)
         # Worker processes may still be busy with their last step; nothing waits for them.
@@ -88,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(EXIT_MISTAKE)
 
 
-def _parse(arguments: list[str]) -> Compare | Run:
+def _parse(arguments: list[str]) -> Command:
     # A preset is chosen by an option and sets the defaults of the other options: it is read first.
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     early.add_argument("--preset", default="demo")
@@ -98,11 +130,42 @@ def _parse(arguments: list[str]) -> Compare | Run:
     run = Run("navigation", PRESETS[preset], preset)
     return tyro.cli(
         Annotated[Compare, tyro.conf.subcommand("compare", default=compare)]
-        | Annotated[Run, tyro.conf.subcommand("run", default=run)],
+        | Annotated[Run, tyro.conf.subcommand("run", default=run)]
+        | Annotated[Check, tyro.conf.subcommand("check")]
+        | Annotated[List, tyro.conf.subcommand("list")],
         prog="moduli",
         description="Sparse recurrent networks by geometry.",
         args=arguments,
         config=(tyro.conf.OmitArgPrefixes,),
+    )
+
+
+def _carry_out(command: Command) -> None:
+    if isinstance(command, Check):
+        from moduli.manifolds.commands import check_command
+
+        report = check_command(command.target, command.kwargs, command.cases)
+        print(report)
+        if not report.passed:
+            sys.exit(EXIT_BROKEN)
+    elif isinstance(command, List):
+        print(_listing(command.what))
+    else:
+        _experiment(command)
+
+
+def _listing(what: Literal["manifolds", "regularizers"]) -> str:
+    if what == "manifolds":
+        from moduli.manifolds.commands import list_command
+
+        return list_command()
+    from moduli.regularizers import registered_regularizers
+
+    classes = registered_regularizers()
+    width = max(map(len, classes))
+    return "\n".join(
+        f"{name:<{width}}  {(cls.__doc__ or '').partition(chr(10))[0]}"
+        for name, cls in sorted(classes.items())
     )
 
 

@@ -11,6 +11,7 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
+from moduli.manifolds import Euclidean
 from moduli.tasks import training
 from moduli.tasks.cli import main
 from moduli.tasks.comparison import Comparison, Estimate
@@ -227,16 +228,39 @@ def test_command_line_compares_and_reports(tmp_path, capsys):
     assert (folder / "figures" / "neuron.png").exists()
 
 
+class Broken(Euclidean):
+    """A space whose distance depends on the direction."""
+
+    def distance(self, x, y):
+        return super().distance(x, y) * torch.where(x[..., 0] < y[..., 0], 1.0, 1.5).to(x)
+
+
+def test_command_line_checks_and_lists(capsys):
+    main(["check", "torus", "--kwargs", "dim=1", "period=2.5", "--cases", "200"])
+    assert "triangle" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as stop:
+        main(["check", "tests.tasks.test_protocol:Broken", "--cases", "200"])
+    assert stop.value.code == 1
+    assert "symmetry" in capsys.readouterr().out
+    main(["list", "manifolds"])
+    assert "klein" in capsys.readouterr().out
+    main(["list", "regularizers"])
+    assert "dog" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["check", "tours"], "did you mean 'torus'"),
+        (["check", "torus", "--kwargs", "perod=3"], "did you mean 'period'"),
         (["compare", "navigation", "--methods", "dens"], "did you mean 'dense'"),
         (["compare", "navigation", "--sparsity", "1.5"], "sparsity must be in [0,"),
     ],
 )
-def test_mistakes_on_the_command_line_exit_with_2(capsys, tmp_path, arguments, message):
+def test_mistakes_on_the_command_line_exit_with_2(capsys, monkeypatch, tmp_path, arguments, message):
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as stop:
-        main([*arguments, "--out", str(tmp_path)])
+        main(arguments)
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
 
