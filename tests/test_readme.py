@@ -1,20 +1,34 @@
-"""The README's Python examples run as they stand."""
+"""The Python of the README, and of the page on sparsifying a model, runs as it stands."""
 
 import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from moduli.manifolds import registry
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
-EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=["manifold", "sparsifier"])
-def test_examples(example, monkeypatch, capsys):
+def examples(page):
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("example", examples("README.md"), ids=["manifold", "sparsifier"])
+def test_the_readme_s_examples(example, monkeypatch, capsys):
     monkeypatch.setattr(registry, "_registered", dict(registry._registered))
     names = {}
     exec(example, names)
     if "sparsifier" in names:
         assert float(capsys.readouterr().out) == pytest.approx(0.9, abs=1 / (4 * 64 * 64))
+
+
+def test_the_page_on_sparsifying_a_model(capsys):
+    names = {}
+    for example in examples("docs/sparsify-your-own-model.md"):
+        exec(example, names)
+    report = capsys.readouterr().out
+    assert "rnn.weight_hh_l0: 192 x 64, 90.00% zeros" in report
+    assert "total: 90.0" in report
+    assert torch.equal(names["mask"], names["sparse_from_the_start"].masks["weight_hh_l0"])
