@@ -1,12 +1,15 @@
 """How fast, and in how much memory, manifolds give distance matrices: against geomstats, in one run.
 
-    python benchmarks/manifolds.py
+    python benchmarks/manifolds.py            both tables
+    python benchmarks/manifolds.py small      the comparison alone (about five minutes)
+    python benchmarks/manifolds.py spd ...    16,384 points of the named manifolds alone
 
 Each measurement runs in a process of its own, on one thread: the process makes its points, then a
 warm-up of 64 of them, then the matrix ``REPEATS`` times (once where it takes over ten seconds), and
 reports the median time and the growth of its peak resident memory since before the first matrix.
-geomstats is called in two ways: once with all pairs, flattened (its only vectorised way), and, as
-``dist_pairwise`` does, pair by pair in a Python loop, timed on a sample and scaled to all pairs.
+geomstats is called in two ways: once with all n² pairs, flattened (its only vectorised way), and, as
+``dist_pairwise`` does, pair by pair for half of them in a Python loop. Where it takes tens of
+milliseconds a pair, and in the loop, it is timed on a sample, scaled to all pairs, and has no memory.
 """
 
 import json
@@ -82,7 +85,7 @@ def measure_geomstats(target: str | None, arguments: dict[str, Any], n: int, loo
         space = getattr(importlib.import_module(f"geomstats.geometry.{module}"), name)(**arguments)
     np.random.seed(0)
     points = np.asarray(space.random_point(n))
-    i, j = np.triu_indices(n, 1)
+    i, j = np.triu_indices(n, 1) if loop else (index.ravel() for index in np.indices((n, n)))
     space.metric.dist(points[i[:64]], points[j[:64]])
     if loop:
         pairs = list(zip(i, j, strict=True))[:: max(1, len(i) // LOOP_SAMPLE)][:LOOP_SAMPLE]
@@ -95,9 +98,9 @@ def measure_geomstats(target: str | None, arguments: dict[str, Any], n: int, loo
         return {**result, "seconds": result["seconds"] * len(i) / len(pairs)}
     # Matrix logarithms take geomstats tens of milliseconds a pair: those are timed on a sample too.
     slow = target is not None and target.startswith(("special_orthogonal", "grassmannian"))
-    count = FLAT_SAMPLE if slow else len(i)
-    result = timed(lambda: space.metric.dist(points[i[:count]], points[j[:count]]))
-    return {**result, "seconds": result["seconds"] * len(i) / count}
+    chosen = slice(1, None, len(i) // FLAT_SAMPLE) if slow else slice(None)
+    result = timed(lambda: space.metric.dist(points[i[chosen]], points[j[chosen]]))
+    return {**result, "seconds": result["seconds"] * len(i) / len(i[chosen])}
 
 
 def in_a_process(function: str, *arguments: Any) -> dict[str, float]:
@@ -112,7 +115,15 @@ def in_a_process(function: str, *arguments: Any) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print the tables."""
+    """Print the tables that the command line asks for."""
+    if not sys.argv[1:] or sys.argv[1:] == ["small"]:
+        print_small()
+    if sys.argv[1:] != ["small"]:
+        print_large(sys.argv[1:] or LARGE)
+
+
+def print_small() -> None:
+    """Print the comparison with geomstats."""
     print(
         "| space | points | moduli | memory | geomstats, flattened | time | memory | geomstats, loop | time |"
     )
@@ -122,16 +133,21 @@ def main() -> None:
         flat = in_a_process("measure_geomstats", target, theirs, n, False)
         loop = in_a_process("measure_geomstats", target, theirs, n, True)
         memory = flat["mebibytes"] / max(ours["mebibytes"], 1)
+        sampled = name in ("rotations", "grassmannian")
         print(
             f"| {name} | {n} | {ours['seconds']:.3g} s | {ours['mebibytes']:.0f} MiB "
-            f"| {flat['seconds']:.3g} s, {flat['mebibytes']:.0f} MiB "
-            f"| {flat['seconds'] / ours['seconds']:.0f}x | {memory:.1f}x "
+            f"| {flat['seconds']:.3g} s "
+            f"| {flat['seconds'] / ours['seconds']:.1f}x | {'sampled' if sampled else f'{memory:.1f}x'} "
             f"| {loop['seconds']:.3g} s | {loop['seconds'] / ours['seconds']:.0f}x |",
             flush=True,
         )
-    print("\n| space, 16,384 points in float32 | time | peak memory over the process's start |")
+
+
+def print_large(names: list[str]) -> None:
+    """Print what 16,384 points cost."""
+    print("| space, 16,384 points in float32 | time | peak memory over the process's start |")
     print("| --- | ---: | ---: |")
-    for name in LARGE:
+    for name in names:
         large = in_a_process("measure_ours", name, {}, 16384, "float32")
         print(f"| {name} | {large['seconds']:.1f} s | {large['mebibytes'] / 1024:.2f} GiB |", flush=True)
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from moduli.manifolds.errors import InvalidParameter
 from moduli.manifolds.manifold import Isometry, Manifold
-from moduli.manifolds.norms import chord, root_sum_of_squares
+from moduli.manifolds.norms import root, squared_chord, sum_of_squares
 from moduli.manifolds.parameters import require_dimension, require_positive
 from moduli.manifolds.quotient import DoubleQuotient
 from moduli.manifolds.registry import register
@@ -55,7 +55,7 @@ class Euclidean(Manifold):
 
     def distance(self, x: Tensor, y: Tensor) -> Tensor:
         """Return ``|x - y|``."""
-        return chord(x, y)
+        return root(squared_chord(x, y))
 
     def random_point(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw points uniformly from the box."""
@@ -101,7 +101,7 @@ class Torus(Manifold):
     def distance(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the length of the shortest straight line between representatives."""
         axes = zip(x.unbind(-1), y.unbind(-1), self.periods, strict=True)
-        return root_sum_of_squares(_least_turn(a - b, period) for a, b, period in axes)
+        return root(sum_of_squares(_least_turn(a - b, period) for a, b, period in axes))
 
     def random_point(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw points uniformly from the box ``[0, period)^dim``."""
@@ -156,7 +156,7 @@ class Cylinder(Manifold):
     def distance(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the length of the shortest straight line between representatives."""
         around = _least_turn(x[..., 0] - y[..., 0], self.period)
-        return root_sum_of_squares([around, x[..., 1] - y[..., 1]])
+        return root(sum_of_squares([around, x[..., 1] - y[..., 1]]))
 
     def random_point(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw points uniformly."""

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.linalg import vector_norm
 
 from moduli.manifolds.manifold import Isometry, Manifold
-from moduli.manifolds.norms import arcsinh, chord
+from moduli.manifolds.norms import root, squared_chord
 from moduli.manifolds.parameters import require_dimension, require_positive
 from moduli.manifolds.registry import register
 from moduli.manifolds.sampling import normal, random_orthogonal, uniform
@@ -18,9 +18,9 @@ LARGEST_NORM = 1 - 1e-5
 class Hyperbolic(Manifold):
     """Hyperbolic space of dimension ``dim`` and curvature -1; points lie in the open unit ball.
 
-    Distance: ``2 arcsinh(|x - y| / sqrt((1 - |x|²)(1 - |y|²)))``, the Poincaré ball's (Ratcliffe,
-    "Foundations of Hyperbolic Manifolds", section 4.5, with the half-angle formula in place of
-    arccosh, which loses half of the digits at coincident points).
+    Distance: ``arccosh(1 + t)`` with ``t = 2 |x - y|² / ((1 - |x|²)(1 - |y|²))``, the Poincaré
+    ball's (Ratcliffe, "Foundations of Hyperbolic Manifolds", section 4.5), computed as
+    ``log1p(t + sqrt(t (t + 2)))``, which keeps all digits at coincident points.
 
     Parameters
     ----------
@@ -43,8 +43,9 @@ class Hyperbolic(Manifold):
 
     def distance(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the length of the hyperbolic line."""
-        conformal = (1 - x.square().sum(-1)) * (1 - y.square().sum(-1))
-        return 2 * arcsinh(chord(x, y) / conformal.sqrt())
+        conformal = (2 / (1 - x.square().sum(-1))) / (1 - y.square().sum(-1))
+        t = squared_chord(x, y) * conformal
+        return torch.log1p(t + root(t * (t + 2)))
 
     def random_point(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw points from a ball around the centre."""

@@ -10,8 +10,8 @@ from moduli.manifolds.errors import InvalidDistance
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 
-# Coordinates handled at once: 2**20 of them are 4 MiB in float32, which stays in a processor's cache.
-BLOCK = 2**20
+# Coordinates handled at once: fewer cost calls, more leave the processor's cache (benchmarks/README.md).
+BLOCK = 2**19
 
 
 def pairwise_distances(distance: Distance, x: Tensor, y: Tensor | None, name: str) -> Tensor:
@@ -55,21 +55,9 @@ def pairwise_distances(distance: Distance, x: Tensor, y: Tensor | None, name: st
             )
         return result
 
-    records_gradient = torch.is_grad_enabled() and (x.requires_grad or (y is not None and y.requires_grad))
-
-    def strip(rows: slice) -> tuple[Tensor, ...]:
-        """Return the distances of some rows: to ``y``; or to one another, and to later rows."""
-        if y is not None:
-            return (checked(x[rows, None], y[None]),)
-        return _among(checked, x[rows]), checked(x[rows, None], x[None, rows.stop :])
-
-    strips: Iterator[tuple[slice, tuple[Tensor, ...]]] = (
-        (rows, checkpoint(strip, rows, use_reentrant=False) if records_gradient else strip(rows))
-        for rows in _row_blocks(x, y)
-    )
-    if records_gradient:
-        return _concatenate(strips, x, y)
-    return _fill(strips, x, y)
+    if torch.is_grad_enabled() and (x.requires_grad or (y is not None and y.requires_grad)):
+        return _concatenated(checked, x, y)
+    return _filled(checked, x, y)
 
 
 def _row_blocks(x: Tensor, y: Tensor | None) -> Iterator[slice]:
@@ -90,27 +78,32 @@ def _among(distance: Distance, x: Tensor) -> Tensor:
     return upper.index_put((i, j), distance(x[i], x[j]))
 
 
-def _fill(strips: Iterator[tuple[slice, tuple[Tensor, ...]]], x: Tensor, y: Tensor | None) -> Tensor:
+def _filled(distance: Distance, x: Tensor, y: Tensor | None) -> Tensor:
+    """Return the matrix where no gradient is recorded: each block of rows in one call."""
     out = x.new_empty(len(x), len(x) if y is None else len(y))
-    for rows, blocks in strips:
+    for rows in _row_blocks(x, y):
         if y is not None:
-            out[rows] = blocks[0]
-        else:
-            among, later = blocks
-            out[rows, rows] = among + among.T
-            out[rows, rows.stop :] = later
-            out[rows.stop :, rows] = later.T
+            out[rows] = distance(x[rows, None], y[None])
+            continue
+        block = distance(x[rows, None], x[None, rows.start :])
+        among, later = block[:, : len(block)].triu(1), block[:, len(block) :]
+        out[rows, rows] = among + among.T
+        out[rows, rows.stop :] = later
+        out[rows.stop :, rows] = later.T
     return out
 
 
-def _concatenate(strips: Iterator[tuple[slice, tuple[Tensor, ...]]], x: Tensor, y: Tensor | None) -> Tensor:
-    # Writing into slices would make autograd copy the whole matrix once a block.
-    if y is not None:
-        return torch.cat([block for _, (block,) in strips])
-    upper = torch.cat(
-        [
-            torch.cat([among.new_zeros(len(among), rows.start), among, later], dim=1)
-            for rows, (among, later) in strips
-        ]
-    )
-    return upper + upper.T
+def _concatenated(distance: Distance, x: Tensor, y: Tensor | None) -> Tensor:
+    """Return the matrix with its gradient; writing into slices would copy all of it once a block."""
+
+    def strip(rows: slice) -> Tensor:
+        """Return the distances of some rows to ``y``, or above the diagonal."""
+        if y is not None:
+            return distance(x[rows, None], y[None])
+        among = _among(distance, x[rows])
+        later = distance(x[rows, None], x[None, rows.stop :])
+        return torch.cat([among.new_zeros(len(among), rows.start), among, later], dim=1)
+
+    blocks: Iterator[Tensor] = (checkpoint(strip, rows, use_reentrant=False) for rows in _row_blocks(x, y))
+    matrix = torch.cat(list(blocks))
+    return matrix if y is not None else matrix + matrix.T

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.linalg import vector_norm
 
 from moduli.manifolds.manifold import Isometry, Manifold
-from moduli.manifolds.norms import chord, cochord
+from moduli.manifolds.norms import root, squared_chord, squared_cochord
 from moduli.manifolds.parameters import require_dimension, require_positive
 from moduli.manifolds.quotient import DoubleQuotient
 from moduli.manifolds.registry import register
@@ -41,7 +41,8 @@ class Sphere(Manifold):
 
     def distance(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the length of the great-circle arc."""
-        return 2 * self.radius * torch.atan2(chord(x, y), cochord(x, y))
+        chord, cochord = root(squared_chord(x, y)), root(squared_cochord(x, y))
+        return torch.atan2(chord, cochord) * (2 * self.radius)
 
     def random_point(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw unit vectors uniformly, as normalised Gaussian vectors."""
