@@ -11,6 +11,7 @@ from typing import Any
 from joblib import Parallel, delayed
 from scipy.stats import t as student_t
 
+from moduli.manifolds import verify
 from moduli.tasks.configuration import Configuration
 from moduli.tasks.methods import method
 from moduli.tasks.protocol import STAGES, Run, carry_out
@@ -90,7 +91,7 @@ class Comparison:
         ]
 
     def carry_out(self, jobs: int, device: str = "cpu") -> Iterator[dict[str, dict[str, Any]]]:
-        """Carry out all runs, so many at once, and yield each one's results as it ends.
+        """Verify the manifolds, carry out all runs, and yield each one's results as it ends.
 
         Parameters
         ----------
@@ -98,7 +99,16 @@ class Comparison:
             Number of runs at once, each in a process of its own that uses its share of the cores.
         device : str
             PyTorch device.
+
+        Raises
+        ------
+        MetricAxiomError
+            If a method's manifold is no metric space; nothing is trained then.
         """
+        manifolds = {method(name).manifold for name in self.methods}
+        for manifold in manifolds:
+            if manifold is not None:
+                verify(manifold)
         threads = max(1, (os.cpu_count() or 1) // jobs)
         parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
         yield from parallel(delayed(carry_out)(run, threads, device) for run in self.runs)

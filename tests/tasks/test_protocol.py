@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
-from moduli.manifolds import Euclidean
+from moduli.manifolds import Euclidean, MetricAxiomError, registry
 from moduli.tasks import training
 from moduli.tasks.cli import main
 from moduli.tasks.comparison import Comparison, Estimate
@@ -233,6 +233,13 @@ class Broken(Euclidean):
 
     def distance(self, x, y):
         return super().distance(x, y) * torch.where(x[..., 0] < y[..., 0], 1.0, 1.5).to(x)
+
+
+def test_nothing_is_trained_on_what_is_no_metric_space(tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "_registered", registry._registered | {"broken": Broken})
+    with pytest.raises(MetricAxiomError, match="symmetry"):
+        list(Comparison(TINY, ["broken-diffusion"], [0], tmp_path / "folder").carry_out(jobs=1))
+    assert not (tmp_path / "folder").exists()
 
 
 def test_command_line_checks_and_lists(capsys):
