@@ -24,7 +24,7 @@ SECONDS = 20
 # What the constructors need beyond their defaults: the smallest sizes that are not degenerate.
 SIZES = {
     "dim": 2, "n": 3, "m": 2, "p": 2, "k": 2, "n_copies": 2, "n_disks": 2, "n_draws": 4, "sample_dim": 2,
-    "k_landmarks": 3, "k_sampling_points": 5,
+    "k_landmarks": 3, "k_sampling_points": 5, "ambient_dim": 2, "n_manifolds": 2,
 }  # fmt: skip
 
 
