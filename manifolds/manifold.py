@@ -258,7 +258,7 @@ class Manifold(ABC):
 
     @property
     def spec(self) -> dict[str, Any]:
-        """What rebuilds this manifold: ``make(**spec["kwargs"])`` under ``spec["name"]``.
+        """What rebuilds this manifold: ``make(**spec)``.
 
         The name is the registered one, or ``"module:Class"`` for a class that is not registered.
         Arguments that are manifolds become their own specs.

@@ -65,6 +65,15 @@ class Rotations(Manifold):
         orientation[..., -1] = torch.linalg.det(u @ v).sign()
         return torch.as_tensor(u * orientation[..., None, :] @ v)
 
+    def retract(self, x: Tensor, tangent: Tensor) -> Tensor:
+        """Return ``x exp(a)`` with the skew part ``a`` of ``xᵀ tangent``: the geodesic's end.
+
+        Unlike the projection's singular values, the exponential has a derivative everywhere.
+        """
+        turn = x.mT @ tangent
+        moved: Tensor = x @ torch.linalg.matrix_exp((turn - turn.mT) / 2)
+        return moved
+
     def cut_points(self, x: Tensor) -> Tensor:
         """Return the rotations half a turn away, about each axis."""
         half_turns = x.new_tensor([[1.0, -1, -1], [-1, 1, -1], [-1, -1, 1]])

@@ -7,7 +7,7 @@ plugin is imported when its name is first asked for, and ``MODULI_NO_PLUGINS=1``
 import importlib
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar, overload
 
@@ -71,15 +71,19 @@ def register(
     return manifold
 
 
-def make(name: str, /, **kwargs: Any) -> Manifold:
+def make(name: str, *, kwargs: Mapping[str, Any] | None = None, **arguments: Any) -> Manifold:
     """Make a manifold from its registered name, or from ``"package.module:Class"``.
+
+    ``make(**manifold.spec)`` rebuilds a manifold.
 
     Parameters
     ----------
     name : str
         A name from ``available()``, or an import string.
-    **kwargs
-        The constructor's arguments; nested specs become manifolds.
+    kwargs : mapping, optional
+        The constructor's arguments as a spec holds them; nested specs become manifolds.
+    **arguments
+        More of the constructor's arguments.
 
     Returns
     -------
@@ -98,12 +102,15 @@ def make(name: str, /, **kwargs: Any) -> Manifold:
     --------
     >>> make("torus", dim=2)
     Torus(dim=2, period=10.0)
+    >>> make(**make("torus", dim=2).spec)
+    Torus(dim=2, period=10.0)
     >>> make("tours")
     Traceback (most recent call last):
         ...
     moduli.manifolds.errors.UnknownManifold: No manifold is called 'tours'; did you mean 'torus'? ...
     """
-    return construct(_resolve(name), {key: _decode(value) for key, value in kwargs.items()})
+    given = {**(kwargs or {}), **arguments}
+    return construct(_resolve(name), {key: _decode(value) for key, value in given.items()})
 
 
 def available() -> dict[str, str]:
@@ -205,7 +212,7 @@ def _import(target: str, what: str) -> type[Manifold]:
 
 def _decode(value: Any) -> Any:
     if isinstance(value, dict) and value.keys() == {"name", "kwargs"}:
-        return make(value["name"], **value["kwargs"])
+        return make(**value)
     if isinstance(value, list):
         return [_decode(item) for item in value]
     return value

@@ -5,6 +5,20 @@ import torch
 from hypothesis import settings
 from torch import Tensor
 
+from moduli.manifolds import (
+    Circle,
+    Euclidean,
+    Hyperbolic,
+    KleinBottle,
+    MobiusBand,
+    Product,
+    ProjectivePlane,
+    Rotations,
+    Scaled,
+    Sphere,
+    Torus,
+)
+
 torch.set_num_threads(1)
 
 # Timed deadlines would make tests fail on a busy machine; derandomised, a run repeats exactly.
@@ -16,6 +30,13 @@ settings.load_profile("moduli")
 def weights_repeat():
     """PyTorch's modules draw their weights from the global generator."""
     torch.manual_seed(0)
+
+
+SPACES = [
+    Circle(), Sphere(), Sphere(3, radius=10.0), Torus(), Torus(6), KleinBottle(), MobiusBand(), Euclidean(),
+    Hyperbolic(2), ProjectivePlane(), Rotations(3), Product(Circle(), Euclidean(1)), Scaled(Torus(), 2.0),
+]  # fmt: skip
+"""What the property tests of regularizers and embeddings run over; a new space joins by standing here."""
 
 
 def seeded(seed: int = 0) -> torch.Generator:

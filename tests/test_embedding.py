@@ -8,8 +8,6 @@ import torch
 from torch import nn
 
 from moduli.manifolds import (
-    Circle,
-    Euclidean,
     InvalidParameter,
     InvalidPoints,
     KleinBottle,
@@ -19,9 +17,7 @@ from moduli.manifolds import (
 )
 from moduli.models import Embedding, InvalidEmbedding, MissingDependency, Sparsifier
 from moduli.regularizers import Communicability, Diffusion, Gaussian, penalty
-from tests.conftest import seeded
-
-MANIFOLDS = [Circle(), Sphere(), Sphere(3, radius=10.0), Torus(), Torus(6), KleinBottle(), Euclidean()]
+from tests.conftest import SPACES, seeded
 
 
 class Discrete(Manifold):
@@ -50,7 +46,7 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("manifold", MANIFOLDS, ids=repr)
+@pytest.mark.parametrize("manifold", SPACES, ids=repr)
 @pytest.mark.parametrize("kind", OPTIMIZERS)
 def test_learned_points_stay_on_the_manifold_through_any_optimizer(manifold, kind):
     embedding = Embedding(manifold, 8, learn=True)

@@ -136,7 +136,8 @@ def test_one_seed_gives_the_same_points_and_leaves_the_global_state(manifold, se
 @pytest.mark.parametrize("manifold", [*MANIFOLDS, Torus(2, (1.0, 2.0))], ids=repr)
 def test_spec_pickle_copy_and_repr_rebuild_the_manifold(manifold):
     spec = json.loads(json.dumps(manifold.spec))
-    rebuilt = make(spec["name"], **spec["kwargs"])
+    rebuilt = make(**spec)
+    assert rebuilt == make(spec["name"], **spec["kwargs"])
     copies = [rebuilt, pickle.loads(pickle.dumps(manifold)), copy.deepcopy(manifold), eval(repr(manifold))]
     assert all(twin == manifold and hash(twin) == hash(manifold) for twin in copies)
     assert manifold != Torus(5)
