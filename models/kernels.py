@@ -1,7 +1,6 @@
 """Products of a weight matrix with columns of states, and which of them is fastest here."""
 
 import functools
-import statistics
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-ROUNDS = 5
+ROUNDS = 9
 
 
 class Product(nn.Module):
@@ -183,14 +182,17 @@ def fastest_product(weight: Tensor, batch: int) -> Product:
     products = [dense, *(kernel(weight) for kernel in KERNELS[1:])]
     states = noise((weight.shape[1], batch), weight)
     with torch.no_grad():
-        seconds = median_seconds([functools.partial(product, states) for product in products], weight.device)
-    return products[seconds.index(min(seconds))]
+        seconds = timings([functools.partial(product, states) for product in products], weight.device)
+    costs = [min(times) for times in seconds]
+    return products[costs.index(min(costs))]
 
 
-def median_seconds(
+def timings(
     calls: Sequence[Callable[[], object]], device: torch.device, rounds: int = ROUNDS
-) -> list[float]:
-    """Return the median time of each call, taken in turns so that other load strikes all alike.
+) -> list[list[float]]:
+    """Return how long each call took, every time, taken in turns so that other load strikes all alike.
+
+    Other work on the machine only ever adds to a time, so that the smallest says best what a call costs.
 
     Parameters
     ----------
@@ -203,8 +205,8 @@ def median_seconds(
 
     Returns
     -------
-    list of float
-        Seconds.
+    list of list of float
+        Seconds, for each call.
     """
     seconds: list[list[float]] = [[] for _ in calls]
     for attempt in range(rounds + 1):
@@ -215,7 +217,7 @@ def median_seconds(
                 torch.accelerator.synchronize(device)
             if attempt:
                 times.append(time.perf_counter() - start)
-    return [statistics.median(times) for times in seconds]
+    return seconds
 
 
 def noise(shape: tuple[int, ...], like: Tensor) -> Tensor:

@@ -159,18 +159,22 @@ class SparseRecurrent(nn.Module):
         recurrent = getattr(self, f"weight_hh_{name}").repeated()
         bias = getattr(self, f"bias_hh_{name}", None)
         if bias is not None:
-            drives = drives + getattr(self, f"bias_ih_{name}").unsqueeze(1)
-            bias = bias.unsqueeze(1)
+            constant = getattr(self, f"bias_ih_{name}")
+            # A GRU's reset gate acts between its two biases; elsewhere they are one constant.
+            drives = drives + (constant if self.mode == "GRU" else constant + bias).unsqueeze(1)
         steps: Iterable[Tensor] = drives.unflatten(1, sequence.shape[1:]).unbind(1)
         outputs = []
         for drive in reversed(tuple(steps)) if backwards else steps:
-            pull = recurrent(state[0]) if bias is None else recurrent(state[0]) + bias
+            pull = recurrent(state[0])
+            if bias is not None and self.mode == "GRU":
+                pull = pull + bias.unsqueeze(1)
             if self.mode == "LSTM":
                 state = _lstm(drive, pull, state[1], getattr(self, f"weight_hr_{name}", None))
             elif self.mode == "GRU":
                 state = _gru(drive, pull, state[0])
             else:
-                state = (torch.tanh(drive + pull) if self.mode == "RNN_TANH" else torch.relu(drive + pull),)
+                drive = drive + pull
+                state = (drive.tanh_() if self.mode == "RNN_TANH" else drive.relu_(),)
             outputs.append(state[0])
         return torch.stack(outputs[::-1] if backwards else outputs, dim=1), state
 
