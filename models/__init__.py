@@ -1,7 +1,9 @@
 """Models: sparsifying any recurrent PyTorch module."""
 
+from moduli.models.compressed import compress
 from moduli.models.embedding import Embedding
 from moduli.models.errors import (
+    CannotCompress,
     CannotRedraw,
     InvalidEmbedding,
     InvalidSchedule,
@@ -25,9 +27,12 @@ from moduli.models.masks import geometric_mask, random_mask
 from moduli.models.recurrent import WeightMatrix, weight_matrices
 from moduli.models.regrowth import Regrowth
 from moduli.models.schedules import CubicSchedule, LinearSchedule, OneShotSchedule
+from moduli.models.sparse_modules import dense_state
+from moduli.models.sparse_training import train_survivors
 from moduli.models.sparsifier import Sparsifier
 
 __all__ = [
+    "CannotCompress",
     "CannotRedraw",
     "CubicSchedule",
     "Embedding",
@@ -47,11 +52,14 @@ __all__ = [
     "StateMismatch",
     "TiedWeights",
     "WeightMatrix",
+    "compress",
+    "dense_state",
     "geometric_mask",
     "graph_statistics",
     "mask_graph",
     "mask_overlap",
     "random_mask",
+    "train_survivors",
     "weight_matrices",
     "wiring_length",
 ]

@@ -3,6 +3,10 @@
 from moduli.manifolds import ModuliError
 
 
+class CannotCompress(ModuliError, TypeError):
+    """A model or an input does not fit the modules that are sparse."""
+
+
 class NothingToPrune(ModuliError, ValueError):
     """A model has no weight that a sparsifier could prune."""
 

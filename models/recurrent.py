@@ -77,9 +77,11 @@ def check_untied(model: nn.Module, names: list[str]) -> None:
     TiedWeights
         Naming all its names.
     """
+    # A module that is used twice is one module, listed once.
     owners: dict[int, list[str]] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        owners.setdefault(id(parameter), []).append(name)
+    for path, module in model.named_modules():
+        for name, parameter in module.named_parameters(path, recurse=False, remove_duplicate=False):
+            owners.setdefault(id(parameter), []).append(name)
     for name in names:
         shared = owners[id(model.get_parameter(name))]
         if len(shared) > 1:

@@ -1,0 +1,229 @@
+"""Products of a weight matrix with columns of states, and which of them is fastest here."""
+
+import functools
+import time
+import warnings
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+ROUNDS = 9
+
+
+class Product(nn.Module):
+    """The product of a weight matrix with states.
+
+    Neurons come first, so that a row of states, which is what one weight reads, is contiguous.
+
+    Attributes
+    ----------
+    n_targets, n_sources : int
+        Shape of the weight.
+    """
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.n_targets, self.n_sources = weight.shape
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Return the weight times the states, ``(n_sources, batch) -> (n_targets, batch)``."""
+        raise NotImplementedError
+
+    def repeated(self) -> Callable[[Tensor], Tensor]:
+        """Return the product for states of many time steps, between which the weight stays the same."""
+        return self
+
+
+class DenseProduct(Product):
+    """Multiply by every weight, zeros included.
+
+    Parameters
+    ----------
+    weight : Tensor
+        The weight ``(n_targets, n_sources)``.
+    """
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__(weight)
+        self.dense = nn.Parameter(weight.detach().clone())
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Return the weight times the states, ``(n_sources, batch) -> (n_targets, batch)``."""
+        return self.dense @ states
+
+
+class SparseProduct(Product):
+    """Store the surviving weights row by row (compressed sparse rows).
+
+    Parameters
+    ----------
+    weight : Tensor
+        The weight ``(n_targets, n_sources)``.
+    mask : Tensor, optional
+        True where a weight is alive; by default where it is not zero.
+
+    Attributes
+    ----------
+    values : Tensor
+        The surviving weights.
+    columns : Tensor
+        Their source neurons, int32.
+    row_offsets : Tensor
+        Where each target's weights begin and end, int32, ``(n_targets + 1,)``.
+    size : Tensor
+        Shape of the weight, so that a file of these tensors describes itself.
+    """
+
+    values: Tensor
+    columns: Tensor
+    row_offsets: Tensor
+    size: Tensor
+
+    def __init__(self, weight: Tensor, mask: Tensor | None = None) -> None:
+        super().__init__(weight)
+        alive = weight.detach() != 0 if mask is None else mask.to(weight.device, torch.bool)
+        rows, columns = alive.nonzero(as_tuple=True)
+        self.values = nn.Parameter(weight.detach()[rows, columns])
+        self.register_buffer("columns", columns.int())
+        self.register_buffer("row_offsets", _offsets(alive.sum(dim=1)))
+        self.register_buffer("size", torch.tensor(weight.shape, device=weight.device))
+
+    def extra_repr(self) -> str:
+        """Return how much of the weight is alive."""
+        return f"{self.n_targets} x {self.n_sources}, {self.values.numel()} weights alive"
+
+
+class GatherProduct(SparseProduct):
+    """For each target, add up the rows of states that its weights read.
+
+    This is the weighted sum of an embedding bag, whose kernels PyTorch tunes for wide rows.
+    """
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Return the weight times the states, ``(n_sources, batch) -> (n_targets, batch)``."""
+        return gather(states, self.values, self.columns, self.row_offsets)
+
+
+class RowsProduct(SparseProduct):
+    """Multiply by a sparse tensor of compressed rows, which is fastest for a single column.
+
+    Compiled or exported graphs, which cannot build sparse tensors, hold the gathering product.
+    """
+
+    def __init__(self, weight: Tensor, mask: Tensor | None = None) -> None:
+        super().__init__(weight, mask)
+        with warnings.catch_warnings():
+            # PyTorch says once per process that these tensors are in beta state.
+            warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta state")
+            self._matrix()
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Return the weight times the states, ``(n_sources, batch) -> (n_targets, batch)``."""
+        if torch.compiler.is_compiling():
+            return gather(states, self.values, self.columns, self.row_offsets)
+        if states.shape[1] == 1:
+            return self._matrix().mv(states[:, 0]).unsqueeze(1)
+        return self._matrix() @ states
+
+    def _matrix(self) -> Tensor:
+        return torch.sparse_csr_tensor(
+            self.row_offsets,
+            self.columns,
+            self.values,
+            (self.n_targets, self.n_sources),
+            check_invariants=False,
+        )
+
+
+KERNELS: tuple[type[DenseProduct] | type[SparseProduct], ...] = (DenseProduct, GatherProduct, RowsProduct)
+
+
+def gather(states: Tensor, values: Tensor, columns: Tensor, row_offsets: Tensor) -> Tensor:
+    """Return the product of a sparse matrix in compressed rows with states.
+
+    Parameters
+    ----------
+    states : Tensor
+        States ``(n_sources, batch)``.
+    values, columns, row_offsets : Tensor
+        The matrix, see ``SparseProduct``.
+
+    Returns
+    -------
+    Tensor
+        ``(n_targets, batch)``.
+    """
+    return functional.embedding_bag(
+        columns, states, row_offsets, mode="sum", per_sample_weights=values, include_last_offset=True
+    )
+
+
+def fastest_product(weight: Tensor, batch: int) -> Product:
+    """Return the product that takes the least time here, for states of so many columns.
+
+    A weight that is more than half alive stays dense: its indices alone outweigh what it saves.
+
+    Parameters
+    ----------
+    weight : Tensor
+        The weight ``(n_targets, n_sources)``.
+    batch : int
+        Number of columns.
+
+    Returns
+    -------
+    Product
+    """
+    dense = DenseProduct(weight)
+    if 2 * int(weight.count_nonzero()) > weight.numel():
+        return dense
+    products = [dense, *(kernel(weight) for kernel in KERNELS[1:])]
+    states = noise((weight.shape[1], batch), weight)
+    with torch.no_grad():
+        seconds = timings([functools.partial(product, states) for product in products], weight.device)
+    costs = [min(times) for times in seconds]
+    return products[costs.index(min(costs))]
+
+
+def timings(
+    calls: Sequence[Callable[[], object]], device: torch.device, rounds: int = ROUNDS
+) -> list[list[float]]:
+    """Return how long each call took, every time, taken in turns so that other load strikes all alike.
+
+    Other work on the machine only ever adds to a time, so that the smallest says best what a call costs.
+
+    Parameters
+    ----------
+    calls : sequence of callable
+        What to time; each is called once beforehand.
+    device : torch.device
+        Where the work is done; its queue is emptied before the clock is read.
+    rounds : int
+        How often each call is timed.
+
+    Returns
+    -------
+    list of list of float
+        Seconds, for each call.
+    """
+    seconds: list[list[float]] = [[] for _ in calls]
+    for attempt in range(rounds + 1):
+        for call, times in zip(calls, seconds, strict=True):
+            start = time.perf_counter()
+            call()
+            if device.type != "cpu":
+                torch.accelerator.synchronize(device)
+            if attempt:
+                times.append(time.perf_counter() - start)
+    return seconds
+
+
+def noise(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Return random numbers in [0, 1) of a tensor's dtype and device, the same at every call."""
+    return torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(like)
+
+
+def _offsets(counts: Tensor) -> Tensor:
+    return torch.cat([counts.new_zeros(1), counts.cumsum(0)]).int()
