@@ -39,7 +39,7 @@ class NavigationSettings:
 class TrainingSettings:
     """How every network of a comparison is trained, tickets included."""
 
-    steps: int = 2000
+    steps: int = 1600
     """Optimizer steps of each training."""
     batch: int = 100
     """Walks in a batch."""

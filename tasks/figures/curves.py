@@ -39,7 +39,7 @@ def draw_training(
             (1, value),
             xycoords=("axes fraction", "data"),
             ha="right",
-            va="bottom",
+            va="top",
             fontsize=7,
             color="0.4",
         )
