@@ -30,7 +30,7 @@ class Experiment:
     """The task."""
     configuration: Configuration
     preset: Preset
-    """Where the settings below come from: demo takes five minutes on two cores, smoke less than one."""
+    """Where the settings below come from: demo takes four minutes on two cores, smoke half of one."""
     jobs: int | None = None
     """Runs at once; as many as there are processor cores when not given."""
     device: str = "cpu"

@@ -105,7 +105,7 @@ PRESETS: dict[str, Configuration] = {
         PruningSettings(sparsity=0.9),
     ),
 }
-"""demo: four methods in five minutes on two cores; smoke: the same code in less than one."""
+"""demo: four methods in four minutes on two cores; smoke: the same code, too short to learn much."""
 
 METHODS = ("dense", "none", "permuted-torus-diffusion", "torus-diffusion")
 """The methods that are compared unless others are asked for."""
