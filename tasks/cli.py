@@ -193,7 +193,9 @@ def _experiment(command: Compare | Run) -> None:
 
 
 def _folder(command: Compare | Run) -> Path:
-    """Return the folder of an experiment: its task and preset, and a digest if settings were changed."""
+    """Return the folder of an experiment, in which no other experiment's results are."""
     name = f"{command.task}-{command.preset}"
+    if isinstance(command, Run):
+        name += f"-{command.method}-seed-{command.seed}"
     changed = command.configuration != PRESETS[command.preset]
     return command.out / (f"{name}-{command.configuration.digest()}" if changed else name)

@@ -226,6 +226,10 @@ def test_command_line_compares_and_reports(tmp_path, capsys):
     (folder,) = tmp_path.iterdir()
     assert folder.name.startswith("navigation-smoke-")
     assert (folder / "figures" / "neuron.png").exists()
+    table = (folder / "results.json").read_bytes()
+    main(["run", "navigation", *options.replace("--methods dense,none", "--method none --seed 4").split()])
+    assert "90.0%" in capsys.readouterr().out
+    assert (folder / "results.json").read_bytes() == table
 
 
 class Broken(Euclidean):
