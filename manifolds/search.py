@@ -47,10 +47,13 @@ class Search:
     Raises
     ------
     InvalidParameter
-        If ``cases`` is not a positive integer.
+        If what is given is no manifold, or ``cases`` is not a positive integer.
     """
 
     def __init__(self, manifold: Manifold, cases: int | None = None) -> None:
+        if not isinstance(manifold, Manifold):
+            given = f"the class {manifold.__name__}" if isinstance(manifold, type) else repr(manifold)
+            raise InvalidParameter(f"A manifold is checked, such as Torus(2); got {given}.")
         cases = manifold.verification_cases if cases is None else cases
         if isinstance(cases, bool) or not isinstance(cases, int) or cases < 1:
             raise InvalidParameter(f"cases must be a positive integer, got {cases!r}.")

@@ -363,6 +363,8 @@ def verify(manifold: Manifold, cases: int | None = None) -> None:
     MetricAxiomError
         With the clause, the simplest points found that break it, the numbers, and three lines that
         reproduce them.
+    InvalidParameter
+        If what is given is no manifold.
 
     Examples
     --------

@@ -273,6 +273,9 @@ def test_more_cases_on_request_find_what_few_do_not():
     hidden = on_torus(lambda d, x, y: d * (1 + 0.1 * (vector_norm(x - 3, dim=-1) < 0.02)))
     assert check_manifold(hidden, cases=32).passed
     assert not check_manifold(hidden, cases=2**17).passed
+    for wrong in (Torus, "torus"):
+        with pytest.raises(InvalidParameter, match=r"such as Torus\(2\); got (the class Torus|'torus')"):
+            verify(wrong)
     with pytest.raises(InvalidParameter, match="cases must be a positive integer, got 0"):
         check_manifold(Torus(), cases=0)
 
