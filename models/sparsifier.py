@@ -224,10 +224,12 @@ class Sparsifier:
         }
         if any(count > 0 for count in cuts.values()):
             self._check_finite()
+            changed = dict(self.masks)  # a score that fails leaves all masks as they were
             for names, count in cuts.items():
                 if count > 0:
                     scores = {name: self._scores(name) for name in names}
-                    self.masks |= cut({name: self.masks[name] for name in names}, scores, count)
+                    changed |= cut({name: self.masks[name] for name in names}, scores, count)
+            self.masks = changed
             self._report_collapse()
         if self.regrowth is not None and self.regrowth.is_due(self.steps_taken):
             self._check_finite()

@@ -163,6 +163,16 @@ def test_scores_decide_what_is_cut():
         mask("magnitud")
 
 
+def test_a_score_that_fails_for_one_matrix_leaves_all_masks_as_they_were():
+    def fails_for_the_last(weight, coefficients):
+        return weight.abs() if len(weight) > 2 else weight * math.nan
+
+    sparsifier = Sparsifier(Reader(), score=fails_for_the_last)
+    with pytest.raises(InvalidParameter, match=r"out\.weight's shape \(2, 12\)"):
+        sparsifier.step()
+    assert all(mask.all() for mask in sparsifier.masks.values())
+
+
 @pytest.mark.parametrize("where", ["gradient", "cheapest"])
 def test_regrowth_replaces_weights_and_keeps_their_number(where):
     model = Reader(size=20)
