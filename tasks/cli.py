@@ -13,7 +13,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from moduli.tasks.configuration import METHODS, PRESETS, Configuration
+from moduli.tasks.configuration import Configuration
+from moduli.tasks.presets import METHODS, PRESETS
 
 EXIT_BROKEN = 1
 EXIT_MISTAKE = 2
@@ -126,8 +127,8 @@ def _parse(arguments: list[str]) -> Command:
     early.add_argument("--preset", default="demo")
     given = early.parse_known_args(arguments)[0].preset
     preset: Preset = "smoke" if given == "smoke" else "demo"  # tyro refuses any other word below
-    compare = Compare("navigation", PRESETS[preset], preset)
-    run = Run("navigation", PRESETS[preset], preset)
+    compare = Compare("navigation", PRESETS["navigation"][preset], preset)
+    run = Run("navigation", PRESETS["navigation"][preset], preset)
     return tyro.cli(
         Annotated[Compare, tyro.conf.subcommand("compare", default=compare)]
         | Annotated[Run, tyro.conf.subcommand("run", default=run)]
@@ -197,5 +198,5 @@ def _folder(command: Compare | Run) -> Path:
     name = f"{command.task}-{command.preset}"
     if isinstance(command, Run):
         name += f"-{command.method}-seed-{command.seed}"
-    changed = command.configuration != PRESETS[command.preset]
+    changed = command.configuration != PRESETS[command.task][command.preset]
     return command.out / (f"{name}-{command.configuration.digest()}" if changed else name)

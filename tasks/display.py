@@ -55,7 +55,7 @@ class Progress:
             f"{last['step']:.0f}/{total}",
             "done" if last["step"] == total else f"{rate:.0f} steps/s",
             f"loss {last['loss']:.2f}",
-            f"error {last['error']:.1f}",
+            f"validation {last['validation']:.1f}",
         ]
 
 
@@ -91,7 +91,8 @@ def print_summary(console: Console, comparison: Comparison, summary: dict[str, A
     covered = {
         "layer": "every weight matrix alone",
         "global": "all weight matrices together",
-        "recurrent": "the recurrent weight matrix",
+        "recurrent": "every recurrent weight matrix alone",
+        "erk": "all weight matrices together, small ones spared",
     }[pruning.scope]
     console.print(result_table(summary))
     console.print(

@@ -11,8 +11,11 @@ class UnknownMethod(ModuliError, LookupError):
     """A method's name cannot be read."""
 
 
-class InvalidConfiguration(ModuliError, ValueError):
-    """A configuration's values contradict one another."""
+class InvalidConfiguration(ModuliError):
+    """A setting is outside its domain.
+
+    No ValueError: the parser of the command line would wrap those in words of its own.
+    """
 
 
 class RunMismatch(ModuliError, ValueError):

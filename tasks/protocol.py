@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import torch
@@ -13,9 +14,9 @@ from moduli.models import CubicSchedule, LinearSchedule, OneShotSchedule, Sparsi
 from moduli.models.schedules import Schedule
 from moduli.tasks.configuration import Configuration, PruningSettings
 from moduli.tasks.methods import Method, method
-from moduli.tasks.navigation.task import Navigation
 from moduli.tasks.runs import RunFolder, provenance
 from moduli.tasks.seeds import stream, stream_seed
+from moduli.tasks.task import Task, make_task
 from moduli.tasks.training import train
 
 STAGES = ("trained", "ticket")
@@ -78,7 +79,7 @@ def carry_out(run: Run, threads: int, device: str = "cpu") -> dict[str, dict[str
         The result of each stage.
     """
     with _threads(threads):
-        task = Navigation(run.configuration.task, run.configuration.training.batch, run.seed, device)
+        task = make_task(run.configuration, run.seed, device)
         chosen = method(run.method, stream_seed(run.seed, "permutation"))
 
         def trained() -> tuple[nn.Module, Sparsifier | None]:
@@ -100,14 +101,14 @@ def carry_out(run: Run, threads: int, device: str = "cpu") -> dict[str, dict[str
         }
 
 
-def _fresh_model(task: Navigation, purpose: str) -> nn.Module:
+def _fresh_model(task: Task[Any], purpose: str) -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(stream_seed(task.seed, purpose))
         return task.model()
 
 
 def _stage(
-    run: Run, name: str, task: Navigation, build: Callable[[], tuple[nn.Module, Sparsifier | None]]
+    run: Run, name: str, task: Task[Any], build: Callable[[], tuple[nn.Module, Sparsifier | None]]
 ) -> dict[str, Any]:
     folder = RunFolder(run.stage(name), run.identity(name))
     finished = folder.result()
@@ -118,6 +119,7 @@ def _stage(
     result = run.identity(name) | {
         "score_name": task.score_name,
         "score": task.score(model),
+        "measurements": task.measurements(model),
         "sparsity": sparsifier.sparsity() if sparsifier else {"total": 0.0},
         "wiring": _wiring(sparsifier),
         "references": task.references(),
@@ -149,13 +151,17 @@ def _sparsifier(model: nn.Module, chosen: Method, run: Run) -> Sparsifier | None
 def _wiring(sparsifier: Sparsifier | None) -> float | None:
     """Return the mean distance that surviving recurrent weights bridge, relative to chance.
 
-    None for a network whose neurons are placed nowhere.
+    The mean over recurrent matrices; None for a network whose neurons are placed nowhere.
     """
     if sparsifier is None or sparsifier.manifold is None:
         return None
-    ((name, points),) = sparsifier.embeddings.items()
-    wiring, by_chance = wiring_length(sparsifier.masks[name], sparsifier.manifold, points)
-    return wiring / by_chance if wiring is not None and by_chance else None
+    ratios = []
+    for name, points in sparsifier.embeddings.items():
+        wiring, by_chance = wiring_length(sparsifier.masks[name], sparsifier.manifold, points)
+        if wiring is None or not by_chance:
+            return None
+        ratios.append(wiring / by_chance)
+    return mean(ratios)
 
 
 def schedule(pruning: PruningSettings, steps: int) -> Schedule:

@@ -1,9 +1,14 @@
 """What a task is: a data source, a model, a loss and a score."""
 
+import importlib
 from abc import ABC, abstractmethod
-from typing import Generic, TypeVar
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
 
+import torch
 from torch import Tensor, nn
+
+from moduli.tasks.configuration import Configuration
 
 Batch = TypeVar("Batch")
 
@@ -12,15 +17,18 @@ class Task(ABC, Generic[Batch]):
     """A data source, a model, a loss and a score, for one seed on one device.
 
     Data depend on the seed and the step alone, so that a run that was interrupted sees what it
-    would have seen.
+    would have seen. A task is made as ``task(settings, batch_size, seed, device)``; its settings name it.
 
     Attributes
     ----------
     score_name : str
         What ``score`` measures, with its unit, such as ``"error (cm)"``; lower is better.
+    seed : int
+        Seed of the data.
     """
 
     score_name: str
+    seed: int
 
     @abstractmethod
     def model(self) -> nn.Module:
@@ -45,3 +53,38 @@ class Task(ABC, Generic[Batch]):
     @abstractmethod
     def references(self) -> dict[str, float]:
         """Return scores that need no network: the floor, and what ignorance reaches."""
+
+    def measurements(self, model: nn.Module) -> dict[str, Any]:
+        """Return what else is worth knowing of a trained model, as plain values for a result's file."""
+        return {}
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what the task carries from one step to the next, such as a hidden state."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Restore what ``state`` returned; called with nothing at the start of a training."""
+
+
+def make_task(configuration: Configuration, seed: int, device: torch.device | str = "cpu") -> Task[Any]:
+    """Return the task that a configuration's settings name.
+
+    Parameters
+    ----------
+    configuration : Configuration
+        Settings of the task and the size of a batch.
+    seed : int
+        Seed of the task's data.
+    device : torch.device or str
+        Where data and models are made.
+
+    Examples
+    --------
+    >>> make_task(Configuration(), seed=0).score_name
+    'error (cm)'
+    """
+    module, _, name = configuration.task.task.partition(":")
+    task: Task[Any] = getattr(importlib.import_module(module), name)(
+        configuration.task, configuration.training.batch, seed, device
+    )
+    return task

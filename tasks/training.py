@@ -10,11 +10,18 @@ from torch.nn.utils import clip_grad_norm_
 from moduli.models import Sparsifier
 from moduli.tasks.configuration import TrainingSettings
 from moduli.tasks.errors import Diverged
+from moduli.tasks.learning_rate import LearningRate
 from moduli.tasks.runs import RunFolder
 from moduli.tasks.task import Batch, Task
 
 CHECKPOINT_SECONDS = 10.0
 """A run that is killed loses at most this much work."""
+
+OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
+    "adamw": torch.optim.AdamW,
+    "adam": torch.optim.Adam,
+    "sgd": torch.optim.SGD,
+}
 
 
 def train(
@@ -37,7 +44,7 @@ def train(
     sparsifier : Sparsifier or None
         Its penalty joins the loss, and it is stepped after the optimizer.
     settings : TrainingSettings
-        Steps, learning rate and clipping.
+        Steps, optimizer, learning rate and clipping.
     folder : RunFolder
         Where metrics and checkpoints go.
 
@@ -51,12 +58,13 @@ def train(
     Diverged
         If the loss is not finite.
     """
-    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate)
-    step, seconds = _restore(model, sparsifier, optimizer, folder)
+    optimizer = OPTIMIZERS[settings.optimizer](model.parameters(), lr=settings.learning_rate)  # type: ignore[call-arg]
+    rate = LearningRate(settings)
+    step, seconds = _restore(task, model, sparsifier, optimizer, rate, folder)
     started, saved = time.monotonic() - seconds, time.monotonic()
     while step < settings.steps:
         for group in optimizer.param_groups:
-            group["lr"] = cosine(settings.learning_rate, step, settings.steps)
+            group["lr"] = rate.at(step)
         loss = task.loss(model, task.batch(step))
         penalty = sparsifier.penalty() if sparsifier else torch.zeros_like(loss)
         optimizer.zero_grad()
@@ -73,40 +81,31 @@ def train(
                     f"The loss is {loss.item()} at step {step} of {folder.path}; "
                     "lower the learning rate or the strength of the penalty."
                 )
+            validation = task.validate(model)
+            rate.observe(validation)
             folder.append_metrics(
                 {
                     "step": step,
                     "loss": loss.item(),
                     "penalty": penalty.item(),
-                    "error": task.validate(model),
+                    "validation": validation,
                     "sparsity": sparsifier.sparsity()["total"] if sparsifier else 0.0,
                     "seconds": round(time.monotonic() - started, 3),
                 }
             )
             if time.monotonic() - saved > CHECKPOINT_SECONDS and step < settings.steps:
-                state = _state(model, sparsifier, optimizer, step, time.monotonic() - started)
+                state = _state(task, model, sparsifier, optimizer, rate, step, time.monotonic() - started)
                 folder.save_tensors("checkpoint", state)
                 saved = time.monotonic()
     return time.monotonic() - started
 
 
-def cosine(learning_rate: float, step: int, steps: int) -> float:
-    """Return the learning rate at a step, which falls to zero along half a cosine.
-
-    Source: Loshchilov and Hutter, "SGDR", arXiv 1608.03983, equation 5, without restarts.
-
-    Examples
-    --------
-    >>> [round(cosine(1.0, step, 4), 3) for step in range(5)]
-    [1.0, 0.854, 0.5, 0.146, 0.0]
-    """
-    return learning_rate * (1 + math.cos(math.pi * step / steps)) / 2
-
-
 def _state(
+    task: Task[Batch],
     model: nn.Module,
     sparsifier: Sparsifier | None,
     optimizer: torch.optim.Optimizer,
+    rate: LearningRate,
     step: int,
     seconds: float,
 ) -> dict[str, Tensor]:
@@ -116,15 +115,23 @@ def _state(
         tensors |= {f"sparsifier.{name}": tensor for name, tensor in sparsifier.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in state.items()}
+    tensors |= {f"rate.{name}": tensor for name, tensor in rate.state().items()}
+    tensors |= {f"task.{name}": tensor for name, tensor in task.state().items()}
     return tensors | {"step": torch.tensor(step), "seconds": torch.tensor(seconds)}
 
 
 def _restore(
-    model: nn.Module, sparsifier: Sparsifier | None, optimizer: torch.optim.Optimizer, folder: RunFolder
+    task: Task[Batch],
+    model: nn.Module,
+    sparsifier: Sparsifier | None,
+    optimizer: torch.optim.Optimizer,
+    rate: LearningRate,
+    folder: RunFolder,
 ) -> tuple[int, float]:
     """Load the folder's checkpoint, and return the step and the seconds that it was made at."""
     tensors = folder.load_tensors("checkpoint", device=next(model.parameters()).device)
     if tensors is None:
+        task.load_state({})
         folder.truncate_metrics(0)
         return 0, 0.0
     model.load_state_dict(_below("model.", tensors))
@@ -135,6 +142,8 @@ def _restore(
         index, _, key = name.partition(".")
         state.setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
+    rate.load_state(_below("rate.", tensors))
+    task.load_state(_below("task.", tensors))
     step = int(tensors["step"])
     folder.truncate_metrics(step)
     return step, float(tensors["seconds"])

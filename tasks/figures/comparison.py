@@ -57,7 +57,7 @@ def _training(comparison: Comparison, summary: dict[str, Any]) -> Figure:
     references = {
         name: mean(values) for name, values in summary["references"].items() if "random" not in name
     }
-    draw_training(figure.subplots(), metrics, references)
+    draw_training(figure.subplots(), metrics, references, summary["score_name"])
     return figure
 
 

@@ -10,9 +10,12 @@ from moduli.tasks.runs import Row
 
 
 def draw_training(
-    axes: Axes, metrics: Mapping[str, Sequence[Sequence[Row]]], references: Mapping[str, float]
+    axes: Axes,
+    metrics: Mapping[str, Sequence[Sequence[Row]]],
+    references: Mapping[str, float],
+    score_name: str,
 ) -> None:
-    """Draw the validation error of each method against the step, a line for each seed.
+    """Draw the validation score of each method against the step, a line for each seed.
 
     Parameters
     ----------
@@ -21,13 +24,15 @@ def draw_training(
     metrics : mapping from str to sequences of rows
         For each method, the rows of metrics.csv of each seed.
     references : mapping from str to float
-        Errors to mark by horizontal lines.
+        Scores to mark by horizontal lines.
+    score_name : str
+        What was validated, with its unit.
     """
     for index, (name, seeds) in enumerate(metrics.items()):
         for number, rows in enumerate(seeds):
             axes.plot(
                 [row["step"] for row in rows],
-                [row["error"] for row in rows],
+                [row["validation"] for row in rows],
                 color=f"C{index}",
                 alpha=0.9 if len(seeds) == 1 else 0.5,
                 label=name if number == 0 else None,
@@ -44,7 +49,7 @@ def draw_training(
             color="0.4",
         )
     axes.set_xlabel("step")
-    axes.set_ylabel("error (cm)")
+    axes.set_ylabel(score_name)
     axes.set_ylim(bottom=0)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8)

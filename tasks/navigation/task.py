@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from moduli.tasks.configuration import NavigationSettings
 from moduli.tasks.navigation.network import PathIntegrator
 from moduli.tasks.navigation.place_cells import PlaceCells
+from moduli.tasks.navigation.settings import NavigationSettings
 from moduli.tasks.navigation.trajectories import Trajectories, walk
 from moduli.tasks.seeds import stream
 from moduli.tasks.task import Task

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moduli.tasks.configuration import NavigationSettings
 from moduli.tasks.navigation import trajectories
 from moduli.tasks.navigation.place_cells import PlaceCells
+from moduli.tasks.navigation.settings import NavigationSettings
 from moduli.tasks.navigation.task import Navigation
 from moduli.tasks.navigation.trajectories import SPEED, walk
 from tests.conftest import seeded, uniform

@@ -15,16 +15,11 @@ from moduli.manifolds import Euclidean, MetricAxiomError, registry
 from moduli.tasks import training
 from moduli.tasks.cli import main
 from moduli.tasks.comparison import Comparison, Estimate
-from moduli.tasks.configuration import (
-    PRESETS,
-    Configuration,
-    NavigationSettings,
-    PruningSettings,
-    TrainingSettings,
-)
+from moduli.tasks.configuration import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.display import Progress, print_summary
 from moduli.tasks.errors import DamagedFile, Diverged, InvalidConfiguration, RunMismatch, UnknownMethod
 from moduli.tasks.figures.comparison import draw_comparison
+from moduli.tasks.navigation.settings import NavigationSettings
 from moduli.tasks.protocol import Run, carry_out
 from moduli.tasks.runs import RunFolder, read_metrics
 from moduli.tasks.seeds import stream_seed
@@ -194,18 +189,18 @@ def test_an_interval_covers_the_mean_as_often_as_it_says():
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("settings", "change", "message"),
     [
-        ({"pruning": PruningSettings(sparsity=1.0)}, r"sparsity must be in \[0, 1\); got 1\.0"),
-        ({"pruning": PruningSettings(begin=0.7)}, "end must be a share after begin"),
-        ({"pruning": PruningSettings(strength=-1)}, "strength must be non-negative"),
-        ({"training": TrainingSettings(steps=0)}, "steps must be positive"),
-        ({"task": NavigationSettings(cells=2)}, "cells must be at least 3"),
+        (PruningSettings, {"sparsity": 1.0}, r"sparsity must be in \[0, 1\); got 1\.0"),
+        (PruningSettings, {"begin": 0.7}, "end must be a share after begin"),
+        (PruningSettings, {"strength": -1}, "strength must be non-negative"),
+        (TrainingSettings, {"steps": 0}, "steps must be positive"),
+        (NavigationSettings, {"cells": 2}, "cells must be at least 3"),
     ],
 )
-def test_bad_configurations(change, message):
+def test_bad_settings(settings, change, message):
     with pytest.raises(InvalidConfiguration, match=message):
-        replace(PRESETS["demo"], **change)
+        settings(**change)
 
 
 def test_unknown_methods_are_refused_before_anything_runs(tmp_path):
