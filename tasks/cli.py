@@ -4,7 +4,9 @@ Whatever imports torch is imported when a command runs, so that help appears at 
 """
 
 import argparse
+import dataclasses
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,43 +16,66 @@ from typing import Annotated, Literal
 import tyro
 
 from moduli.tasks.configuration import Configuration
-from moduli.tasks.presets import METHODS, PRESETS
+from moduli.tasks.presets import METHODS, PRESETS, PROTOCOLS
 
 EXIT_BROKEN = 1
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
 
-Preset = Literal["demo", "smoke"]
+TaskName = Literal["navigation"]
+Preset = Literal["demo", "small", "paper", "smoke"]
+Protocol = Literal["recovery", "paper"]
 
 
 @dataclass(frozen=True)
 class Experiment:
     """What every command that trains has in common."""
 
-    task: tyro.conf.Positional[Literal["navigation"]]
+    task: tyro.conf.Positional[TaskName]
     """The task."""
     configuration: Configuration
     preset: Preset
-    """Where the settings below come from: demo takes four minutes on two cores, smoke half of one."""
+    """Where the settings below come from. demo: minutes on two cores; small: under an hour; paper: as
+    published, for a GPU; smoke: seconds, too short to learn much."""
+    protocol: Protocol
+    """recovery: the preset's pruning, with steps left to recover; paper: all matrices together, linearly
+    over the last epoch, as published."""
+    config: Path | None = None
+    """TOML file with settings that replace the preset's; the options below replace both."""
+    print_config: bool = False
+    """Print all settings as TOML and stop."""
     jobs: int | None = None
     """Runs at once; as many as there are processor cores when not given."""
+    dask: str | None = None
+    """Address of a Dask scheduler whose workers do the work, such as tcp://host:8786."""
     device: str = "cpu"
     """PyTorch device."""
+    devices: int = 1
+    """Devices that share each run, through Lightning Fabric."""
+    checkpoint_seconds: float = 10.0
+    """Seconds between two checkpoints of a run."""
+    tensorboard: bool = False
+    """Write metrics for TensorBoard as well."""
     out: Path = Path("runs")
-    """Folder in which the folder of this experiment is made."""
+    """Folder of all experiments."""
 
 
 @dataclass(frozen=True)
 class Compare(Experiment):
     """Compare methods on a task, each with its lottery ticket.
 
-    Example: moduli compare navigation --methods dense,none,l1,torus-dog --seeds 5
+    Example: moduli compare navigation --methods dense,none,l1,torus-dog --sparsities 0.9,0.98 --seeds 5
     """
 
     methods: str = ",".join(METHODS)
-    """Names with commas between: dense, none, l1, MANIFOLD-INHIBITOR, permuted-MANIFOLD-INHIBITOR."""
+    """Names with commas between: dense, none, l1, MANIFOLD-INHIBITOR, MANIFOLD:EXPRESSION; permuted- before
+    a geometric one for its control; @ and a scope or schedule after one that has its own."""
+    sparsities: str = ""
+    """Fractions of zeros with commas between; the one below when not given."""
     seeds: int = 1
     """Number of seeds; more than one gives 95% intervals."""
+    control: str = "none"
+    """The method from which differences, seed by seed, are taken."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +86,7 @@ class Run(Experiment):
     """
 
     method: str = "torus-diffusion"
-    """dense, none, l1, MANIFOLD-INHIBITOR or permuted-MANIFOLD-INHIBITOR."""
+    """A method's name, as compare takes it."""
     seed: int = 0
     """Seed of data, weights and embedding."""
 
@@ -98,7 +123,7 @@ Command = Compare | Run | Check | List
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Carry out a command; exit with 1 if a check fails, 2 after a mistake, and 130 after Ctrl-C.
+    """Carry out a command; exit with 1 if a check fails, 2 after a mistake, and 130 when interrupted.
 
     Parameters
     ----------
@@ -122,13 +147,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _parse(arguments: list[str]) -> Command:
-    # A preset is chosen by an option and sets the defaults of the other options: it is read first.
-    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    early.add_argument("--preset", default="demo")
-    given = early.parse_known_args(arguments)[0].preset
-    preset: Preset = "smoke" if given == "smoke" else "demo"  # tyro refuses any other word below
-    compare = Compare("navigation", PRESETS["navigation"][preset], preset)
-    run = Run("navigation", PRESETS["navigation"][preset], preset)
+    base = _base(arguments)
+    compare = Compare("navigation", base, "demo", "recovery")
+    run = Run("navigation", base, "demo", "recovery")
     return tyro.cli(
         Annotated[Compare, tyro.conf.subcommand("compare", default=compare)]
         | Annotated[Run, tyro.conf.subcommand("run", default=run)]
@@ -137,8 +158,28 @@ def _parse(arguments: list[str]) -> Command:
         prog="moduli",
         description="Sparse recurrent networks by geometry.",
         args=arguments,
-        config=(tyro.conf.OmitArgPrefixes,),
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.AvoidSubcommands),
     )
+
+
+def _base(arguments: list[str]) -> Configuration:
+    """Return the defaults of the settings: the task, and some options, decide on those of the others."""
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    early.add_argument("--preset", default="demo")
+    early.add_argument("--protocol", default="recovery")
+    early.add_argument("--config", type=Path)
+    given, others = early.parse_known_args(arguments)
+    task = next((word for word in others if word in PRESETS), "navigation")
+    presets = PRESETS[task]
+    # A word that is none of these is refused by the command line itself, with the choices.
+    base = presets.get(given.preset, presets["demo"])
+    pruning = dataclasses.replace(base.pruning, **PROTOCOLS.get(given.protocol, {}))
+    base = dataclasses.replace(base, pruning=pruning)
+    if given.config is None:
+        return base
+    from moduli.tasks.configuration_files import read_toml
+
+    return read_toml(given.config, base)
 
 
 def _carry_out(command: Command) -> None:
@@ -151,6 +192,10 @@ def _carry_out(command: Command) -> None:
             sys.exit(EXIT_BROKEN)
     elif isinstance(command, List):
         print(_listing(command.what))
+    elif command.print_config:
+        from moduli.tasks.configuration_files import write_toml
+
+        print(write_toml(command.configuration), end="")
     else:
         _experiment(command)
 
@@ -176,27 +221,61 @@ def _experiment(command: Compare | Run) -> None:
 
     from moduli.tasks.comparison import Comparison
     from moduli.tasks.display import Progress, print_summary
+    from moduli.tasks.execution import Execution
     from moduli.tasks.figures.comparison import draw_comparison
+    from moduli.tasks.methods import split_methods
 
+    name = _name(command)
     if isinstance(command, Compare):
-        methods, seeds = command.methods.split(","), range(command.seeds)
+        comparison = Comparison(
+            command.configuration,
+            split_methods(command.methods),
+            range(command.seeds),
+            command.out,
+            name,
+            _numbers(command.sparsities),
+            command.control,
+        )
     else:
-        methods, seeds = [command.method], range(command.seed, command.seed + 1)
-    comparison = Comparison(command.configuration, methods, seeds, _folder(command))
-    jobs = min(command.jobs or os.cpu_count() or 1, len(comparison.runs))
+        comparison = Comparison(command.configuration, [command.method], [command.seed], command.out, name)
+    jobs = 1 if command.devices > 1 else min(command.jobs or os.cpu_count() or 1, len(comparison.runs))
+    execution = Execution(
+        command.device,
+        command.devices,
+        max(1, (os.cpu_count() or 1) // jobs),
+        command.checkpoint_seconds,
+        command.tensorboard,
+    )
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # both save what there is
     console = Console(width=None if sys.stdout.isatty() else 100)
-    console.print(f"{len(comparison.runs)} runs, {jobs} at once, in {comparison.folder}")
+    where = f"on {command.dask}" if command.dask else f"{jobs} at once"
+    console.print(f"{len(comparison.runs)} runs, {where}, in {command.out}")
     with Live(Progress(comparison), console=console, refresh_per_second=2, transient=True):
-        results = list(comparison.carry_out(jobs, command.device))
+        results = comparison.carry_out(jobs, execution, command.dask)
     summary = comparison.summarize(results)
     draw_comparison(comparison, summary)
     print_summary(console, comparison, summary)
 
 
-def _folder(command: Compare | Run) -> Path:
-    """Return the folder of an experiment, in which no other experiment's results are."""
-    name = f"{command.task}-{command.preset}"
+def _numbers(text: str) -> list[float]:
+    from moduli.tasks.errors import InvalidConfiguration
+
+    try:
+        return [float(word) for word in text.split(",") if word.strip()]
+    except ValueError:
+        raise InvalidConfiguration(
+            f"--sparsities takes numbers with commas between, such as 0.9,0.98; got '{text}'."
+        ) from None
+
+
+def _name(command: Compare | Run) -> str:
+    """Return the name of an experiment's folder, in which no other experiment's table is."""
+    words: list[str] = [command.task, command.preset]
+    if command.protocol != "recovery":
+        words.append(f"{command.protocol}-protocol")
     if isinstance(command, Run):
-        name += f"-{command.method}-seed-{command.seed}"
-    changed = command.configuration != PRESETS[command.task][command.preset]
-    return command.out / (f"{name}-{command.configuration.digest()}" if changed else name)
+        words += [command.method, "seed", str(command.seed)]
+    asked = _base([command.task, "--preset", command.preset, "--protocol", command.protocol])
+    if command.configuration != asked:
+        words.append(command.configuration.digest())
+    return "-".join(words)

@@ -1,160 +1,190 @@
 """A comparison: several methods with several seeds under one protocol, side by side."""
 
-import math
-import os
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
-
-from joblib import Parallel, delayed
-from scipy.stats import t as student_t
 
 from moduli.manifolds import verify
 from moduli.tasks.configuration import Configuration
+from moduli.tasks.errors import UnknownMethod
+from moduli.tasks.execution import Execution
 from moduli.tasks.methods import method
-from moduli.tasks.protocol import STAGES, Run, carry_out
-from moduli.tasks.runs import provenance, write_json
+from moduli.tasks.protocol import STAGES, Run
+from moduli.tasks.runs import provenance, write_csv, write_json
+from moduli.tasks.sweeps import carry_out_all
 
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean over seeds with its 95% interval.
-
-    Parameters
-    ----------
-    mean : float
-        The mean.
-    half_width : float or None
-        Half the width of the interval of Student's t; None for a single seed, which has none.
-    """
-
-    mean: float
-    half_width: float | None
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> "Estimate":
-        """Estimate the mean of values that were drawn independently.
-
-        Examples
-        --------
-        >>> Estimate.of([1.0, 2.0, 3.0])
-        Estimate(mean=2.0, half_width=2.484...)
-        """
-        if len(values) == 1:
-            return cls(values[0], None)
-        quantile = float(student_t.ppf(0.975, len(values) - 1))
-        return cls(mean(values), quantile * stdev(values) / math.sqrt(len(values)))
-
-    def __str__(self) -> str:
-        return f"{self.mean:.1f}" if self.half_width is None else f"{self.mean:.1f} ± {self.half_width:.1f}"
+Results = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Methods and seeds that share one configuration and one folder.
+    """Methods, sparsities and seeds that share one configuration.
 
     Parameters
     ----------
     configuration : Configuration
-        What all runs share.
+        What all runs share, but for the sparsity.
     methods : sequence of str
         Names of the methods, in the order of the table.
     seeds : sequence of int
         The seeds with which every method is run.
-    folder : Path
-        Where everything is kept.
+    out : Path
+        Folder of all experiments: the trained networks are in ``out/networks``.
+    name : str
+        Name of the folder in ``out`` that takes the table and the figures.
+    sparsities : sequence of float
+        The sparsities at which every method is run; the configuration's own when empty.
+    control : str
+        The method from which the others' differences are taken, if it is among the methods.
 
     Raises
     ------
     UnknownMethod
-        If a method's name cannot be read.
+        If a method's name cannot be read, or the same method is named twice.
     """
 
     configuration: Configuration
     methods: Sequence[str]
     seeds: Sequence[int]
-    folder: Path
+    out: Path
+    name: str
+    sparsities: Sequence[float] = ()
+    control: str = "none"
 
     def __post_init__(self) -> None:
         for name in self.methods:
             method(name)
+        twice = sorted({name for name in self.methods if self.methods.count(name) > 1})
+        if twice:
+            raise UnknownMethod(f"'{twice[0]}' is named twice among the methods; name it once.")
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the table and the figures."""
+        return self.out / self.name
+
+    @property
+    def cells(self) -> list[tuple[str, float]]:
+        """The method and the sparsity of each row of the table; a dense network has none."""
+        wanted = self.sparsities or [self.configuration.pruning.sparsity]
+        return [
+            (name, value) for name in self.methods for value in (wanted if method(name).sparse else [0.0])
+        ]
 
     @property
     def runs(self) -> list[Run]:
-        """One run for each method and seed; every method of a seed before the next seed."""
-        return [
-            Run(self.configuration, name, seed, self.folder / name / f"seed-{seed}")
-            for seed in self.seeds
-            for name in self.methods
-        ]
+        """One run for each row and seed; every row of a seed before the next seed."""
+        return [self.run(name, sparsity, seed) for seed in self.seeds for name, sparsity in self.cells]
 
-    def carry_out(self, jobs: int, device: str = "cpu") -> Iterator[dict[str, dict[str, Any]]]:
-        """Verify the manifolds, carry out all runs, and yield each one's results as it ends.
+    def run(self, name: str, sparsity: float, seed: int) -> Run:
+        """Return the run of a row with a seed."""
+        pruning = dataclasses.replace(self.configuration.pruning, sparsity=sparsity)
+        configuration = dataclasses.replace(self.configuration, pruning=pruning)
+        return Run(configuration, name, seed, self.out / "networks")
+
+    def carry_out(
+        self, jobs: int, execution: Execution | None = None, dask: str | None = None
+    ) -> list[Results]:
+        """Verify the manifolds, and carry out all runs.
 
         Parameters
         ----------
         jobs : int
-            Number of runs at once, each in a process of its own that uses its share of the cores.
-        device : str
-            PyTorch device.
+            Number of runs at once, each in a process of its own.
+        execution : Execution, optional
+            How each is carried out.
+        dask : str, optional
+            Address of a Dask scheduler whose workers carry the runs out.
+
+        Returns
+        -------
+        list of dict
+            The results of each run's stages, in the order of ``runs``.
 
         Raises
         ------
         MetricAxiomError
             If a method's manifold is no metric space; nothing is trained then.
         """
-        manifolds = {method(name).manifold for name in self.methods}
-        for manifold in manifolds:
+        for manifold in {method(name).manifold for name in self.methods}:
             if manifold is not None:
                 verify(manifold)
-        threads = max(1, (os.cpu_count() or 1) // jobs)
-        parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
-        yield from parallel(delayed(carry_out)(run, threads, device) for run in self.runs)
+        return carry_out_all(self.runs, jobs, execution or Execution(), dask)
 
-    def summarize(self, results: Sequence[dict[str, dict[str, Any]]]) -> dict[str, Any]:
-        """Return the comparison's table as plain values, and write it to ``results.json``.
+    def summarize(self, results: Sequence[Results]) -> dict[str, Any]:
+        """Return the comparison's table as plain values; write it to results.json and results.csv.
 
         Parameters
         ----------
         results : sequence of dict
-            What ``carry_out`` yielded.
+            What ``carry_out`` returned.
 
         Returns
         -------
         dict
-            ``rows`` (one a method: its sparsity, its wiring relative to chance, and each
-            stage's score, for each seed), ``references`` (scores that need no network), and what it
-            takes to repeat them.
+            ``rows`` (one a method and sparsity: the fraction of zeros, wiring relative to chance, and
+            each stage's score and its difference from the control, for each seed), ``references``
+            (scores that need no network), and what it takes to repeat them.
         """
-        trained = [result["trained"] for result in results]
+        found = {run.folder: result for run, result in zip(self.runs, results, strict=True)}
+        own = {cell: [found[self.run(*cell, seed).folder] for seed in self.seeds] for cell in self.cells}
+        scores = {
+            cell: {stage: [result[stage]["score"] for result in own[cell]] for stage in STAGES}
+            for cell in self.cells
+        }
         rows = []
-        for name in self.methods:
-            own = sorted(
-                (result for result in results if result["trained"]["method"] == name),
-                key=lambda result: int(result["trained"]["seed"]),
-            )
+        for (name, sparsity), stages in scores.items():
+            control = scores.get((self.control, sparsity))
             rows.append(
                 {
                     "method": name,
-                    "sparsity": mean(result["trained"]["sparsity"]["total"] for result in own),
-                    "wiring": [result["trained"]["wiring"] for result in own],
-                    **{stage: [result[stage]["score"] for result in own] for stage in STAGES},
+                    "sparsity": mean(
+                        result["trained"]["sparsity"]["total"] for result in own[name, sparsity]
+                    ),
+                    "wiring": [result["trained"]["wiring"] for result in own[name, sparsity]],
+                    **stages,
+                    "difference": None
+                    if control is None or name == self.control
+                    else {stage: _differences(stages[stage], control[stage]) for stage in STAGES},
                 }
             )
-        references = {
-            name: [result["references"][name] for result in trained if result["method"] == self.methods[0]]
-            for name in trained[0]["references"]
-        }
+        first = own[self.cells[0]]
         summary = {
-            "score_name": trained[0]["score_name"],
+            "score_name": first[0]["trained"]["score_name"],
             "configuration": self.configuration.as_dict(),
             "seeds": list(self.seeds),
+            "control": self.control,
             "rows": rows,
-            "references": references,
+            "references": {
+                name: [result["trained"]["references"][name] for result in first]
+                for name in first[0]["trained"]["references"]
+            },
             "seconds_of_training": sum(result[stage]["seconds"] for result in results for stage in STAGES),
             **provenance(),
         }
         write_json(self.folder / "results.json", summary)
+        write_csv(self.folder / "results.csv", list(self._records(own)))
         return summary
+
+    def _records(self, own: dict[tuple[str, float], list[Results]]) -> Iterator[dict[str, Any]]:
+        for (name, sparsity), results in own.items():
+            for seed, result in zip(self.seeds, results, strict=True):
+                for stage in STAGES:
+                    yield {
+                        "method": name,
+                        "target_sparsity": sparsity,
+                        "seed": seed,
+                        "stage": stage,
+                        "sparsity": result[stage]["sparsity"]["total"],
+                        "wiring": result[stage]["wiring"],
+                        "score": result[stage]["score"],
+                        "seconds": result[stage]["seconds"],
+                        "folder": self.run(name, sparsity, seed).stage(stage).relative_to(self.out),
+                    }
+
+
+def _differences(values: Sequence[float], control: Sequence[float]) -> list[float]:
+    return [value - other for value, other in zip(values, control, strict=True)]

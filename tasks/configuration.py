@@ -29,6 +29,8 @@ class TrainingSettings:
     """Learning rate at the start."""
     decay: Literal["cosine", "constant", "plateau"] = "cosine"
     """cosine: to zero at the last step; plateau: to a quarter when a validation brings no progress."""
+    precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = "32-true"
+    """Number format; any but 32-true needs Lightning Fabric."""
     clip: float = 1.0
     """Largest norm of the gradient."""
     log_interval: int = 50
@@ -55,7 +57,9 @@ class PruningSettings:
     end: float = 0.6
     """Share of the training after which nothing is cut; the rest recovers."""
     strength: float = 10.0
-    """Strength of the penalty, whose mean coefficient is 1 in every method."""
+    """Strength of the penalty."""
+    matched: bool = True
+    """Scale coefficients to mean 1, so that the strength means the same in every method."""
 
     def __post_init__(self) -> None:
         require(0 <= self.sparsity < 1, "sparsity", "in [0, 1)", self.sparsity)
@@ -74,7 +78,7 @@ class Configuration:
 
     def as_dict(self) -> dict[str, Any]:
         """Return nested plain values, as written to JSON."""
-        return dataclasses.asdict(self)
+        return {"name": self.task.name} | dataclasses.asdict(self)
 
     def digest(self) -> str:
         """Return eight hexadecimal digits that tell configurations apart."""

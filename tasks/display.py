@@ -9,13 +9,16 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from moduli.tasks.comparison import Comparison, Estimate
+from moduli.tasks.comparison import Comparison
+from moduli.tasks.estimates import Estimate, decimals_for
+from moduli.tasks.metrics import read_metrics
 from moduli.tasks.protocol import STAGES, Run
-from moduli.tasks.runs import read_metrics
+
+MOST_LINES = 16
 
 
 class Progress:
-    """The state of all runs of a comparison, read from their folders each time it is drawn.
+    """The state of the runs of a comparison, read from their folders each time it is drawn.
 
     Parameters
     ----------
@@ -25,25 +28,42 @@ class Progress:
 
     def __init__(self, comparison: Comparison) -> None:
         self.comparison = comparison
+        self.runs = comparison.runs
         self.started = time.monotonic()
 
     def __rich__(self) -> Group:
-        """Draw one line a run."""
+        """Draw one line for each run under way, and of the others as many as there is room for."""
+        waiting: list[Run] = []
+        busy: list[Run] = []
+        done: list[Run] = []
+        for run in self.runs:
+            if (run.stage("ticket") / "results.json").exists():
+                done.append(run)
+            else:
+                (busy if run.folder.exists() else waiting).append(run)
+        shown = (busy + done[::-1] + waiting)[:MOST_LINES]
         table = Table.grid(padding=(0, 2))
         for _ in range(8):
             table.add_column(no_wrap=True)
-        for run in self.comparison.runs:
-            table.add_row(*self._line(run))
+        for run in self.runs:
+            if run in shown:
+                table.add_row(*self._line(run))
         minutes, seconds = divmod(int(time.monotonic() - self.started), 60)
         return Group(
-            table, Text(f"{minutes}:{seconds:02d}  Ctrl-C stops; the same command continues.", "dim")
+            table,
+            Text(
+                f"{len(done)} of {len(self.runs)} runs done, {minutes}:{seconds:02d}  "
+                "Ctrl-C stops; the same command continues.",
+                "dim",
+            ),
         )
 
     def _line(self, run: Run) -> list[Any]:
         stage = "ticket" if (run.stage("trained") / "results.json").exists() else "trained"
         rows = read_metrics(run.stage(stage))
-        total = self.comparison.configuration.training.steps
-        name = [run.method, f"seed {run.seed}", stage]
+        total = run.configuration.training.steps
+        pruning = run.pruning
+        name = [label(run.method_name, pruning.sparsity if pruning else 0.0), f"seed {run.seed}", stage]
         if not rows:
             return [*name, ProgressBar(total=total, completed=0, width=20), f"0/{total}", "", "", ""]
         last, before = rows[-1], rows[-2] if len(rows) > 1 else {"step": 0.0, "seconds": 0.0}
@@ -54,9 +74,20 @@ class Progress:
             ProgressBar(total=total, completed=last["step"], width=20),
             f"{last['step']:.0f}/{total}",
             "done" if last["step"] == total else f"{rate:.0f} steps/s",
-            f"loss {last['loss']:.2f}",
-            f"validation {last['validation']:.1f}",
+            f"loss {last['loss']:.3g}",
+            f"validation {last['validation']:.4g}",
         ]
+
+
+def label(method: str, sparsity: float) -> str:
+    """Return how a row of a comparison is called.
+
+    Examples
+    --------
+    >>> label("none", 0.98), label("dense", 0.0)
+    ('none 98%', 'dense')
+    """
+    return f"{method} {100 * sparsity:.4g}%" if sparsity else method
 
 
 def result_table(summary: dict[str, Any]) -> Table:
@@ -67,21 +98,28 @@ def result_table(summary: dict[str, Any]) -> Table:
     summary : dict
         What ``Comparison.summarize`` returned.
     """
+    rows, references = summary["rows"], summary["references"]
+    control = summary["control"]
+    compared = any(row["difference"] for row in rows)
+    decimals = decimals_for([mean(row[stage]) for row in rows for stage in STAGES])
     count = len(summary["seeds"])
     seeds = "1 seed" if count == 1 else f"{count} seeds, mean ± 95% interval"
     table = Table(title=f"{summary['score_name']}, {seeds}", title_justify="left")
     table.add_column("method")
-    table.add_column("sparsity", justify="right")
-    table.add_column("wiring", justify="right")
-    for stage in STAGES:
-        table.add_column(stage, justify="right")
-    for row in summary["rows"]:
-        scores = [str(Estimate.of(row[stage])) for stage in STAGES]
+    for name in ("sparsity", "wiring", *STAGES, *(f"{stage} − {control}" for stage in STAGES if compared)):
+        table.add_column(name, justify="right")
+    for row in rows:
         wiring = "" if None in row["wiring"] else f"{mean(row['wiring']):.0%}"
-        table.add_row(row["method"], f"{row['sparsity']:.1%}", wiring, *scores)
+        scores = [Estimate.of(row[stage]).text(decimals) for stage in STAGES]
+        differences = [
+            Estimate.of(row["difference"][stage]).text(decimals, sign=True) if row["difference"] else ""
+            for stage in STAGES
+            if compared
+        ]
+        table.add_row(row["method"], f"{row['sparsity']:.1%}", wiring, *scores, *differences)
     table.add_section()
-    for name, values in summary["references"].items():
-        table.add_row(name, "", "", str(Estimate.of(values)), "")
+    for name, values in references.items():
+        table.add_row(name, "", "", Estimate.of(values).text(decimals))
     return table
 
 
@@ -95,10 +133,10 @@ def print_summary(console: Console, comparison: Comparison, summary: dict[str, A
         "erk": "all weight matrices together, small ones spared",
     }[pruning.scope]
     console.print(result_table(summary))
-    console.print(
-        f"Pruned: {covered}, to {pruning.sparsity:.1%} zeros. A ticket has the same mask and fresh weights."
-    )
+    console.print(f"Pruned: {covered}. A ticket has the same masks and fresh weights.")
     console.print("Wiring: mean distance that surviving recurrent weights bridge, relative to chance.")
+    if any(row["difference"] for row in summary["rows"]):
+        console.print(f"Differences from {comparison.control} are taken seed by seed; below 0 is better.")
     if len(comparison.seeds) == 1:
         console.print("One seed says little: --seeds 5 gives intervals, and keeps what is here.")
     console.print(f"Results, weights and figures: {comparison.folder}")

@@ -22,5 +22,17 @@ class RunMismatch(ModuliError, ValueError):
     """A run folder belongs to another configuration."""
 
 
+class CannotWrite(ModuliError, OSError):
+    """A file of a run folder cannot be written."""
+
+
+class MissingExtra(ModuliError, ImportError):
+    """An optional library is needed and not installed."""
+
+
+class WorkerDied(ModuliError, RuntimeError):
+    """A process of a sweep was killed."""
+
+
 class DamagedFile(ModuliError, OSError):
     """A file of a run folder cannot be read back."""

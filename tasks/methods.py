@@ -1,12 +1,19 @@
-"""Methods by name: how the recurrent weights of a network are penalised."""
+"""Methods by name: how the recurrent weights of a network are penalised and pruned."""
 
-from dataclasses import dataclass
+import ast
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, get_args, get_type_hints
 
-from moduli.manifolds import Manifold, available, make, suggestion
-from moduli.regularizers import DifferenceOfGaussians, Diffusion, Inhibitor, Regularizer, Uniform
+from moduli.manifolds import Manifold, make, suggestion
+from moduli.regularizers import Inhibitor, Regularizer, Uniform, make_regularizer, registered_regularizers
+from moduli.tasks.configuration import PruningSettings
 from moduli.tasks.errors import UnknownMethod
 
-INHIBITORS: dict[str, Inhibitor] = {"diffusion": Diffusion(), "dog": DifferenceOfGaussians()}
+CHANGES: dict[str, str] = {
+    word: name for name in ("scope", "schedule") for word in get_args(get_type_hints(PruningSettings)[name])
+}
+"""What may follow an @ in a method's name, and the setting that it replaces."""
 
 
 @dataclass(frozen=True)
@@ -20,28 +27,39 @@ class Method:
     sparse : bool
         Whether the network is pruned at all.
     regularizer : Regularizer or None
-        Coefficients of mean 1, or None for no penalty.
+        The penalty's coefficients, or None for no penalty.
     manifold : Manifold or None
         Where the neurons are placed, if anywhere.
+    changes : dict
+        Pruning settings that differ from those of the comparison.
     """
 
     name: str
     sparse: bool = True
     regularizer: Regularizer | None = None
     manifold: Manifold | None = None
+    changes: dict[str, Any] = field(default_factory=dict)
+
+    def pruning(self, settings: PruningSettings) -> PruningSettings:
+        """Return the settings of a comparison with this method's own changes."""
+        return dataclasses.replace(settings, **self.changes)
 
 
-def method(name: str, seed: int = 0) -> Method:
+def method(name: str, seed: int = 0, matched: bool = True) -> Method:
     """Return the method of a name.
 
     Parameters
     ----------
     name : str
-        ``"dense"``, ``"none"`` (pruned without penalty), ``"l1"`` (uniform coefficients), or
-        ``"MANIFOLD-INHIBITOR"`` such as ``"torus-diffusion"`` or ``"klein-dog"``, with
-        ``"permuted-"`` before it for the control that keeps the coefficients and loses the geometry.
+        ``"dense"``, ``"none"`` (pruned without penalty), ``"l1"`` (uniform coefficients),
+        ``"MANIFOLD-INHIBITOR"`` such as ``"torus-diffusion"`` or ``"klein-dog"``, or
+        ``"MANIFOLD:EXPRESSION"`` such as ``"torus(dim=6):0.5*dog + 0.1*uniform"``. ``"permuted-"``
+        before a geometric one gives the control that keeps the coefficients and loses the geometry.
+        A scope or a schedule of its own follows an @, as in ``"none@layer@linear"``.
     seed : int
         Seed of the permutation.
+    matched : bool
+        Whether coefficients are scaled to mean 1, so that every method is penalised as strongly.
 
     Returns
     -------
@@ -51,26 +69,84 @@ def method(name: str, seed: int = 0) -> Method:
     ------
     UnknownMethod
         If the name is none of these.
+    InvalidExpression
+        If an expression is none.
 
     Examples
     --------
     >>> method("permuted-torus-diffusion", seed=3).regularizer
     Diffusion().permuted(seed=3).normalized()
+    >>> method("torus(dim=6):dog + diffusion@layer", matched=False)
+    Method(name='torus(dim=6):dog + diffusion@layer', sparse=True, ... changes={'scope': 'layer'})
     """
-    if name == "dense":
-        return Method(name, sparse=False)
-    if name == "none":
-        return Method(name)
-    if name == "l1":
-        return Method(name, regularizer=Uniform(), manifold=make("torus"))
-    space, _, inhibitor = name.removeprefix("permuted-").rpartition("-")
-    if space not in available() or inhibitor not in INHIBITORS:
-        options = {"dense", "none", "l1"} | {f"{m}-{i}" for m in available() for i in INHIBITORS}
+    base, *words = name.split("@")
+    unknown = [word for word in words if word not in CHANGES]
+    if unknown:
         raise UnknownMethod(
-            f"No method is called '{name}'; {suggestion(name, options)} "
-            "Put permuted- before a geometric one for its control."
+            f"'{unknown[0]}' in the method '{name}' is neither a scope nor a schedule; "
+            f"{suggestion(unknown[0], CHANGES)}"
         )
-    regularizer: Regularizer = INHIBITORS[inhibitor]
-    if name.startswith("permuted-"):
+    changes = {CHANGES[word]: word for word in words}
+    if base in ("dense", "none"):
+        return Method(name, sparse=base == "none", changes=changes)
+    if base == "l1":
+        return Method(name, regularizer=Uniform(), manifold=make("torus"), changes=changes)
+    manifold, regularizer = _geometry(name, base.removeprefix("permuted-"))
+    if base.startswith("permuted-"):
         regularizer = regularizer.permuted(seed)
-    return Method(name, regularizer=regularizer.normalized(), manifold=make(space))
+    if matched:
+        regularizer = regularizer.normalized()
+    return Method(name, regularizer=regularizer, manifold=manifold, changes=changes)
+
+
+def split_methods(text: str) -> list[str]:
+    """Return the names in a text, between commas that are outside parentheses.
+
+    Examples
+    --------
+    >>> split_methods("dense, torus(dim=6, period=5.0)-dog,none")
+    ['dense', 'torus(dim=6, period=5.0)-dog', 'none']
+    """
+    names, depth = [""], 0
+    for character in text:
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth == 0:
+            names.append("")
+        else:
+            names[-1] += character
+    return [name.strip() for name in names]
+
+
+def _geometry(name: str, base: str) -> tuple[Manifold, Regularizer]:
+    if ":" in base:
+        space, _, expression = base.partition(":")
+        return _manifold(name, space), make_regularizer(expression)
+    space, dash, word = base.rpartition("-")
+    inhibitors = {name for name, cls in registered_regularizers().items() if issubclass(cls, Inhibitor)}
+    if not dash:
+        raise UnknownMethod(
+            f"No method is called '{name}'; {suggestion(base, ('dense', 'none', 'l1'))} Others are written "
+            "as MANIFOLD-INHIBITOR or MANIFOLD:EXPRESSION, with permuted- before one for its control."
+        )
+    if word not in inhibitors:
+        raise UnknownMethod(
+            f"'{word}' in the method '{name}' is no inhibitor; {suggestion(word, inhibitors)}"
+        )
+    return _manifold(name, space), make_regularizer(word)
+
+
+def _manifold(name: str, space: str) -> Manifold:
+    """Make a manifold from ``word`` or ``word(argument=value)``; nothing but literals is evaluated."""
+    try:
+        tree = ast.parse(space.strip(), mode="eval").body
+        arguments = {}
+        if isinstance(tree, ast.Call) and not tree.args:
+            arguments = {word.arg or "": ast.literal_eval(word.value) for word in tree.keywords}
+            tree = tree.func
+        if not isinstance(tree, ast.Name):
+            raise ValueError
+    except (SyntaxError, ValueError):
+        raise UnknownMethod(
+            f"'{space}' in the method '{name}' is no manifold; write it as torus or torus(dim=6)."
+        ) from None
+    return make(tree.id, **arguments)

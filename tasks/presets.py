@@ -1,5 +1,7 @@
 """Configurations by name, for each task; free of torch."""
 
+from typing import Any
+
 from moduli.tasks.configuration import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.navigation.settings import NavigationSettings
 
@@ -14,6 +16,13 @@ PRESETS: dict[str, dict[str, Configuration]] = {
     },
 }
 """demo: four methods in four minutes on two cores; smoke: the same code, too short to learn much."""
+
+PROTOCOLS: dict[str, dict[str, Any]] = {
+    "recovery": {},
+    "paper": {"scope": "global", "schedule": "linear", "begin": 29 / 30, "end": 1.0, "matched": False},
+}
+"""Pruning settings that a protocol replaces. paper: arXiv 2406.06290 trains for 30 epochs, and prunes all
+matrices together, linearly over the last one, with coefficients as the inhibitors give them."""
 
 METHODS = ("dense", "none", "permuted-torus-diffusion", "torus-diffusion")
 """The methods that are compared unless others are asked for."""

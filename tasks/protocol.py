@@ -1,11 +1,16 @@
 """The protocol that every method goes through: dense -> sparse -> ticket."""
 
+import dataclasses
+import hashlib
+import json
+import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import mean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -13,51 +18,86 @@ from torch import nn
 from moduli.models import CubicSchedule, LinearSchedule, OneShotSchedule, Sparsifier, wiring_length
 from moduli.models.schedules import Schedule
 from moduli.tasks.configuration import Configuration, PruningSettings
+from moduli.tasks.devices import FabricDevices, OneDevice, make_fabric
+from moduli.tasks.execution import Execution
 from moduli.tasks.methods import Method, method
 from moduli.tasks.runs import RunFolder, provenance
 from moduli.tasks.seeds import stream, stream_seed
 from moduli.tasks.task import Task, make_task
 from moduli.tasks.training import train
 
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
+
 STAGES = ("trained", "ticket")
 
 
 @dataclass(frozen=True)
 class Run:
-    """One method with one seed.
+    """One method with one seed, in a folder that its content names.
+
+    Comparisons that share a run share its folder: a dense network, which no pruning setting
+    concerns, is trained once for all sparsities.
 
     Parameters
     ----------
     configuration : Configuration
-        What all runs of a comparison share.
-    method : str
+        Settings of the task, of training and of pruning.
+    method_name : str
         Name of the method; see `moduli.tasks.methods.method`.
     seed : int
         Seed of data, weights and embedding.
-    folder : Path
-        Where the run's two stages have their folders.
+    out : Path
+        Folder in which the run's folder is.
     """
 
     configuration: Configuration
-    method: str
+    method_name: str
     seed: int
-    folder: Path
+    out: Path
+
+    @property
+    def method(self) -> Method:
+        """How the network is penalised and pruned."""
+        permutation = stream_seed(self.seed, "permutation")
+        return method(self.method_name, permutation, self.configuration.pruning.matched)
+
+    @property
+    def pruning(self) -> PruningSettings | None:
+        """How the network is pruned; None for a dense one."""
+        chosen = self.method
+        return chosen.pruning(self.configuration.pruning) if chosen.sparse else None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What determines the run's numbers."""
+        pruning = self.pruning
+        return self.configuration.as_dict() | {
+            "pruning": None if pruning is None else dataclasses.asdict(pruning),
+            "method": self.method_name,
+            "seed": self.seed,
+        }
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder, named by what it is and by a digest of its identity."""
+        digest = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:10]
+        pruning = self.pruning
+        words = [self.configuration.task.name, self.method_name]
+        words += [] if pruning is None else [f"{pruning.sparsity:.4g}"]
+        readable = re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(words))
+        return self.out / f"{readable}-seed-{self.seed}-{digest}"
 
     def stage(self, name: str) -> Path:
         """Return the folder of a stage, ``"trained"`` or ``"ticket"``."""
         return self.folder / name
 
-    def identity(self, stage: str) -> dict[str, Any]:
-        """Return what determines a stage's numbers."""
-        return {
-            "configuration": self.configuration.as_dict(),
-            "method": self.method,
-            "seed": self.seed,
-            "stage": stage,
-        }
+    def open(self, name: str) -> RunFolder:
+        """Return what is on disk of a stage, ``"trained"`` or ``"ticket"``."""
+        return RunFolder(self.stage(name), self.identity | {"stage": name})
 
 
-def carry_out(run: Run, threads: int, device: str = "cpu") -> dict[str, dict[str, Any]]:
+def carry_out(run: Run, execution: Execution | None = None) -> dict[str, dict[str, Any]]:
     """Take one method with one seed through the protocol, continuing where it stopped.
 
     A network is trained dense for a while, then pruned on the schedule, then trained on; it is
@@ -68,36 +108,48 @@ def carry_out(run: Run, threads: int, device: str = "cpu") -> dict[str, dict[str
     ----------
     run : Run
         What to do, and where to keep it.
-    threads : int
-        Processor threads to compute with; results are equal to the bit for equal numbers.
-    device : str
-        PyTorch device.
+    execution : Execution, optional
+        Device and threads; results are equal to the bit for equal ones.
 
     Returns
     -------
     dict
         The result of each stage.
     """
-    with _threads(threads):
+    execution = execution or Execution()
+    precision = run.configuration.training.precision
+    if execution.devices == 1 and precision == "32-true":
+        return _carry_out(run, execution, OneDevice(), execution.device)
+    fabric = make_fabric(execution.device, execution.devices, precision)
+    results: dict[str, dict[str, Any]] = fabric.launch(partial(_carry_out_on, run=run, execution=execution))
+    return results
+
+
+def _carry_out_on(fabric: "Fabric", run: Run, execution: Execution) -> dict[str, dict[str, Any]]:
+    return _carry_out(run, execution, FabricDevices(fabric), fabric.device)
+
+
+def _carry_out(
+    run: Run, execution: Execution, devices: OneDevice, device: torch.device | str
+) -> dict[str, dict[str, Any]]:
+    with _threads(execution.threads):
         task = make_task(run.configuration, run.seed, device)
-        chosen = method(run.method, stream_seed(run.seed, "permutation"))
 
         def trained() -> tuple[nn.Module, Sparsifier | None]:
             model = _fresh_model(task, "weights")
-            return model, _sparsifier(model, chosen, run)
+            return model, _sparsifier(model, run)
 
         def ticket() -> tuple[nn.Module, Sparsifier | None]:
-            if not chosen.sparse:
+            if not run.method.sparse:
                 return _fresh_model(task, "ticket weights"), None
             _, sparsifier = trained()
             assert sparsifier is not None
-            finished = RunFolder(run.stage("trained"), run.identity("trained"))
-            sparsifier.load_state_dict(finished.load_tensors("sparsifier") or {})
+            sparsifier.load_state_dict(run.open("trained").load_tensors("sparsifier") or {})
             return sparsifier.ticket(stream_seed(run.seed, "ticket weights"))
 
         return {
-            "trained": _stage(run, "trained", task, trained),
-            "ticket": _stage(run, "ticket", task, ticket),
+            "trained": _stage(run, "trained", task, trained, execution, devices),
+            "ticket": _stage(run, "ticket", task, ticket, execution, devices),
         }
 
 
@@ -108,31 +160,42 @@ def _fresh_model(task: Task[Any], purpose: str) -> nn.Module:
 
 
 def _stage(
-    run: Run, name: str, task: Task[Any], build: Callable[[], tuple[nn.Module, Sparsifier | None]]
+    run: Run,
+    name: str,
+    task: Task[Any],
+    build: Callable[[], tuple[nn.Module, Sparsifier | None]],
+    execution: Execution,
+    devices: OneDevice,
 ) -> dict[str, Any]:
-    folder = RunFolder(run.stage(name), run.identity(name))
-    finished = folder.result()
-    if finished is not None:
-        return finished
-    model, sparsifier = build()
-    seconds = train(task, model, sparsifier, run.configuration.training, folder)
-    result = run.identity(name) | {
-        "score_name": task.score_name,
-        "score": task.score(model),
-        "measurements": task.measurements(model),
-        "sparsity": sparsifier.sparsity() if sparsifier else {"total": 0.0},
-        "wiring": _wiring(sparsifier),
-        "references": task.references(),
-        "seconds": seconds,
-        **provenance(),
-    }
-    return folder.finish(result, model.state_dict(), sparsifier.state_dict() if sparsifier else {})
+    folder = run.open(name)
+    with folder.claimed() if devices.rank == 0 else nullcontext():
+        devices.wait()
+        finished = folder.result()
+        devices.wait()
+        if finished is not None:
+            return finished
+        model, sparsifier = build()
+        seconds = train(task, model, sparsifier, run.configuration.training, folder, execution, devices)
+        result = folder.identity | {
+            "score_name": task.score_name,
+            "score": task.score(model),
+            "measurements": task.measurements(model),
+            "sparsity": sparsifier.sparsity() if sparsifier else {"total": 0.0},
+            "wiring": _wiring(sparsifier),
+            "references": task.references(),
+            "seconds": seconds,
+            **provenance(),
+        }
+        if devices.rank == 0:
+            folder.finish(result, model.state_dict(), sparsifier.state_dict() if sparsifier else {})
+        devices.wait()
+        return result
 
 
-def _sparsifier(model: nn.Module, chosen: Method, run: Run) -> Sparsifier | None:
-    if not chosen.sparse:
+def _sparsifier(model: nn.Module, run: Run) -> Sparsifier | None:
+    chosen, pruning = run.method, run.pruning
+    if pruning is None:
         return None
-    pruning = run.configuration.pruning
     embedding = None
     if chosen.manifold is not None:
         embedding = chosen.manifold.random_point(run.configuration.task.units, stream(run.seed, "embedding"))

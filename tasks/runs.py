@@ -1,24 +1,29 @@
 """What a run leaves on disk: plain JSON, CSV and safetensors, written atomically, never unpickled."""
 
+import contextlib
 import csv
 import importlib.metadata
+import io
 import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from moduli.tasks.errors import DamagedFile, RunMismatch
+from moduli.tasks.errors import CannotWrite, DamagedFile, RunMismatch
 
-Row = dict[str, float]
+FORMAT = 2
+"""Version of what run folders hold; a folder of another version is refused."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -30,19 +35,46 @@ def write_atomically(path: Path, content: bytes) -> None:
         The file; its folder is made if need be.
     content : bytes
         The new content.
+
+    Raises
+    ------
+    CannotWrite
+        If the disk is full or the folder cannot be written to; the old content is intact.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise cannot_write(path, error) from error
+
+
+def cannot_write(path: Path, error: OSError) -> CannotWrite:
+    """Return the error that says which file could not be written, and what is left."""
+    return CannotWrite(
+        f"{path} cannot be written ({error.strerror or error}). What was finished is intact: make room, "
+        "and the same command continues."
+    )
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write a value as indented JSON, atomically."""
     write_atomically(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def write_csv(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
+    """Write records that share their names as CSV, atomically."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, records[0].keys(), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    write_atomically(path, text.getvalue().encode())
 
 
 def read_json(path: Path) -> Any:
@@ -91,7 +123,7 @@ def provenance() -> dict[str, Any]:
 
 
 class RunFolder:
-    """The folder of one training: configuration, metrics, checkpoint, weights and result.
+    """The folder of one training: identity, checkpoint, weights and result.
 
     Parameters
     ----------
@@ -103,21 +135,31 @@ class RunFolder:
     Raises
     ------
     RunMismatch
-        If the folder holds a run of another identity.
+        If the folder holds a run of another identity, or of another version.
     """
 
     def __init__(self, path: Path, identity: dict[str, Any]) -> None:
         self.path = path
+        self.identity = {"format": FORMAT, **identity}
         config = path / "config.json"
         if config.exists():
-            differences = _differences(read_json(config), identity)
+            differences = _differences(read_json(config), self.identity)
             if differences:
                 raise RunMismatch(
                     f"{config} belongs to another run ({differences[0]}); "
                     "choose another folder or delete this one."
                 )
         else:
-            write_json(config, identity)
+            write_json(config, self.identity)
+
+    @contextlib.contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Keep other processes out of the folder; wait while one of them is at work in it.
+
+        The claim ends with the process, however that dies.
+        """
+        with FileLock(self.path / ".claim"):
+            yield
 
     def result(self) -> dict[str, Any] | None:
         """Return the finished run's result, or None while there is none."""
@@ -126,13 +168,12 @@ class RunFolder:
 
     def finish(
         self, result: dict[str, Any], weights: Mapping[str, Tensor], sparsifier: Mapping[str, Tensor]
-    ) -> dict[str, Any]:
+    ) -> None:
         """Write the model's weights, the sparsifier's state and then the result; drop the checkpoint."""
         self.save_tensors("weights", weights)
         self.save_tensors("sparsifier", sparsifier)
         write_json(self.path / "results.json", result)
         (self.path / "checkpoint.safetensors").unlink(missing_ok=True)
-        return result
 
     def save_tensors(self, name: str, tensors: Mapping[str, Tensor]) -> None:
         """Write ``NAME.safetensors``."""
@@ -142,37 +183,6 @@ class RunFolder:
         """Return what ``NAME.safetensors`` holds, or None where there is no such file."""
         path = self.path / f"{name}.safetensors"
         return read_tensors(path, device) if path.exists() else None
-
-    def append_metrics(self, row: Row) -> None:
-        """Add a row to metrics.csv."""
-        path = self.path / "metrics.csv"
-        is_new = not path.exists()
-        with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, row.keys())
-            if is_new:
-                writer.writeheader()
-            writer.writerow(row)
-
-    def truncate_metrics(self, last_step: int) -> None:
-        """Drop the rows after a step: what a killed run wrote after its last checkpoint."""
-        path = self.path / "metrics.csv"
-        if not path.exists():
-            return
-        header, *lines = path.read_text().splitlines()
-        kept = [
-            line for line in lines if line.split(",")[0].isdigit() and int(line.split(",")[0]) <= last_step
-        ]
-        write_atomically(path, ("\n".join([header, *kept]) + "\n").encode())
-
-
-def read_metrics(folder: Path) -> list[Row]:
-    """Return the rows of a folder's metrics.csv that are complete; none where there is no file."""
-    path = folder / "metrics.csv"
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if None not in row.values()]
-    return [{name: float(value) for name, value in row.items()} for row in rows if all(row.values())]
 
 
 def _differences(stored: Any, wanted: Any, path: str = "") -> list[str]:

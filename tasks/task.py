@@ -54,6 +54,10 @@ class Task(ABC, Generic[Batch]):
     def references(self) -> dict[str, float]:
         """Return scores that need no network: the floor, and what ignorance reaches."""
 
+    @abstractmethod
+    def part(self, batch: Batch, index: int, count: int) -> Batch:
+        """Return one of ``count`` equal parts of a batch, for one of several devices."""
+
     def measurements(self, model: nn.Module) -> dict[str, Any]:
         """Return what else is worth knowing of a trained model, as plain values for a result's file."""
         return {}

@@ -2,22 +2,26 @@
 
 import math
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
+from torch.optim import Optimizer
 
 from moduli.models import Sparsifier
 from moduli.tasks.configuration import TrainingSettings
+from moduli.tasks.devices import OneDevice
 from moduli.tasks.errors import Diverged
+from moduli.tasks.execution import Execution
+from moduli.tasks.interruption import stop_requests
 from moduli.tasks.learning_rate import LearningRate
+from moduli.tasks.metrics import MetricsLog
 from moduli.tasks.runs import RunFolder
-from moduli.tasks.task import Batch, Task
+from moduli.tasks.task import Task
 
-CHECKPOINT_SECONDS = 10.0
-"""A run that is killed loses at most this much work."""
-
-OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
+OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adamw": torch.optim.AdamW,
     "adam": torch.optim.Adam,
     "sgd": torch.optim.SGD,
@@ -25,15 +29,18 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
 
 
 def train(
-    task: Task[Batch],
+    task: Task[Any],
     model: nn.Module,
     sparsifier: Sparsifier | None,
     settings: TrainingSettings,
     folder: RunFolder,
+    execution: Execution,
+    devices: OneDevice | None = None,
 ) -> float:
     """Train a model to the last step, from the folder's checkpoint if it holds one.
 
-    Rows of metrics.csv are written every ``log_interval`` steps, a checkpoint every ten seconds.
+    Rows of metrics.csv are written every ``log_interval`` steps, a checkpoint every so many seconds,
+    and one more when the process is asked to stop.
 
     Parameters
     ----------
@@ -47,6 +54,10 @@ def train(
         Steps, optimizer, learning rate and clipping.
     folder : RunFolder
         Where metrics and checkpoints go.
+    execution : Execution
+        How often a checkpoint is written, and whether TensorBoard is written to.
+    devices : OneDevice, optional
+        The devices that share each batch; every one has the whole model.
 
     Returns
     -------
@@ -57,97 +68,120 @@ def train(
     ------
     Diverged
         If the loss is not finite.
+    KeyboardInterrupt
+        If the process was asked to stop; the checkpoint is written before.
     """
+    devices = devices or OneDevice()
     optimizer = OPTIMIZERS[settings.optimizer](model.parameters(), lr=settings.learning_rate)  # type: ignore[call-arg]
     rate = LearningRate(settings)
-    step, seconds = _restore(task, model, sparsifier, optimizer, rate, folder)
-    started, saved = time.monotonic() - seconds, time.monotonic()
-    while step < settings.steps:
-        for group in optimizer.param_groups:
-            group["lr"] = rate.at(step)
-        loss = task.loss(model, task.batch(step))
-        penalty = sparsifier.penalty() if sparsifier else torch.zeros_like(loss)
-        optimizer.zero_grad()
-        (loss + penalty).backward()  # type: ignore[no-untyped-call]
-        clip_grad_norm_(model.parameters(), settings.clip)
-        optimizer.step()
-        if sparsifier:
-            sparsifier.step()
-        step += 1
+    parts = _Parts(task, model, sparsifier, optimizer, rate, devices)
+    step, seconds = parts.restore(folder)
+    prepared, optimizer = devices.prepare(model, optimizer)
+    started = time.monotonic() - seconds
+    saved = time.monotonic()
+    with stop_requests() as asked_to_stop, MetricsLog(folder, step, execution, devices.rank) as log:
+        while step < settings.steps:
+            for group in optimizer.param_groups:
+                group["lr"] = rate.at(step)
+            batch = task.part(task.batch(step), devices.rank, devices.count)
+            loss = task.loss(prepared, batch)
+            penalty = sparsifier.penalty() if sparsifier else torch.zeros_like(loss)
+            optimizer.zero_grad()
+            devices.backward(loss + penalty)
+            clip_grad_norm_(model.parameters(), settings.clip)
+            optimizer.step()
+            if sparsifier:
+                sparsifier.step()
+            step += 1
 
-        if step % settings.log_interval == 0 or step == settings.steps:
-            if not math.isfinite(loss.item()):
-                raise Diverged(
-                    f"The loss is {loss.item()} at step {step} of {folder.path}; "
-                    "lower the learning rate or the strength of the penalty."
+            if step % settings.log_interval == 0 or step == settings.steps:
+                if not math.isfinite(loss.item()):
+                    raise Diverged(
+                        f"The loss is {loss.item()} at step {step} of {folder.path}; "
+                        "lower the learning rate or the strength of the penalty."
+                    )
+                validation = task.validate(model)
+                rate.observe(validation)
+                log.append(
+                    {
+                        "step": step,
+                        "loss": loss.item(),
+                        "penalty": penalty.item(),
+                        "validation": validation,
+                        "sparsity": sparsifier.sparsity()["total"] if sparsifier else 0.0,
+                        "seconds": round(time.monotonic() - started, 3),
+                    }
                 )
-            validation = task.validate(model)
-            rate.observe(validation)
-            folder.append_metrics(
-                {
-                    "step": step,
-                    "loss": loss.item(),
-                    "penalty": penalty.item(),
-                    "validation": validation,
-                    "sparsity": sparsifier.sparsity()["total"] if sparsifier else 0.0,
-                    "seconds": round(time.monotonic() - started, 3),
-                }
-            )
-            if time.monotonic() - saved > CHECKPOINT_SECONDS and step < settings.steps:
-                state = _state(task, model, sparsifier, optimizer, rate, step, time.monotonic() - started)
-                folder.save_tensors("checkpoint", state)
+            stopping = devices.any(asked_to_stop())
+            due = devices.any(time.monotonic() - saved >= execution.checkpoint_seconds)
+            if (stopping or due) and step < settings.steps:
+                parts.save(folder, step, time.monotonic() - started)
                 saved = time.monotonic()
+            if stopping:
+                raise KeyboardInterrupt
     return time.monotonic() - started
 
 
-def _state(
-    task: Task[Batch],
-    model: nn.Module,
-    sparsifier: Sparsifier | None,
-    optimizer: torch.optim.Optimizer,
-    rate: LearningRate,
-    step: int,
-    seconds: float,
-) -> dict[str, Tensor]:
-    """Return all that a resumed run needs, as one flat dictionary of tensors."""
-    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    if sparsifier:
-        tensors |= {f"sparsifier.{name}": tensor for name, tensor in sparsifier.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in state.items()}
-    tensors |= {f"rate.{name}": tensor for name, tensor in rate.state().items()}
-    tensors |= {f"task.{name}": tensor for name, tensor in task.state().items()}
-    return tensors | {"step": torch.tensor(step), "seconds": torch.tensor(seconds)}
+class _Parts:
+    """All that changes while training, as one flat dictionary of tensors and back."""
+
+    def __init__(
+        self,
+        task: Task[Any],
+        model: nn.Module,
+        sparsifier: Sparsifier | None,
+        optimizer: Optimizer,
+        rate: LearningRate,
+        devices: OneDevice,
+    ) -> None:
+        self.task = task
+        self.model = model
+        self.sparsifier = sparsifier
+        self.optimizer = optimizer
+        self.rate = rate
+        self.devices = devices
+
+    def save(self, folder: RunFolder, step: int, seconds: float) -> None:
+        tensors = _under("model", self.model.state_dict())
+        if self.sparsifier:
+            tensors |= _under("sparsifier", self.sparsifier.state_dict())
+        for index, state in self.optimizer.state_dict()["state"].items():
+            tensors |= _under(
+                f"optimizer.{index}", {name: value for name, value in state.items() if value is not None}
+            )
+        tensors |= _under("rate", self.rate.state())
+        tensors |= _under("task", self.devices.gather(self.task.state()))
+        tensors |= {"step": torch.tensor(step), "seconds": torch.tensor(seconds)}
+        if self.devices.rank == 0:
+            folder.save_tensors("checkpoint", tensors)
+
+    def restore(self, folder: RunFolder) -> tuple[int, float]:
+        """Load the folder's checkpoint, and return the step and the seconds that it was made at."""
+        tensors = folder.load_tensors("checkpoint", device=next(self.model.parameters()).device)
+        if tensors is None:
+            self.task.load_state({})
+            return 0, 0.0
+        self.model.load_state_dict(_below("model", tensors))
+        if self.sparsifier:
+            self.sparsifier.load_state_dict(_below("sparsifier", tensors))
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in _below("optimizer", tensors).items():
+            index, _, key = name.partition(".")
+            state.setdefault(int(index), {})[key] = tensor
+        self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": state})
+        self.rate.load_state(_below("rate", tensors))
+        carried = _below("task", tensors)
+        self.task.load_state({name: value[self.devices.rank] for name, value in carried.items()})
+        return int(tensors["step"]), float(tensors["seconds"])
 
 
-def _restore(
-    task: Task[Batch],
-    model: nn.Module,
-    sparsifier: Sparsifier | None,
-    optimizer: torch.optim.Optimizer,
-    rate: LearningRate,
-    folder: RunFolder,
-) -> tuple[int, float]:
-    """Load the folder's checkpoint, and return the step and the seconds that it was made at."""
-    tensors = folder.load_tensors("checkpoint", device=next(model.parameters()).device)
-    if tensors is None:
-        task.load_state({})
-        folder.truncate_metrics(0)
-        return 0, 0.0
-    model.load_state_dict(_below("model.", tensors))
-    if sparsifier:
-        sparsifier.load_state_dict(_below("sparsifier.", tensors))
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in _below("optimizer.", tensors).items():
-        index, _, key = name.partition(".")
-        state.setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
-    rate.load_state(_below("rate.", tensors))
-    task.load_state(_below("task.", tensors))
-    step = int(tensors["step"])
-    folder.truncate_metrics(step)
-    return step, float(tensors["seconds"])
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
 
 
-def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(f"{prefix}."): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(f"{prefix}.")
+    }

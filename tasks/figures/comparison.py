@@ -9,14 +9,18 @@ from torch import Tensor
 
 from moduli.manifolds import make
 from moduli.models import wiring_length
+from moduli.regularizers import DifferenceOfGaussians, Diffusion
 from moduli.tasks.comparison import Comparison
+from moduli.tasks.display import label
 from moduli.tasks.figures.curves import draw_inhibitor, draw_training
 from moduli.tasks.figures.torus import draw_neuron_on_torus
-from moduli.tasks.methods import INHIBITORS
-from moduli.tasks.runs import read_metrics, read_tensors
+from moduli.tasks.methods import method
+from moduli.tasks.metrics import read_metrics
+from moduli.tasks.runs import read_tensors
 from moduli.tasks.seeds import stream
 
-RECURRENT = "recurrent.weight_hh_l0"
+MOST_PANELS = 6
+INHIBITORS = (Diffusion(), DifferenceOfGaussians())
 
 
 def draw_comparison(comparison: Comparison, summary: dict[str, Any]) -> list[Path]:
@@ -36,9 +40,10 @@ def draw_comparison(comparison: Comparison, summary: dict[str, Any]) -> list[Pat
     """
     figures = {
         "training": _training(comparison, summary),
-        "neuron": _neuron(comparison),
         "inhibitors": _inhibitors(),
     }
+    if any(method(name).manifold == make("torus") for name in comparison.methods):
+        figures["neuron"] = _neuron(comparison)
     paths = []
     for name, figure in figures.items():
         path = comparison.folder / "figures" / f"{name}.png"
@@ -51,8 +56,10 @@ def draw_comparison(comparison: Comparison, summary: dict[str, Any]) -> list[Pat
 def _training(comparison: Comparison, summary: dict[str, Any]) -> Figure:
     figure = Figure(figsize=(7, 4), layout="constrained")
     metrics = {
-        name: [read_metrics(run.stage("trained")) for run in comparison.runs if run.method == name]
-        for name in comparison.methods
+        label(*cell): [
+            read_metrics(comparison.run(*cell, seed).stage("trained")) for seed in comparison.seeds
+        ]
+        for cell in comparison.cells
     }
     references = {
         name: mean(values) for name, values in summary["references"].items() if "random" not in name
@@ -62,13 +69,13 @@ def _training(comparison: Comparison, summary: dict[str, Any]) -> Figure:
 
 
 def _neuron(comparison: Comparison) -> Figure:
-    """Draw one neuron of the first seed in every method, at the same place of the torus."""
+    """Draw one neuron of the first seed, at its place of the torus, in each method at its first sparsity."""
     seed = comparison.seeds[0]
-    weights = {
-        run.method: read_tensors(run.stage("trained") / "weights.safetensors")[RECURRENT]
-        for run in comparison.runs
-        if run.seed == seed
-    }
+    weights = {}
+    for cell in {name: (name, sparsity) for name, sparsity in reversed(comparison.cells)}.values():
+        folder = comparison.run(*cell, seed).stage("trained")
+        weights[label(*cell)] = _recurrent_weight(read_tensors(folder / "weights.safetensors"))
+    weights = dict(list(reversed(weights.items()))[:MOST_PANELS])
     places = make("torus").random_point(comparison.configuration.task.units, stream(seed, "embedding"))
     neuron = _typical_neuron(weights)
     figure = Figure(figsize=(3.1 * len(weights) + 0.8, 3.6), layout="constrained")
@@ -81,6 +88,12 @@ def _neuron(comparison: Comparison) -> Figure:
     bar.set_label("|weight| relative to the neuron's largest", fontsize=8)
     figure.suptitle(f"Incoming weights of neuron {neuron}, where the torus places the others", fontsize=10)
     return figure
+
+
+def _recurrent_weight(weights: dict[str, Tensor]) -> Tensor:
+    """Return the first layer's recurrent weight, of gates the sum of magnitudes."""
+    weight = next(tensor for name, tensor in weights.items() if "weight_hh" in name)
+    return weight.abs().reshape(-1, weight.shape[1], weight.shape[1]).sum(dim=0)
 
 
 def _typical_neuron(weights: dict[str, Tensor]) -> int:
@@ -100,6 +113,6 @@ def _typical_neuron(weights: dict[str, Tensor]) -> int:
 
 def _inhibitors() -> Figure:
     figure = Figure(figsize=(7, 2.8), layout="constrained")
-    for panel, inhibitor in zip(figure.subplots(1, len(INHIBITORS)), INHIBITORS.values(), strict=True):
+    for panel, inhibitor in zip(figure.subplots(1, len(INHIBITORS)), INHIBITORS, strict=True):
         draw_inhibitor(panel, inhibitor, largest_distance=7.0)  # the torus of period 10 ends at 7.07
     return figure

@@ -11,6 +11,7 @@ from moduli.tasks.requirements import require
 class NavigationSettings:
     """The world of the navigation task and the size of its network."""
 
+    name: ClassVar[str] = "navigation"
     task: ClassVar[str] = "moduli.tasks.navigation.task:Navigation"
 
     units: int = 256

@@ -65,6 +65,10 @@ class Navigation(Task[Trajectories]):
         index, place = divmod(step, BATCHES_AT_ONCE)
         return self._bulk(index)[place * self.batch_size : (place + 1) * self.batch_size]
 
+    def part(self, batch: Trajectories, index: int, count: int) -> Trajectories:
+        """Return every ``count``-th walk of a batch."""
+        return batch[index::count]
+
     def loss(self, model: nn.Module, batch: Trajectories) -> Tensor:
         """Return the cross-entropy in nats, averaged over walks and steps."""
         logits = model(self.cells.activity(batch.start), batch.velocities)

@@ -12,16 +12,18 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from moduli.manifolds import Euclidean, MetricAxiomError, registry
-from moduli.tasks import training
 from moduli.tasks.cli import main
-from moduli.tasks.comparison import Comparison, Estimate
+from moduli.tasks.comparison import Comparison
 from moduli.tasks.configuration import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.display import Progress, print_summary
 from moduli.tasks.errors import DamagedFile, Diverged, InvalidConfiguration, RunMismatch, UnknownMethod
+from moduli.tasks.estimates import Estimate
+from moduli.tasks.execution import Execution
 from moduli.tasks.figures.comparison import draw_comparison
+from moduli.tasks.metrics import MetricsLog, read_metrics
 from moduli.tasks.navigation.settings import NavigationSettings
 from moduli.tasks.protocol import Run, carry_out
-from moduli.tasks.runs import RunFolder, read_metrics
+from moduli.tasks.runs import RunFolder
 from moduli.tasks.seeds import stream_seed
 
 TINY = Configuration(
@@ -31,9 +33,7 @@ TINY = Configuration(
 )
 
 
-@pytest.fixture
-def always_checkpoint(monkeypatch):
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
+ALWAYS = Execution(checkpoint_seconds=0.0)
 
 
 def weights(run: Run, stage: str) -> dict[str, torch.Tensor]:
@@ -43,10 +43,10 @@ def weights(run: Run, stage: str) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("name", ["dense", "none", "l1", "torus-diffusion", "permuted-klein-dog"])
 def test_every_method_goes_through_the_whole_protocol(tmp_path, name):
     run = Run(TINY, name, 0, tmp_path)
-    results = carry_out(run, threads=1)
+    results = carry_out(run)
     for stage, result in results.items():
         assert math.isfinite(result["score"])
-        assert result["configuration"] == TINY.as_dict()
+        assert result["training"] == TINY.as_dict()["training"]
         assert result["seed"] == 0
         assert result["seconds"] > 0
         assert {"versions", "commit", "machine", "finished"} <= result.keys()
@@ -63,7 +63,7 @@ def test_every_method_goes_through_the_whole_protocol(tmp_path, name):
 
 def test_each_seed_changes_weights_embedding_and_data(tmp_path):
     runs = [Run(TINY, "torus-diffusion", seed, tmp_path / str(seed)) for seed in (0, 1)]
-    scores = [carry_out(run, threads=1)["trained"]["score"] for run in runs]
+    scores = [carry_out(run)["trained"]["score"] for run in runs]
     states = [load_file(run.stage("trained") / "sparsifier.safetensors") for run in runs]
     assert scores[0] != scores[1]
     key = "embedding.recurrent.weight_hh_l0"
@@ -81,9 +81,9 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("name", ["dense", "torus-diffusion"])
 @pytest.mark.parametrize("deaths", [[3], [7, 12], [22, 31, 38]])
-def test_a_killed_run_resumes_and_ends_bit_identical(tmp_path, monkeypatch, always_checkpoint, name, deaths):
+def test_a_killed_run_resumes_and_ends_bit_identical(tmp_path, monkeypatch, name, deaths):
     whole, broken = Run(TINY, name, 0, tmp_path / "whole"), Run(TINY, name, 0, tmp_path / "broken")
-    expected = carry_out(whole, threads=1)
+    expected = carry_out(whole)
 
     from moduli.tasks.navigation.task import Navigation
 
@@ -102,7 +102,7 @@ def test_a_killed_run_resumes_and_ends_bit_identical(tmp_path, monkeypatch, alwa
     results = None
     for _ in range(len(deaths) + 1):
         try:
-            results = carry_out(broken, threads=1)
+            results = carry_out(broken, ALWAYS)
         except Killed:
             continue
     assert results is not None
@@ -116,29 +116,46 @@ def test_a_killed_run_resumes_and_ends_bit_identical(tmp_path, monkeypatch, alwa
 
 def test_a_finished_run_is_never_repeated(tmp_path, monkeypatch):
     run = Run(TINY, "none", 0, tmp_path)
-    first = carry_out(run, threads=1)
+    first = carry_out(run)
     monkeypatch.setattr("moduli.tasks.protocol.train", lambda *_: pytest.fail("trained again"))
-    assert carry_out(run, threads=1) == first
+    assert carry_out(run) == first
 
 
-def test_a_folder_of_another_configuration_is_refused_and_kept(tmp_path):
-    carry_out(Run(TINY, "none", 0, tmp_path), threads=1)
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [("format", 1, "format is 1 there, 2 here"), ("seed", 5, "seed is 5 there, 0 here")],
+)
+def test_a_folder_of_another_version_or_run_is_refused_and_kept(tmp_path, key, value, message):
+    run = Run(TINY, "none", 0, tmp_path)
+    carry_out(run)
+    config = run.stage("trained") / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {key: value}))
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    other = replace(TINY, training=replace(TINY.training, steps=30))
-    with pytest.raises(RunMismatch, match=r"training\.steps is 20 there, 30 here"):
-        carry_out(Run(other, "none", 0, tmp_path), threads=1)
+    with pytest.raises(RunMismatch, match=message):
+        carry_out(run)
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_runs_are_shared_exactly_where_their_numbers_are(tmp_path):
+    def folder(method="none", seed=0, **pruning):
+        changed = replace(TINY, pruning=replace(TINY.pruning, **pruning))
+        return Run(changed, method, seed, tmp_path).folder
+
+    assert folder("dense") == folder("dense", sparsity=0.5)
+    assert folder("none", scope="layer") != folder("none")
+    others = [folder(), folder(seed=1), folder("dense"), folder(sparsity=0.5), folder("none@layer")]
+    assert len(set(others)) == len(others)
 
 
 @pytest.mark.parametrize("file", ["config.json", "results.json", "sparsifier.safetensors"])
 def test_a_damaged_file_is_named(tmp_path, file):
     run = Run(TINY, "none", 0, tmp_path)
-    carry_out(run, threads=1)
+    carry_out(run)
     (run.stage("ticket") / "results.json").unlink()
     path = run.stage("trained") / file
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(DamagedFile, match=file.replace(".", r"\.")):
-        carry_out(run, threads=1)
+        carry_out(run)
 
 
 def test_a_diverging_run_stops_with_a_clear_error(tmp_path, monkeypatch):
@@ -147,26 +164,27 @@ def test_a_diverging_run_stops_with_a_clear_error(tmp_path, monkeypatch):
     original = Navigation.loss
     monkeypatch.setattr(Navigation, "loss", lambda *args: original(*args) * math.inf)
     with pytest.raises(Diverged, match=r"The loss is nan at step 5 .*lower the learning rate"):
-        carry_out(Run(TINY, "dense", 0, tmp_path), threads=1)
+        carry_out(Run(TINY, "dense", 0, tmp_path))
 
 
 def test_half_written_rows_of_metrics_are_dropped(tmp_path):
     folder = RunFolder(tmp_path, {})
-    for step in (5, 10, 15):
-        folder.append_metrics({"step": step, "loss": 1.0})
+    with MetricsLog(folder, 0, Execution()) as log:
+        for step in (5, 10, 15):
+            log.append({"step": step, "loss": 1.0})
     with (tmp_path / "metrics.csv").open("a") as file:
         file.write("20,")
     assert [row["step"] for row in read_metrics(tmp_path)] == [5, 10, 15]
-    folder.truncate_metrics(10)
+    MetricsLog(folder, 10, Execution())
     assert [row["step"] for row in read_metrics(tmp_path)] == [5, 10]
 
 
 def test_comparison_table_figures_and_files(tmp_path):
-    comparison = Comparison(TINY, ["dense", "torus-diffusion"], [0, 1], tmp_path)
-    results = [carry_out(run, threads=1) for run in comparison.runs]
+    comparison = Comparison(TINY, ["dense", "none", "torus-diffusion"], [0, 1], tmp_path, "table")
+    results = [carry_out(run) for run in comparison.runs]
     summary = comparison.summarize(results)
-    assert json.loads((tmp_path / "results.json").read_text()) == summary
-    assert [row["method"] for row in summary["rows"]] == ["dense", "torus-diffusion"]
+    assert json.loads((comparison.folder / "results.json").read_text()) == summary
+    assert [row["method"] for row in summary["rows"]] == ["dense", "none", "torus-diffusion"]
     scores = [result["ticket"]["score"] for result in results if result["ticket"]["method"] == "dense"]
     assert summary["rows"][0]["ticket"] == scores
     for path in draw_comparison(comparison, summary):
@@ -185,7 +203,7 @@ def test_an_interval_covers_the_mean_as_often_as_it_says():
     estimates = [Estimate.of(sample) for sample in samples.tolist()]
     covered = sum(abs(estimate.mean) <= estimate.half_width for estimate in estimates) / len(estimates)
     assert covered == pytest.approx(0.95, abs=0.015)
-    assert str(Estimate.of([3.0])) == "3.0"
+    assert Estimate.of([3.0]).text() == "3.0"
 
 
 @pytest.mark.parametrize(
@@ -204,8 +222,8 @@ def test_bad_settings(settings, change, message):
 
 
 def test_unknown_methods_are_refused_before_anything_runs(tmp_path):
-    with pytest.raises(UnknownMethod, match="did you mean 'torus-diffusion'"):
-        Comparison(TINY, ["dense", "torus-difusion"], [0], tmp_path / "folder")
+    with pytest.raises(UnknownMethod, match="did you mean 'diffusion'"):
+        Comparison(TINY, ["dense", "torus-difusion"], [0], tmp_path / "folder", "table")
     assert not (tmp_path / "folder").exists()
 
 
@@ -218,12 +236,11 @@ def test_command_line_compares_and_reports(tmp_path, capsys):
     assert "floor: decoding the true activity" in printed
     assert "One seed says little" in printed
     assert "\x1b" not in printed
-    (folder,) = tmp_path.iterdir()
-    assert folder.name.startswith("navigation-smoke-")
-    assert (folder / "figures" / "neuron.png").exists()
+    (folder,) = tmp_path.glob("navigation-smoke-*")
+    assert (folder / "figures" / "training.png").exists()
     table = (folder / "results.json").read_bytes()
     main(["run", "navigation", *options.replace("--methods dense,none", "--method none --seed 4").split()])
-    assert "90.0%" in capsys.readouterr().out
+    assert "90.3%" in capsys.readouterr().out
     assert (folder / "results.json").read_bytes() == table
 
 
@@ -237,7 +254,7 @@ class Broken(Euclidean):
 def test_nothing_is_trained_on_what_is_no_metric_space(tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "_registered", registry._registered | {"broken": Broken})
     with pytest.raises(MetricAxiomError, match="symmetry"):
-        list(Comparison(TINY, ["broken-diffusion"], [0], tmp_path / "folder").carry_out(jobs=1))
+        list(Comparison(TINY, ["broken-diffusion"], [0], tmp_path / "folder", "table").carry_out(jobs=1))
     assert not (tmp_path / "folder").exists()
 
 

@@ -1,0 +1,50 @@
+"""Requests to stop, which a loop grants between two steps."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+
+@contextmanager
+def stop_requests() -> Iterator[Callable[[], bool]]:
+    """Collect requests to stop: Ctrl-C, SIGTERM, or the death of the process that started this one.
+
+    A signal in mid-step would leave weights and masks of different steps; so the first one is only
+    noted. A second one interrupts at once. Outside a process's main thread Python delivers no
+    signals, and only the parent is watched.
+
+    Yields
+    ------
+    callable
+        Returns whether anybody asked to stop.
+
+    Examples
+    --------
+    >>> with stop_requests() as asked_to_stop:
+    ...     signal.raise_signal(signal.SIGINT)
+    ...     asked_to_stop()
+    True
+    """
+    parent = os.getppid()
+    received = threading.Event()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before: dict[signal.Signals, Any] = {}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.set()
+        restore()
+
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.signal(number, note) for number in signals}
+    try:
+        yield lambda: received.is_set() or os.getppid() != parent
+    finally:
+        restore()
