@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from moduli.tasks.navigation.settings import NavigationSettings
-from moduli.tasks.requirements import require
+from moduli.tasks.requirements import require, require_choices
 
 TaskSettings = NavigationSettings
 
@@ -37,6 +37,7 @@ class TrainingSettings:
     """Steps between two validations, each a row of metrics.csv."""
 
     def __post_init__(self) -> None:
+        require_choices(self)
         for name in ("steps", "batch", "learning_rate", "clip", "log_interval"):
             require(getattr(self, name) > 0, name, "positive", getattr(self, name))
 
@@ -62,6 +63,7 @@ class PruningSettings:
     """Scale coefficients to mean 1, so that the strength means the same in every method."""
 
     def __post_init__(self) -> None:
+        require_choices(self)
         require(0 <= self.sparsity < 1, "sparsity", "in [0, 1)", self.sparsity)
         require(self.strength >= 0, "strength", "non-negative", self.strength)
         require(0 <= self.begin < 1, "begin", "a share in [0, 1)", self.begin)

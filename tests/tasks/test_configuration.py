@@ -1,0 +1,144 @@
+"""Settings: presets, protocols, TOML files, and names of methods."""
+
+import sys
+from dataclasses import replace
+
+import pytest
+
+from moduli.regularizers import Diffusion
+from moduli.tasks.cli import main
+from moduli.tasks.configuration import Configuration, PruningSettings
+from moduli.tasks.configuration_files import read_toml, write_toml
+from moduli.tasks.errors import InvalidConfiguration, MissingExtra, UnknownMethod
+from moduli.tasks.execution import Execution
+from moduli.tasks.methods import method, split_methods
+from moduli.tasks.presets import PRESETS, PROTOCOLS
+from moduli.tasks.protocol import Run, carry_out
+
+PRESET_CASES = [(task, name) for task, presets in PRESETS.items() for name in presets]
+
+
+@pytest.mark.parametrize(("task", "name"), PRESET_CASES)
+def test_every_preset_survives_toml_and_takes_every_protocol(tmp_path, task, name):
+    preset = PRESETS[task][name]
+    assert preset.task.name == task
+    path = tmp_path / "preset.toml"
+    path.write_text(write_toml(preset))
+    assert read_toml(path, PRESETS[task]["smoke"]) == preset
+    for changes in PROTOCOLS.values():
+        changed = replace(preset, pruning=replace(preset.pruning, **changes))
+        assert (changed == preset) == (not changes)
+
+
+def test_print_config_prints_what_config_reads(tmp_path, capsys):
+    options = ["run", "navigation", "--preset", "smoke", "--units", "48", "--protocol", "paper"]
+    main([*options, "--print-config"])
+    path = tmp_path / "settings.toml"
+    path.write_text(capsys.readouterr().out)
+    configuration = read_toml(path, Configuration())
+    assert configuration.task.units == 48
+    assert configuration.pruning.scope == "global"
+    assert not configuration.pruning.matched
+    main(["run", "navigation", "--config", str(path), "--cells", "77", "--print-config"])
+    printed = capsys.readouterr().out
+    assert "units = 48" in printed
+    assert "cells = 77" in printed
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[trainig]\nsteps = 3", "did you mean 'training'"),
+        ("steps = 3", "'steps'; its settings are in tables"),
+        ("[training]\nstep = 3", "did you mean 'steps'"),
+        ("[training]\nsteps = 3.5", "training.steps must be of type int; got 3.5"),
+        ("[pruning]\nsparsity = 2", r"sparsity must be in \[0, 1\); got 2.0"),
+        ("[pruning]\nscope = 'layr'", "scope must be one of layer, global, recurrent, erk; got 'layr'"),
+        ("[training", "cannot be read as TOML"),
+    ],
+)
+def test_bad_files(tmp_path, text, message):
+    path = tmp_path / "settings.toml"
+    path.write_text(text)
+    with pytest.raises(InvalidConfiguration, match=message):
+        read_toml(path, Configuration())
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InvalidConfiguration, match=r"nothing\.toml cannot be read"):
+        read_toml(tmp_path / "nothing.toml", Configuration())
+
+
+def test_methods_are_matched_in_mean_coefficient_unless_told_otherwise():
+    assert method("torus-diffusion").regularizer == Diffusion().normalized()
+    assert method("torus-diffusion", matched=False).regularizer == Diffusion()
+    assert method("torus(dim=6, period=5.0)-dog").manifold.spec["kwargs"] == {"dim": 6, "period": 5.0}
+    assert method("permuted-klein:dog + 0.5*uniform", seed=4).name == "permuted-klein:dog + 0.5*uniform"
+
+
+def test_a_method_s_own_scope_and_schedule_replace_the_comparison_s():
+    pruning = method("none@layer@linear").pruning(PruningSettings(sparsity=0.7))
+    assert pruning == PruningSettings(sparsity=0.7, scope="layer", schedule="linear")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("dens", "did you mean 'dense'"),
+        ("torus-difusion", "did you mean 'diffusion'"),
+        ("none@lyer", "did you mean 'layer'"),
+        ("torus(6)-dog", r"write it as torus or torus\(dim=6\)"),
+        ("torus[1]-dog", "is no manifold"),
+        ("tours-dog", "did you mean 'torus'"),
+        ("torus:0.5*dgo", "did you mean 'dog'"),
+        ("torus(dimension=6)-dog", "dimension"),
+    ],
+)
+def test_unknown_methods(name, message):
+    with pytest.raises(Exception, match=message) as caught:
+        method(name)
+    assert caught.type.__module__.startswith("moduli")
+
+
+def test_commas_inside_parentheses_do_not_split_methods():
+    text = "dense, torus(dim=6, period=5.0):gaussian(amplitude=1, length=2), none"
+    assert split_methods(text) == [
+        "dense",
+        "torus(dim=6, period=5.0):gaussian(amplitude=1, length=2)",
+        "none",
+    ]
+    with pytest.raises(UnknownMethod, match="No method is called ''"):
+        method(split_methods("dense,")[1])
+
+
+@pytest.mark.parametrize(
+    ("library", "execution", "settings", "message"),
+    [
+        ("torch.utils.tensorboard", Execution(tensorboard=True), {}, r"pip install 'moduli\[tensorboard\]'"),
+        ("lightning.fabric", Execution(devices=2), {}, r"pip install 'moduli\[lightning\]'"),
+        ("lightning.fabric", Execution(), {"precision": "bf16-mixed"}, r"pip install 'moduli\[lightning\]'"),
+    ],
+)
+def test_a_missing_optional_library_is_named_with_its_remedy(
+    tmp_path, monkeypatch, library, execution, settings, message
+):
+    monkeypatch.setitem(sys.modules, library, None)
+    preset = PRESETS["navigation"]["smoke"]
+    run = Run(replace(preset, training=replace(preset.training, **settings)), "none", 0, tmp_path)
+    with pytest.raises(MissingExtra, match=message):
+        carry_out(run, execution)
+
+
+def test_tensorboard_gets_every_row_once(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    preset = PRESETS["navigation"]["smoke"]
+    tiny = replace(
+        preset,
+        task=replace(preset.task, units=8, cells=8, walk_length=3, test_walks=10),
+        training=replace(preset.training, steps=6, batch=4, log_interval=2),
+    )
+    run = Run(tiny, "none", 0, tmp_path)
+    carry_out(run, Execution(tensorboard=True))
+    events = EventAccumulator(str(run.stage("trained") / "tensorboard")).Reload()
+    assert [event.step for event in events.Scalars("loss")] == [2, 4, 6]
