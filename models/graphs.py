@@ -164,6 +164,8 @@ def graph_statistics(
 def wiring_length(mask: Tensor, manifold: Manifold, embedding: Tensor) -> tuple[float | None, float | None]:
     """Return the mean distance that a recurrent mask's connections bridge, and that by chance.
 
+    Connections of a neuron to itself, which bridge nothing, are not counted.
+
     Parameters
     ----------
     mask : Tensor
@@ -176,7 +178,7 @@ def wiring_length(mask: Tensor, manifold: Manifold, embedding: Tensor) -> tuple[
     Returns
     -------
     wiring : float or None
-        Mean geodesic distance over connections; None where there is none.
+        Mean geodesic distance over connections between two neurons; None where there is none.
     by_chance : float or None
         Mean geodesic distance over all pairs of neurons; None for fewer than two neurons.
 
@@ -188,7 +190,9 @@ def wiring_length(mask: Tensor, manifold: Manifold, embedding: Tensor) -> tuple[
     if len(embedding) != len(mask):
         raise ShapeMismatch(f"The mask has {len(mask)} neurons, the embedding places {len(embedding)}.")
     distance = manifold.pairwise(embedding.detach())
-    alive = mask.to(distance.device, torch.bool)
+    alive = mask.to(distance.device, torch.bool) & ~torch.eye(
+        len(mask), dtype=torch.bool, device=distance.device
+    )
     pairs = len(mask) * (len(mask) - 1)
     return (
         float(distance[alive].mean()) if alive.any() else None,

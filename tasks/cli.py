@@ -247,9 +247,10 @@ def _experiment(command: Compare | Run) -> None:
         command.tensorboard,
     )
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # both save what there is
-    console = Console(width=None if sys.stdout.isatty() else 100)
+    console = Console(width=None if sys.stdout.isatty() else 160)
     where = f"on {command.dask}" if command.dask else f"{jobs} at once"
-    console.print(f"{len(comparison.runs)} runs, {where}, in {command.out}")
+    count = len(comparison.runs)
+    console.print(f"{count} {'run' if count == 1 else 'runs'}, {where}, in {command.out}")
     with Live(Progress(comparison), console=console, refresh_per_second=2, transient=True):
         results = comparison.carry_out(jobs, execution, command.dask)
     summary = comparison.summarize(results)

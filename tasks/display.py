@@ -98,14 +98,14 @@ def result_table(summary: dict[str, Any]) -> Table:
     summary : dict
         What ``Comparison.summarize`` returned.
     """
-    rows, references = summary["rows"], summary["references"]
+    rows = summary["rows"]
     control = summary["control"]
     compared = any(row["difference"] for row in rows)
     decimals = decimals_for([mean(row[stage]) for row in rows for stage in STAGES])
     count = len(summary["seeds"])
     seeds = "1 seed" if count == 1 else f"{count} seeds, mean ± 95% interval"
     table = Table(title=f"{summary['score_name']}, {seeds}", title_justify="left")
-    table.add_column("method")
+    table.add_column("method", no_wrap=True)
     for name in ("sparsity", "wiring", *STAGES, *(f"{stage} − {control}" for stage in STAGES if compared)):
         table.add_column(name, justify="right")
     for row in rows:
@@ -117,9 +117,22 @@ def result_table(summary: dict[str, Any]) -> Table:
             if compared
         ]
         table.add_row(row["method"], f"{row['sparsity']:.1%}", wiring, *scores, *differences)
-    table.add_section()
+    return table
+
+
+def reference_table(summary: dict[str, Any]) -> Table:
+    """Return the scores that need no network.
+
+    Parameters
+    ----------
+    summary : dict
+        What ``Comparison.summarize`` returned.
+    """
+    references = summary["references"]
+    decimals = decimals_for([mean(values) for values in references.values()])
+    table = Table.grid(padding=(0, 2))
     for name, values in references.items():
-        table.add_row(name, "", "", Estimate.of(values).text(decimals))
+        table.add_row(name, Estimate.of(values).text(decimals))
     return table
 
 
@@ -133,6 +146,7 @@ def print_summary(console: Console, comparison: Comparison, summary: dict[str, A
         "erk": "all weight matrices together, small ones spared",
     }[pruning.scope]
     console.print(result_table(summary))
+    console.print(reference_table(summary))
     console.print(f"Pruned: {covered}. A ticket has the same masks and fresh weights.")
     console.print("Wiring: mean distance that surviving recurrent weights bridge, relative to chance.")
     if any(row["difference"] for row in summary["rows"]):
