@@ -1,6 +1,8 @@
 """The Python of the README, and of the page on sparsifying a model, runs as it stands."""
 
 import re
+import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -32,3 +34,14 @@ def test_the_page_on_sparsifying_a_model(capsys):
     assert "rnn.weight_hh_l0: 192 x 64, 90.00% zeros" in report
     assert "total: 90.0" in report
     assert torch.equal(names["mask"], names["sparse_from_the_start"].masks["weight_hh_l0"])
+
+
+def test_the_page_on_comparing_methods(capsys, monkeypatch):
+    page = types.ModuleType("page")
+    monkeypatch.setitem(sys.modules, "page", page)
+    (example,) = examples("docs/compare-methods.md")
+    exec(example, page.__dict__)
+    rows = page.summary["rows"]
+    assert [row["method"] for row in rows] == ["dense", "none", "torus-dog"]
+    assert rows[0]["trained"][0] < 0.1 * page.summary["references"]["predicting zero"][0]
+    assert "torus-dog" in capsys.readouterr().out
