@@ -41,6 +41,10 @@ class PathIntegrator(nn.Module):
         velocities : Tensor
             Velocities in metres per second, ``(batch, steps, 2)``.
         """
-        hidden, _ = self.recurrent(velocities, self.encoder(start)[None])
-        logits: Tensor = self.decoder(hidden)
+        logits: Tensor = self.decoder(self.hidden(start, velocities))
         return logits
+
+    def hidden(self, start: Tensor, velocities: Tensor) -> Tensor:
+        """Return the activity of the recurrent units, ``(batch, steps, units)``; see `forward`."""
+        hidden: Tensor = self.recurrent(velocities, self.encoder(start)[None])[0]
+        return hidden
