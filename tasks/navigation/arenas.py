@@ -48,6 +48,10 @@ class Arena(ABC):
         """Return the shortest displacement from origins to points."""
         return points - origins
 
+    def distance(self, points: Tensor, origins: Tensor) -> Tensor:
+        """Return the length of the shortest displacement."""
+        return _length(self.difference(points, origins))
+
     def closeness(self, points: Tensor, centres: Tensor) -> Tensor:
         """Return -|x - c|²/2 of every point x and centre c, plus a number that depends on x alone.
 
@@ -197,22 +201,22 @@ class Disc(Arena):
 
     def random_points(self, count: int, generator: torch.Generator) -> Tensor:
         """Return points ``(count, 2)``, uniform on the floor."""
-        area, turn = torch.rand(2, count, generator=generator, device=generator.device)
+        area, turn = torch.rand(2, count, generator=generator, device=generator.device).unbind()
         angle = 2 * math.pi * turn
         return self.diameter / 2 * area.sqrt()[:, None] * torch.stack([angle.cos(), angle.sin()], dim=-1)
 
     def contains(self, points: Tensor) -> Tensor:
         """Tell which points are on the floor."""
-        return torch.linalg.vector_norm(points, dim=-1) <= self.diameter / 2 + TOLERANCE
+        return _length(points) <= self.diameter / 2 + TOLERANCE
 
     def confine(self, points: Tensor) -> Tensor:
         """Return the points of the floor that are nearest."""
-        radius = torch.linalg.vector_norm(points, dim=-1, keepdim=True)
+        radius = _length(points)[..., None]
         return points * (self.diameter / 2 / radius).clamp(max=1)
 
     def nearest_wall(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Return the distance to the wall, and the direction away from the centre."""
-        radius = torch.linalg.vector_norm(points, dim=-1)
+        radius = _length(points)
         return self.diameter / 2 - radius, torch.atan2(points[..., 1], points[..., 0])
 
 
@@ -257,8 +261,8 @@ class Polygon(Arena):
 
     def contains(self, points: Tensor) -> Tensor:
         """Tell which points are on the floor."""
-        nearest, _, _ = self._nearest_edge(points)
-        return self._encloses(points) | (torch.linalg.vector_norm(points - nearest, dim=-1) <= TOLERANCE)
+        _, distance, _ = self._nearest_edge(points)
+        return self._encloses(points) | (distance <= TOLERANCE)
 
     def confine(self, points: Tensor) -> Tensor:
         """Return the points of the floor that are nearest."""
@@ -282,7 +286,7 @@ class Polygon(Arena):
         along = ends - starts
         share = ((points[..., None, :] - starts) * along).sum(dim=-1) / along.square().sum(dim=-1)
         feet = starts + share.clamp(0, 1)[..., None] * along
-        distance, edge = torch.linalg.vector_norm(points[..., None, :] - feet, dim=-1).min(dim=-1)
+        distance, edge = _length(points[..., None, :] - feet).min(dim=-1)
         nearest = feet.gather(-2, edge[..., None, None].expand(*edge.shape, 1, 2)).squeeze(dim=-2)
         return nearest, distance, edge
 
@@ -310,3 +314,8 @@ def make_arena(settings: NavigationSettings) -> Arena:
         return Polygon.l_shape(settings.box)
     kind = PeriodicBox if settings.arena == "periodic" else Rectangle
     return kind(settings.aspect * settings.box, settings.box)
+
+
+def _length(vectors: Tensor) -> Tensor:
+    length: Tensor = torch.linalg.vector_norm(vectors, dim=-1)
+    return length

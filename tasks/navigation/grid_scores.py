@@ -46,7 +46,8 @@ def autocorrelogram(maps: Tensor) -> Tensor:
     value, square, here = spectra
 
     def shifted(first: Tensor, second: Tensor) -> Tensor:
-        return torch.fft.irfft2(first * second.conj(), s=size).roll((bins - 1, bins - 1), dims=(-2, -1))
+        sums: Tensor = torch.fft.irfft2(first * second.conj(), s=size)
+        return sums.roll((bins - 1, bins - 1), dims=(-2, -1))
 
     count = shifted(here, here).round()
     mean, other_mean = shifted(value, here) / count, shifted(here, value) / count
@@ -63,7 +64,7 @@ def grid_scores(maps: Tensor) -> Tensor:
 
     The score is the mean correlation of the map's autocorrelogram with itself turned by 60 and 120
     degrees, less the mean for 30, 90 and 150 degrees, within a ring about the centre; the greatest
-    over rings of ten outer radii. A perfect hexagonal map comes near 1.5, a square one near 0.
+    over rings of ten outer radii. A hexagonal map of several fields comes near 1.5, a square one near -0.3.
 
     Parameters
     ----------

@@ -61,9 +61,9 @@ class PlaceCells:
         if self.tuning == "gaussian":
             return bump
         difference = bump - torch.softmax(logits / SURROUND, dim=-1)
-        lowest = difference.amin(dim=-1, keepdim=True)
-        # Both softmaxes sum to one, so that the lifted difference sums to -cells·lowest.
-        return (difference - lowest) / (-len(self.centres) * lowest)
+        # Far from every cell both softmaxes can round to the same one, and all cells are alike.
+        lifted = difference - difference.amin(dim=-1, keepdim=True) + torch.finfo(difference.dtype).tiny
+        return lifted / lifted.sum(dim=-1, keepdim=True)
 
     def decode(self, activity: Tensor, most_active: int = 3) -> Tensor:
         """Return the mean centre of the most active cells, the paper's read-out.

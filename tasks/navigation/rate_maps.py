@@ -58,4 +58,4 @@ class RateMaps:
         """
         if self._sums is None:
             return torch.empty(0, self.bins, self.bins)
-        return (self._sums / self._counts[:, None]).T.unflatten(-1, (self.bins, self.bins))
+        return (self._sums / self._counts[:, None]).T.reshape(-1, self.bins, self.bins)

@@ -104,7 +104,7 @@ class Navigation(Task[Trajectories]):
             "random output": cells.decode(noise.to(self.device)),
         }
         return {
-            name: _centimetres(self._distance(estimate, walks.positions))
+            name: _centimetres(self.arena.distance(estimate, walks.positions))
             for name, estimate in estimates.items()
         }
 
@@ -182,7 +182,7 @@ class Navigation(Task[Trajectories]):
     def _errors(self, model: nn.Module, walks: Trajectories) -> Tensor:
         """Return the distance between true and decoded position, ``(walks, steps)``, in metres."""
         return torch.cat([
-            self._distance(
+            self.arena.distance(
                 self.cells.decode(model(self.cells.activity(portion.start), portion.velocities)),
                 portion.positions,
             )
@@ -195,9 +195,6 @@ class Navigation(Task[Trajectories]):
         size = max(1, NUMBERS_AT_ONCE // (steps * max(self.settings.units, self.settings.cells)))
         for first in range(0, count, size):
             yield walks[first : first + size]
-
-    def _distance(self, estimated: Tensor, true: Tensor) -> Tensor:
-        return torch.linalg.vector_norm(self.arena.difference(estimated, true), dim=-1)
 
 
 def _centimetres(errors: Tensor) -> float:
