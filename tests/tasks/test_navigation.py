@@ -287,7 +287,7 @@ def test_every_world_can_be_learned_in(change):
     model = task.model()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     before = task.score(model)
-    for step in range(100):
+    for step in range(200):
         optimizer.zero_grad()
         task.loss(model, task.batch(step)).backward()
         optimizer.step()
