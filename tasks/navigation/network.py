@@ -39,7 +39,7 @@ class PathIntegrator(nn.Module):
         start : Tensor
             Place-cell activity at the start, ``(batch, cells)``.
         velocities : Tensor
-            Velocities in metres per second, ``(batch, steps, 2)``.
+            Velocities, ``(batch, steps, 2)``, in metres per second or on the scale trained with.
         """
         logits: Tensor = self.decoder(self.hidden(start, velocities))
         return logits

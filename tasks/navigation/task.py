@@ -98,7 +98,9 @@ class Navigation(Task[Trajectories]):
             *walks.positions.shape[:2], len(cells.centres), generator=stream(self.seed, "noise")
         )
         estimates = {
-            "floor: decoding the true activity": cells.decode(cells.activity(walks.positions)),
+            "floor: decoding the true activity": torch.cat(
+                [cells.decode(cells.activity(portion.positions)) for portion in self._portions(walks)]
+            ),
             "standing still at the start": walks.start[:, None],
             "standing at the centre of the box": torch.zeros_like(walks.start[:, None]),
             "random output": cells.decode(noise.to(self.device)),

@@ -230,6 +230,13 @@ def test_errors_that_need_no_network_are_those_of_the_paper_s_world():
     assert 100 * float(moved.norm(dim=-1).sum() / (50 * len(moved))) == pytest.approx(40.0, abs=0.4)
 
 
+def test_the_default_world_is_the_one_that_published_tables_were_measured_in():
+    references = Navigation(NavigationSettings(), 100, seed=3).references()
+    assert references["floor: decoding the true activity"] == pytest.approx(9.27297, rel=1e-4)
+    assert references["standing still at the start"] == pytest.approx(19.41273, rel=1e-4)
+    assert references["random output"] == pytest.approx(95.70107, rel=1e-4)
+
+
 def test_a_seed_changes_world_and_data_and_a_step_s_batch_depends_on_nothing_else():
     settings = NavigationSettings(units=8, cells=16, walk_length=5)
     first, again, other = (Navigation(settings, 4, seed) for seed in (0, 0, 1))
