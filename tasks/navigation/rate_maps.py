@@ -12,22 +12,23 @@ class RateMaps:
 
     Parameters
     ----------
-    extent : (float, float)
-        Width and height of the box that the bins divide, centred at the origin, in metres.
+    side : float
+        Side of the square, centred at the origin, that the bins divide, in metres. Bins are square
+        whatever the arena, lest a map be stretched.
     bins : int
         Bins along each side.
 
     Examples
     --------
-    >>> maps = RateMaps((2.0, 2.0), bins=2)
+    >>> maps = RateMaps(2.0, bins=2)
     >>> maps.add(torch.tensor([[-0.5, -0.5], [-0.4, -0.6], [0.5, -0.5]]), torch.tensor([[1.0], [3.0], [5.0]]))
     >>> maps.mean()
     tensor([[[2., 5.],
              [nan, nan]]])
     """
 
-    def __init__(self, extent: tuple[float, float], bins: int = BINS) -> None:
-        self.extent = extent
+    def __init__(self, side: float, bins: int = BINS) -> None:
+        self.side = side
         self.bins = bins
         self._sums: Tensor | None = None
         self._counts = torch.zeros(bins**2)
@@ -42,7 +43,7 @@ class RateMaps:
         activity : Tensor
             Activity ``(..., units)`` at each position.
         """
-        share = positions / positions.new_tensor(self.extent) + 0.5
+        share = positions / self.side + 0.5
         across, along = (share * self.bins).long().clamp(0, self.bins - 1).flatten(0, -2).unbind(dim=-1)
         place = along * self.bins + across
         if self._sums is None:

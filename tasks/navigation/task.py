@@ -170,7 +170,7 @@ class Navigation(Task[Trajectories]):
             Maps ``(units, bins, bins)``; see `RateMaps`.
         """
         assert isinstance(model, PathIntegrator)
-        maps = RateMaps(self.arena.extent)
+        maps = RateMaps(max(self.arena.extent))
         for walks in self._portions(self._test):
             maps.add(walks.positions, model.hidden(self.cells.activity(walks.start), walks.velocities))
         return maps.mean()

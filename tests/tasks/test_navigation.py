@@ -300,19 +300,23 @@ def test_every_world_can_be_learned_in(change):
         optimizer.step()
     assert task.score(model) < 0.75 * before
     assert task.measurements(model)["grid scores"]["units"] > 0
+    width, height = task.arena.extent
+    visited = ~task.rate_maps(model)[0].isnan()
+    assert float(visited.any(dim=1).float().mean()) == pytest.approx(height / width, abs=0.06)
 
 
-def test_rate_maps_are_means_in_bins():
-    maps = RateMaps((2.0, 1.0), bins=4)
+def test_rate_maps_are_means_in_square_bins():
+    maps = RateMaps(2.0, bins=4)
     positions = (uniform(3, 500, 2) - 0.5) * torch.tensor([2.0, 1.0])
     activity = uniform(3, 500, 2, seed=1)
     for portion in (slice(0, 1), slice(1, 3)):
         maps.add(positions[portion], activity[portion])
-    inside = (
-        (positions[..., 0] > 0.5) & (positions[..., 1] > -0.25) & (positions[..., 1] < 0.0)
-    )  # the second row from the south, the last column
-    assert torch.allclose(maps.mean()[:, 1, 3], activity[inside].mean(dim=0), atol=1e-5)
-    assert maps.mean().shape == (2, 4, 4)
+    southeast = (positions[..., 0] > 0.5) & (positions[..., 1] < 0)
+    mean = maps.mean()
+    assert mean.shape == (2, 4, 4)
+    assert torch.allclose(mean[:, 1, 3], activity[southeast].mean(dim=0), atol=1e-5)
+    assert mean[:, [0, 3]].isnan().all()
+    assert not mean[:, [1, 2]].isnan().any()
 
 
 def waves(directions: list[float], period: float, bins: int = 20) -> torch.Tensor:
@@ -347,6 +351,8 @@ def test_grid_scores_see_neither_scale_nor_offset_and_bear_unvisited_bins():
     assert torch.allclose(grid_scores(50 + 7 * maps), scores, atol=1e-3)
     maps[:, :4, :5] = torch.nan
     assert torch.allclose(grid_scores(maps), scores, atol=0.1)
+    maps[:, 12:] = torch.nan  # an oblong arena
+    assert torch.allclose(grid_scores(maps), scores, atol=0.3)
     constant = grid_scores(torch.stack([torch.zeros(20, 20), torch.full((20, 20), 0.3)]))
     assert constant.isnan().all()
 
