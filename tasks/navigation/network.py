@@ -39,8 +39,12 @@ class PathIntegrator(nn.Module):
         start : Tensor
             Place-cell activity at the start, ``(batch, cells)``.
         velocities : Tensor
-            Velocities in metres per second, ``(batch, steps, 2)``.
+            Velocities, ``(batch, steps, 2)``, in metres per second or on the scale trained with.
         """
-        hidden, _ = self.recurrent(velocities, self.encoder(start)[None])
-        logits: Tensor = self.decoder(hidden)
+        logits: Tensor = self.decoder(self.hidden(start, velocities))
         return logits
+
+    def hidden(self, start: Tensor, velocities: Tensor) -> Tensor:
+        """Return the activity of the recurrent units, ``(batch, steps, units)``; see `forward`."""
+        hidden: Tensor = self.recurrent(velocities, self.encoder(start)[None])[0]
+        return hidden

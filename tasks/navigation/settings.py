@@ -1,8 +1,7 @@
 """The settings of the navigation task."""
 
-import dataclasses
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from moduli.tasks.requirements import require
 
@@ -17,17 +16,45 @@ class NavigationSettings:
     units: int = 256
     """Recurrent units."""
     cells: int = 128
-    """Place cells, scattered over the box."""
+    """Place cells, scattered over the floor."""
     cell_width: float = 0.2
     """Standard deviation of a place cell's firing field, in metres."""
+    tuning: Literal["gaussian", "difference-of-gaussians"] = "gaussian"
+    """gaussian: a bump; difference-of-gaussians: a bump within a trough of twice its variance."""
+    arena: Literal["rectangle", "periodic", "disc", "l-shape"] = "rectangle"
+    """rectangle, disc, l-shape: with walls that are avoided; periodic: a rectangle without walls."""
     box: float = 2.2
-    """Side of the square box, in metres."""
+    """Height of the arena, in metres; a disc's diameter."""
+    aspect: float = 1.0
+    """Width of a rectangle over its height."""
+    velocity_noise: float = 0.0
+    """Standard deviation of the noise on each component of the velocity, in metres per second."""
+    velocity_scale: float = 1.0
+    """Factor of the velocities that the network sees; 0.02 makes them metres per step."""
     walk_length: int = 20
     """Steps of a walk, each of 0.02 s."""
+    long_walk_length: int | None = None
+    """Steps of longer walks on which a trained network is scored as well."""
     test_walks: int = 2000
     """Held-out walks on which a trained network is scored."""
 
     def __post_init__(self) -> None:
-        for name, value in dataclasses.asdict(self).items():
-            require(value > 0, name, "positive", value)
+        positive = (
+            "units", "cells", "cell_width", "box", "aspect", "velocity_scale", "walk_length", "test_walks",
+        )  # fmt: skip
+        for name in positive:
+            require(getattr(self, name) > 0, name, "positive", getattr(self, name))
         require(self.cells >= 3, "cells", "at least 3: three cells tell the place", self.cells)
+        require(self.velocity_noise >= 0, "velocity_noise", "non-negative", self.velocity_noise)
+        require(
+            self.aspect == 1 or self.arena in ("rectangle", "periodic"),
+            "aspect",
+            f"1 in an arena of the shape {self.arena!r}",
+            self.aspect,
+        )
+        require(
+            self.long_walk_length is None or self.long_walk_length > self.walk_length,
+            "long_walk_length",
+            f"more than walk_length, which is {self.walk_length}",
+            self.long_walk_length,
+        )

@@ -1,25 +1,34 @@
-"""The navigation task: path integration in a box."""
+"""The navigation task: path integration in an arena."""
 
+from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from moduli.tasks.navigation.arenas import make_arena
+from moduli.tasks.navigation.grid_scores import grid_scores, null_maps
 from moduli.tasks.navigation.network import PathIntegrator
 from moduli.tasks.navigation.place_cells import PlaceCells
+from moduli.tasks.navigation.rate_maps import RateMaps
 from moduli.tasks.navigation.settings import NavigationSettings
-from moduli.tasks.navigation.trajectories import Trajectories, walk
+from moduli.tasks.navigation.trajectories import Trajectories, observed, walk
 from moduli.tasks.seeds import stream
 from moduli.tasks.task import Task
 
 BATCHES_AT_ONCE = 50
 """Walks are made in bulk: a step in time costs the same for one batch as for fifty."""
 VALIDATION_WALKS = 200
+NUMBERS_AT_ONCE = 2**26
+"""Numbers of activity that are held at once while a network is scored: 256 MiB."""
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+"""Which quantiles of the grid scores are reported."""
 
 
 class Navigation(Task[Trajectories]):
-    """Tell where a walk in a box has led, from its start and its velocities.
+    """Tell where a walk has led, from its start and its velocities.
 
     Each seed has its own place cells, walks and held-out walks. The loss is the cross-entropy
     between true and predicted place-cell activity; the score is the mean distance in centimetres
@@ -47,8 +56,12 @@ class Navigation(Task[Trajectories]):
         self.batch_size = batch_size
         self.seed = seed
         self.device = torch.device(device)
-        self.cells = PlaceCells.scattered(
-            settings.cells, settings.cell_width, settings.box, stream(seed, "place cells")
+        self.arena = make_arena(settings)
+        self.cells = PlaceCells(
+            self.arena.random_points(settings.cells, stream(seed, "place cells")),
+            settings.cell_width,
+            self.arena,
+            settings.tuning,
         ).to(self.device)
         self._test = self._walk(settings.test_walks, "test")
         self._validation = self._walk(VALIDATION_WALKS, "validation")
@@ -76,35 +89,123 @@ class Navigation(Task[Trajectories]):
 
     def score(self, model: nn.Module) -> float:
         """Return the mean error on the held-out test walks, in centimetres."""
-        return self._error(model, self._test)
+        return _centimetres(self._errors(model, self._test))
 
     def validate(self, model: nn.Module) -> float:
         """Return the mean error on the held-out validation walks, in centimetres."""
-        return self._error(model, self._validation)
+        return _centimetres(self._errors(model, self._validation))
 
     def references(self) -> dict[str, float]:
-        """Return the errors of the true activity, of standing still, and of random output."""
+        """Return the errors of the true activity, of staying where one is, and of random output."""
         walks, cells = self._test, self.cells
         noise = torch.rand(
             *walks.positions.shape[:2], len(cells.centres), generator=stream(self.seed, "noise")
         )
-        return {
-            "floor: decoding the true activity": _centimetres(
-                cells.decode(cells.activity(walks.positions)), walks.positions
+        estimates = {
+            "floor: decoding the true activity": torch.cat(
+                [cells.decode(cells.activity(portion.positions)) for portion in self._portions(walks)]
             ),
-            "standing still at the start": _centimetres(walks.start[:, None], walks.positions),
-            "random output": _centimetres(cells.decode(noise.to(self.device)), walks.positions),
+            "standing still at the start": walks.start[:, None],
+            "standing at the centre of the box": torch.zeros_like(walks.start[:, None]),
+            "random output": cells.decode(noise.to(self.device)),
+        }
+        return {
+            name: _centimetres(self.arena.distance(estimate, walks.positions))
+            for name, estimate in estimates.items()
         }
 
-    def _walk(self, count: int, purpose: str, index: int = 0) -> Trajectories:
-        generator = stream(self.seed, purpose, index, self.device)
-        return walk(count, self.settings.walk_length, self.settings.box, generator)
+    def measurements(self, model: nn.Module) -> dict[str, Any]:
+        """Return the error in centimetres after each step, also of longer walks, and the grid scores.
+
+        Returns
+        -------
+        dict
+            ``"error by step"``, a number for each step of the test walks; ``"long walks"``, their
+            number of steps, mean error and error by step, where the settings ask for them;
+            ``"grid scores"``, see `grid_score_summary`.
+        """
+        measured: dict[str, Any] = {"error by step": _by_step(self._errors(model, self._test))}
+        if self.settings.long_walk_length is not None:
+            walks = self._walk(self.settings.test_walks, "long test", steps=self.settings.long_walk_length)
+            errors = self._errors(model, walks)
+            measured["long walks"] = {
+                "steps": self.settings.long_walk_length,
+                "error": _centimetres(errors),
+                "error by step": _by_step(errors),
+            }
+        return measured | {"grid scores": self.grid_score_summary(model)}
+
+    def grid_score_summary(self, model: nn.Module) -> dict[str, Any]:
+        """Return how hexagonal the rate maps of a path integrator's units are.
+
+        Returns
+        -------
+        dict
+            ``"units"``, how many are active anywhere; ``"quantiles"`` of their scores, by share;
+            ``"null"``, the 95th percentile of the scores of as many random maps of the same scales,
+            see `null_maps`; ``"share above null"``, 0.05 by chance.
+        """
+        maps = self.rate_maps(model)
+        scores = grid_scores(maps)
+        scored = ~scores.isnan()
+        if not scored.any():
+            return {"units": 0, "quantiles": {}, "null": None, "share above null": None}
+        null = grid_scores(null_maps(maps[scored], stream(self.seed, "null maps", device=self.device)))
+        bar = null.nanquantile(0.95)
+        return {
+            "units": int(scored.sum()),
+            "quantiles": {f"{share:.0%}": float(scores[scored].quantile(share)) for share in QUANTILES},
+            "null": float(bar),
+            "share above null": float((scores[scored] > bar).float().mean()),
+        }
 
     @torch.no_grad()
-    def _error(self, model: nn.Module, walks: Trajectories) -> float:
-        logits = model(self.cells.activity(walks.start), walks.velocities)
-        return _centimetres(self.cells.decode(logits), walks.positions)
+    def rate_maps(self, model: nn.Module) -> Tensor:
+        """Return the rate maps of a path integrator's units on the test walks.
+
+        Parameters
+        ----------
+        model : nn.Module
+            A `PathIntegrator`.
+
+        Returns
+        -------
+        Tensor
+            Maps ``(units, bins, bins)``; see `RateMaps`.
+        """
+        assert isinstance(model, PathIntegrator)
+        maps = RateMaps(max(self.arena.extent))
+        for walks in self._portions(self._test):
+            maps.add(walks.positions, model.hidden(self.cells.activity(walks.start), walks.velocities))
+        return maps.mean()
+
+    def _walk(self, count: int, purpose: str, index: int = 0, steps: int | None = None) -> Trajectories:
+        generator = stream(self.seed, purpose, index, self.device)
+        walks = walk(count, steps or self.settings.walk_length, self.arena, generator)
+        return observed(walks, self.settings.velocity_noise, self.settings.velocity_scale, generator)
+
+    @torch.no_grad()
+    def _errors(self, model: nn.Module, walks: Trajectories) -> Tensor:
+        """Return the distance between true and decoded position, ``(walks, steps)``, in metres."""
+        return torch.cat([
+            self.arena.distance(
+                self.cells.decode(model(self.cells.activity(portion.start), portion.velocities)),
+                portion.positions,
+            )
+            for portion in self._portions(walks)
+        ])  # fmt: skip
+
+    def _portions(self, walks: Trajectories) -> Iterator[Trajectories]:
+        """Split walks so that activities fit in memory."""
+        count, steps = walks.positions.shape[:2]
+        size = max(1, NUMBERS_AT_ONCE // (steps * max(self.settings.units, self.settings.cells)))
+        for first in range(0, count, size):
+            yield walks[first : first + size]
 
 
-def _centimetres(estimated: Tensor, true: Tensor) -> float:
-    return 100 * float(torch.linalg.vector_norm(estimated - true, dim=-1).mean())
+def _centimetres(errors: Tensor) -> float:
+    return 100 * float(errors.mean())
+
+
+def _by_step(errors: Tensor) -> list[float]:
+    return [round(error, 3) for error in (100 * errors.mean(dim=0)).tolist()]
