@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from moduli.manifolds import Manifold
+from moduli.models.pruning import stacked
 from moduli.regularizers import ShapeMismatch
 
 
@@ -167,7 +168,7 @@ def wiring_length(mask: Tensor, manifold: Manifold, embedding: Tensor) -> tuple[
     Parameters
     ----------
     mask : Tensor
-        Booleans ``(n, n)``.
+        Booleans ``(gates * n, n)``; an LSTM stacks four gates, a GRU three.
     manifold : Manifold
         Where the neurons are.
     embedding : Tensor
@@ -183,15 +184,19 @@ def wiring_length(mask: Tensor, manifold: Manifold, embedding: Tensor) -> tuple[
     Raises
     ------
     ShapeMismatch
-        If the embedding places another number of neurons than the mask has.
+        If the embedding places another number of neurons than the mask has, or the mask is no whole
+        number of gates.
     """
-    if len(embedding) != len(mask):
-        raise ShapeMismatch(f"The mask has {len(mask)} neurons, the embedding places {len(embedding)}.")
+    neurons = mask.shape[1]
+    if len(embedding) != neurons:
+        raise ShapeMismatch(f"The mask has {neurons} neurons, the embedding places {len(embedding)}.")
+    if neurons and len(mask) % neurons:
+        raise ShapeMismatch(f"A mask of shape {tuple(mask.shape)} is no whole number of gates.")
     distance = manifold.pairwise(embedding.detach())
     alive = mask.to(distance.device, torch.bool)
-    pairs = len(mask) * (len(mask) - 1)
+    pairs = neurons * (neurons - 1)
     return (
-        float(distance[alive].mean()) if alive.any() else None,
+        float(stacked(distance, alive)[alive].mean()) if alive.any() else None,
         float(distance.sum() / pairs) if pairs else None,
     )
 
