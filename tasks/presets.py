@@ -18,7 +18,7 @@ PRESETS: dict[str, dict[str, Configuration]] = {
         "demo": Configuration(
             LanguageSettings(),
             TrainingSettings(
-                steps=1800, batch=20, optimizer="sgd", learning_rate=5.0, clip=0.25, log_interval=111
+                steps=2000, batch=20, optimizer="sgd", learning_rate=5.0, clip=0.25, log_interval=111
             ),
             PruningSettings(sparsity=0.9),
         ),

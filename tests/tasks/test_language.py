@@ -158,14 +158,19 @@ class Table(torch.nn.Module):
 @pytest.mark.parametrize("segment", [1, 3, 35])
 def test_the_score_is_that_of_all_words(folder, segment):
     task = Language(LanguageSettings(corpus=str(folder), segment=segment), 3, seed=0)
-    text = task.vocabulary.encode(TEST)
-    assert len(text) == 5 + 0 + 3 + len(TEST)
-    before = torch.cat([torch.tensor([task.vocabulary.numbers["<eos>"]]), text[:-1]])
     logits = torch.randn(len(task.vocabulary), len(task.vocabulary))
-    nats = float(torch.nn.functional.cross_entropy(logits[before], text))
-    accuracy = float((logits[before].argmax(dim=-1) == text).float().mean())
+
+    def by_hand(lines):
+        text = task.vocabulary.encode(lines)
+        before = torch.cat([torch.tensor([task.vocabulary.numbers["<eos>"]]), text[:-1]])
+        nats = float(torch.nn.functional.cross_entropy(logits[before], text))
+        return text, nats, float((logits[before].argmax(dim=-1) == text).float().mean())
+
+    text, nats, accuracy = by_hand(TEST)
+    assert len(text) == 5 + 0 + 3 + len(TEST)
     measured = task.measurements(Table(logits))
     assert task.score(Table(logits)) == pytest.approx(math.exp(nats), rel=1e-5)
+    assert task.validate(Table(logits)) == pytest.approx(math.exp(by_hand(VALID)[1]), rel=1e-5)
     assert measured["nats per word"] == pytest.approx(nats, rel=1e-5)
     assert measured["bits per word"] == pytest.approx(nats / math.log(2), rel=1e-5)
     assert measured["accuracy"] == pytest.approx(accuracy)
@@ -173,6 +178,17 @@ def test_the_score_is_that_of_all_words(folder, segment):
     assert measured["test words unknown"] == pytest.approx(1 / len(text))
     assert measured["vocabulary"] == len(set(" ".join(TRAIN).split())) + 2
     assert measured["corpus digest"] == load_corpus(str(folder)).digest()
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm"])
+def test_held_out_text_is_read_with_its_past_wherever_it_is_cut(folder, cell):
+    scores = []
+    for segment in (1, 2, 35):
+        chosen = LanguageSettings(cell=cell, units=6, corpus=str(folder), segment=segment)
+        task = Language(chosen, 3, seed=0)
+        torch.manual_seed(0)
+        scores.append(task.score(task.model()))
+    assert scores == pytest.approx([scores[0]] * 3, rel=1e-6)
 
 
 def test_references_are_those_of_ignorance(settings):
