@@ -37,7 +37,7 @@ PRESETS: dict[str, dict[str, Configuration]] = {
             PruningSettings(sparsity=0.8),
         ),
         "paper": Configuration(
-            LanguageSettings(units=650, layers=3, corpus="wikitext-2", vocabulary=40_000),
+            LanguageSettings(units=650, layers=3, corpus="wikitext-2", vocabulary=33_278),
             TrainingSettings(
                 steps=15 * 2984,
                 batch=20,

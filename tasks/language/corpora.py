@@ -59,7 +59,7 @@ def load_corpus(name: str) -> Corpus:
     Raises
     ------
     UnusableCorpus
-        If nothing has that name, a file is missing or no UTF-8, the download fails, or a part is empty.
+        If nothing has that name, a file is missing or not in UTF-8, the download fails, or a part is empty.
     MissingDependency
         If ``datasets`` is needed and not installed.
     """
@@ -90,9 +90,19 @@ def python_topics() -> Corpus:
     Returns
     -------
     Corpus
-    """
-    from pydoc_data.topics import topics
 
+    Raises
+    ------
+    UnusableCorpus
+        If Python was installed without it.
+    """
+    try:
+        from pydoc_data.topics import topics
+    except ModuleNotFoundError as error:
+        raise UnusableCorpus(
+            "This Python was installed without its language reference, pydoc_data.topics; "
+            "choose another corpus."
+        ) from error
     parts: tuple[list[str], list[str], list[str]] = ([], [], [])
     seen = {""}
     for topic in sorted(topics):
@@ -131,9 +141,8 @@ def _lines(path: Path) -> tuple[str, ...]:
     try:
         with path.open(encoding="utf-8") as file:
             return tuple(file)
-    except FileNotFoundError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise UnusableCorpus(
-            f"{path} is missing; a folder used as corpus holds train.txt, valid.txt and test.txt."
+            f"{path} cannot be read ({error}); a folder used as corpus holds train.txt, valid.txt and "
+            "test.txt, in UTF-8."
         ) from error
-    except UnicodeDecodeError as error:
-        raise UnusableCorpus(f"{path} is no text in UTF-8 ({error}); save it as UTF-8.") from error

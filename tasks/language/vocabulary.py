@@ -58,13 +58,8 @@ class Vocabulary:
 
     def encode(self, lines: Iterable[str]) -> Tensor:
         """Return the numbers of a text's words, ``(words,)``, in int64; every line ends with ``<eos>``."""
-        unknown, end = self.numbers[UNKNOWN], self.numbers[END]
-        words = (
-            number
-            for line in lines
-            for number in (*(self.numbers.get(word, unknown) for word in line.split()), end)
-        )
-        return torch.tensor(list(words))
+        numbers, unknown = self.numbers, self.numbers[UNKNOWN]
+        return torch.tensor([numbers.get(word, unknown) for line in lines for word in (*line.split(), END)])
 
     def __len__(self) -> int:
         return len(self.words)
