@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from moduli.manifolds import Manifold
+from moduli.models.pruning import stacked
 from moduli.regularizers import ShapeMismatch
 
 
@@ -169,7 +170,7 @@ def wiring_length(mask: Tensor, manifold: Manifold, embedding: Tensor) -> tuple[
     Parameters
     ----------
     mask : Tensor
-        Booleans ``(n, n)``.
+        Booleans ``(gates * n, n)``; an LSTM stacks four gates, a GRU three.
     manifold : Manifold
         Where the neurons are.
     embedding : Tensor
@@ -185,19 +186,21 @@ def wiring_length(mask: Tensor, manifold: Manifold, embedding: Tensor) -> tuple[
     Raises
     ------
     ShapeMismatch
-        If the embedding places another number of neurons than the mask has.
+        If the embedding places another number of neurons than the mask has, or the mask is no whole
+        number of gates.
     """
-    if len(embedding) != len(mask):
-        raise ShapeMismatch(f"The mask has {len(mask)} neurons, the embedding places {len(embedding)}.")
+    neurons = mask.shape[1]
+    if len(embedding) != neurons:
+        raise ShapeMismatch(f"The mask has {neurons} neurons, the embedding places {len(embedding)}.")
+    if neurons and len(mask) % neurons:
+        raise ShapeMismatch(f"A mask of shape {tuple(mask.shape)} is no whole number of gates.")
+    if neurons < 2:
+        return None, None
     distance = manifold.pairwise(embedding.detach())
-    alive = mask.to(distance.device, torch.bool) & ~torch.eye(
-        len(mask), dtype=torch.bool, device=distance.device
-    )
-    pairs = len(mask) * (len(mask) - 1)
-    return (
-        float(distance[alive].mean()) if alive.any() else None,
-        float(distance.sum() / pairs) if pairs else None,
-    )
+    others = ~torch.eye(neurons, dtype=torch.bool, device=distance.device)
+    alive = mask.to(distance.device, torch.bool) & stacked(others, mask)
+    wiring = float(stacked(distance, mask)[alive].mean()) if alive.any() else None
+    return wiring, float(distance[others].mean())
 
 
 def mask_overlap(first: Tensor, second: Tensor) -> Overlap:

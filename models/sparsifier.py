@@ -304,14 +304,15 @@ class Sparsifier:
     def state_dict(self) -> dict[str, Tensor]:
         """Return what a resumed run needs: the step count, the masks, the embeddings and the spec.
 
-        All values are tensors, the spec as the bytes of its JSON, so that safetensors can store them.
+        All values are tensors that share no memory, the spec as the bytes of its JSON, so that safetensors
+        can store them.
         """
         spec = torch.frombuffer(bytearray(json.dumps(self.spec).encode()), dtype=torch.uint8)
         return {
             "steps_taken": torch.tensor(self.steps_taken),
             "spec": spec,
             **{f"mask.{name}": mask for name, mask in self.masks.items()},
-            **{f"embedding.{name}": points for name, points in self.embeddings.items()},
+            **{f"embedding.{name}": points.detach().clone() for name, points in self.embeddings.items()},
         }
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:

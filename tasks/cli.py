@@ -11,18 +11,18 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import tyro
 
 from moduli.tasks.configuration import Configuration
-from moduli.tasks.presets import METHODS, PRESETS, PROTOCOLS
+from moduli.tasks.presets import METHODS, PRESETS, protocol
 
 EXIT_BROKEN = 1
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
 
-TaskName = Literal["navigation"]
+TaskName = Literal["navigation", "language", "adding"]
 Preset = Literal["demo", "small", "paper", "smoke"]
 Protocol = Literal["recovery", "paper"]
 
@@ -37,9 +37,9 @@ class Experiment:
     preset: Preset
     """Where the settings below come from. demo: minutes on two cores; small: under an hour; paper: as
     published, for a GPU; smoke: seconds, too short to learn much."""
-    protocol: Protocol
-    """recovery: the preset's pruning, with steps left to recover; paper: all matrices together, linearly
-    over the last epoch, as published."""
+    protocol: Protocol | None = None
+    """How networks are pruned, if not as the preset says. recovery: each recurrent matrix, with steps left
+    to recover; paper: all matrices together, linearly over the last epoch, as published."""
     config: Path | None = None
     """TOML file with settings that replace the preset's; the options below replace both."""
     print_config: bool = False
@@ -68,8 +68,8 @@ class Compare(Experiment):
     """
 
     methods: str = ",".join(METHODS)
-    """Names with commas between: dense, none, l1, MANIFOLD-INHIBITOR, MANIFOLD:EXPRESSION; permuted- before
-    a geometric one for its control; @ and a scope or schedule after one that has its own."""
+    """Names with commas between: dense, none, l1, MANIFOLD-INHIBITOR, MANIFOLD:EXPRESSION,
+    permuted-MANIFOLD-INHIBITOR; NAME@SCOPE or NAME@SCHEDULE for one that has its own."""
     sparsities: str = ""
     """Fractions of zeros with commas between; the one below when not given."""
     seeds: int = 1
@@ -133,6 +133,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         _carry_out(_parse(given or ["--help"]))
+    except BrokenPipeError:
+        # The reader of a pipe has gone; Python would complain when it closes the output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_BROKEN)
     except KeyboardInterrupt:
         print("Interrupted. The same command continues where this one stopped.", file=sys.stderr)
         # Worker processes may still be busy with their last step; nothing waits for them.
@@ -147,10 +151,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _parse(arguments: list[str]) -> Command:
-    base = _base(arguments)
-    compare = Compare("navigation", base, "demo", "recovery")
-    run = Run("navigation", base, "demo", "recovery")
-    return tyro.cli(
+    task = _task(arguments)
+    base = _base(task, arguments)
+    compare = Compare(task, base, "demo")
+    run = Run(task, base, "demo")
+    command: Command = tyro.cli(
         Annotated[Compare, tyro.conf.subcommand("compare", default=compare)]
         | Annotated[Run, tyro.conf.subcommand("run", default=run)]
         | Annotated[Check, tyro.conf.subcommand("check")]
@@ -160,21 +165,32 @@ def _parse(arguments: list[str]) -> Command:
         args=arguments,
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.AvoidSubcommands),
     )
+    if isinstance(command, Experiment) and command.task != task:
+        from moduli.tasks.errors import InvalidConfiguration
+
+        raise InvalidConfiguration(f"Name the task, '{command.task}', before all options.")
+    return command
 
 
-def _base(arguments: list[str]) -> Configuration:
-    """Return the defaults of the settings: the task, and some options, decide on those of the others."""
+def _task(arguments: list[str]) -> TaskName:
+    """Return the task that is named right after the command; its settings decide which options there are."""
+    named = arguments[1] if len(arguments) > 1 else None
+    return next((task for task in get_args(TaskName) if task == named), "navigation")
+
+
+def _base(task: TaskName, arguments: list[str]) -> Configuration:
+    """Return the defaults of the settings; some options decide on those of the others."""
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     early.add_argument("--preset", default="demo")
-    early.add_argument("--protocol", default="recovery")
+    early.add_argument("--protocol")
     early.add_argument("--config", type=Path)
-    given, others = early.parse_known_args(arguments)
-    task = next((word for word in others if word in PRESETS), "navigation")
+    given = early.parse_known_args(arguments)[0]
     presets = PRESETS[task]
     # A word that is none of these is refused by the command line itself, with the choices.
     base = presets.get(given.preset, presets["demo"])
-    pruning = dataclasses.replace(base.pruning, **PROTOCOLS.get(given.protocol, {}))
-    base = dataclasses.replace(base, pruning=pruning)
+    if given.protocol in get_args(Protocol):
+        pruning = dataclasses.replace(base.pruning, **protocol(given.protocol, task))
+        base = dataclasses.replace(base, pruning=pruning)
     if given.config is None:
         return base
     from moduli.tasks.configuration_files import read_toml
@@ -272,11 +288,11 @@ def _numbers(text: str) -> list[float]:
 def _name(command: Compare | Run) -> str:
     """Return the name of an experiment's folder, in which no other experiment's table is."""
     words: list[str] = [command.task, command.preset]
-    if command.protocol != "recovery":
+    if command.protocol is not None:
         words.append(f"{command.protocol}-protocol")
     if isinstance(command, Run):
         words += [command.method, "seed", str(command.seed)]
-    asked = _base([command.task, "--preset", command.preset, "--protocol", command.protocol])
-    if command.configuration != asked:
+    options = [] if command.protocol is None else ["--protocol", command.protocol]
+    if command.configuration != _base(command.task, ["--preset", command.preset, *options]):
         words.append(command.configuration.digest())
     return "-".join(words)

@@ -9,10 +9,12 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from moduli.tasks.adding.settings import AddingSettings
+from moduli.tasks.language.settings import LanguageSettings
 from moduli.tasks.navigation.settings import NavigationSettings
 from moduli.tasks.requirements import require, require_choices
 
-TaskSettings = NavigationSettings
+TaskSettings = NavigationSettings | LanguageSettings | AddingSettings
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import dataclasses
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from moduli.tasks.configuration import Configuration
 
@@ -23,7 +23,12 @@ def write_toml(configuration: Configuration) -> str:
     import tomli_w
 
     values = dataclasses.asdict(configuration)
-    return tomli_w.dumps({section: values[section] for section in SECTIONS})
+    return tomli_w.dumps(
+        {
+            section: {name: value for name, value in values[section].items() if value is not None}
+            for section in SECTIONS
+        }
+    )
 
 
 def read_toml(path: Path, base: Configuration) -> Configuration:
@@ -60,20 +65,24 @@ def read_toml(path: Path, base: Configuration) -> Configuration:
                 f"{path} has '{section}'; its settings are in tables: {suggestion(section, SECTIONS)}"
             )
         own = getattr(base, section)
+        kinds = get_type_hints(type(own))
+        fields = [field.name for field in dataclasses.fields(own)]
         for name, value in values.items():
-            fields = [field.name for field in dataclasses.fields(own)]
             if name not in fields:
                 raise InvalidConfiguration(f"{path} sets '{name}' in [{section}]; {suggestion(name, fields)}")
-            values[name] = _of_type(type(getattr(own, name)), value, f"{path}: {section}.{name}")
+            values[name] = _of_type(kinds[name], value, f"{path}: {section}.{name}")
         changes[section] = dataclasses.replace(own, **values)
     return dataclasses.replace(base, **changes)
 
 
-def _of_type(kind: type, value: Any, name: str) -> Any:
-    if kind is float and type(value) is int:
+def _of_type(kind: Any, value: Any, name: str) -> Any:
+    """Return a value of a field's type, which is a class, a union with None, or a choice of words."""
+    classes = {str} if get_origin(kind) is Literal else set(get_args(kind) or (kind,))
+    if float in classes and type(value) is int:
         return float(value)
-    if type(value) is not kind:
+    if type(value) not in classes:
         from moduli.tasks.errors import InvalidConfiguration
 
-        raise InvalidConfiguration(f"{name} must be of type {kind.__name__}; got {value!r}.")
+        expected = " or ".join(sorted(cls.__name__ for cls in classes - {type(None)}))
+        raise InvalidConfiguration(f"{name} must be of type {expected}; got {value!r}.")
     return value

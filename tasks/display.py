@@ -99,9 +99,9 @@ def result_table(summary: dict[str, Any]) -> Table:
         What ``Comparison.summarize`` returned.
     """
     rows = summary["rows"]
+    decimals = _decimals(summary)
     control = summary["control"]
     compared = any(row["difference"] for row in rows)
-    decimals = decimals_for([mean(row[stage]) for row in rows for stage in STAGES])
     count = len(summary["seeds"])
     seeds = "1 seed" if count == 1 else f"{count} seeds, mean ± 95% interval"
     table = Table(title=f"{summary['score_name']}, {seeds}", title_justify="left")
@@ -128,12 +128,14 @@ def reference_table(summary: dict[str, Any]) -> Table:
     summary : dict
         What ``Comparison.summarize`` returned.
     """
-    references = summary["references"]
-    decimals = decimals_for([mean(values) for values in references.values()])
     table = Table.grid(padding=(0, 2))
-    for name, values in references.items():
-        table.add_row(name, Estimate.of(values).text(decimals))
+    for name, values in summary["references"].items():
+        table.add_row(name, Estimate.of(values).text(_decimals(summary)))
     return table
+
+
+def _decimals(summary: dict[str, Any]) -> int:
+    return decimals_for([mean(row[stage]) for row in summary["rows"] for stage in STAGES])
 
 
 def print_summary(console: Console, comparison: Comparison, summary: dict[str, Any]) -> None:

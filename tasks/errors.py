@@ -18,6 +18,10 @@ class InvalidConfiguration(ModuliError):
     """
 
 
+class UnusableCorpus(ModuliError, OSError):
+    """A corpus is not there, cannot be read or downloaded, or holds no words."""
+
+
 class RunMismatch(ModuliError, ValueError):
     """A run folder belongs to another configuration."""
 

@@ -16,6 +16,7 @@ from moduli.models import (
     mask_graph,
     mask_overlap,
     random_mask,
+    wiring_length,
 )
 from moduli.regularizers import DifferenceOfGaussians, Diffusion, ShapeMismatch, Uniform
 from tests.conftest import seeded, uniform
@@ -84,6 +85,19 @@ def test_a_ring_with_short_cuts_is_a_small_world_and_a_random_graph_is_none():
     assert graph_statistics(adjacency).small_worldness > 3
     chance = graph_statistics(random_mask(200, 200, sparsity=0.96)).small_worldness
     assert chance == pytest.approx(1, abs=0.3)
+
+
+def test_wiring_is_measured_over_all_gates_of_a_mask():
+    places = Torus().random_point(5, seeded())
+    gates = [uniform(5, 5, seed=seed) < 0.5 for seed in range(4)]
+    distance = Torus().pairwise(places)
+    between = [gate & ~torch.eye(5, dtype=torch.bool) for gate in gates]
+    expected = sum(float(distance[gate].sum()) for gate in gates) / sum(int(gate.sum()) for gate in between)
+    wiring, by_chance = wiring_length(torch.cat(gates), Torus(), places)
+    assert wiring == pytest.approx(expected)
+    assert by_chance == wiring_length(gates[0], Torus(), places)[1]
+    with pytest.raises(ShapeMismatch, match=r"\(7, 5\) is no whole number of gates"):
+        wiring_length(torch.cat(gates)[:7], Torus(), places)
 
 
 @given(st.integers(0, 6), st.floats(0, 1))

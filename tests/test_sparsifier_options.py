@@ -256,6 +256,15 @@ def test_a_ticket_s_fan_in_may_be_corrected():
     assert torch.allclose(corrected.rnn.weight_hh_l0, expected)
 
 
+def test_layers_that_share_their_places_travel_as_safetensors(tmp_path):
+    model, places = torch.nn.LSTM(3, 8, num_layers=2), Torus().random_point(8, seeded())
+    state = Sparsifier(model, Diffusion(), Torus(), scope="recurrent", embedding=places).state_dict()
+    save_file(state, tmp_path / "state.safetensors")
+    restored = load_file(tmp_path / "state.safetensors")
+    for layer in (0, 1):
+        assert torch.equal(restored[f"embedding.weight_hh_l{layer}"], places)
+
+
 def test_states_travel_as_safetensors_and_are_refused_where_they_do_not_belong(tmp_path):
     model = Reader()
     sparsifier = Sparsifier(model, Diffusion(), Torus(), sparsity=0.8)

@@ -61,9 +61,7 @@ def _training(comparison: Comparison, summary: dict[str, Any]) -> Figure:
         ]
         for cell in comparison.cells
     }
-    references = {
-        name: mean(values) for name, values in summary["references"].items() if "random" not in name
-    }
+    references = {name: mean(values) for name, values in summary["references"].items()}
     draw_training(figure.subplots(), metrics, references, summary["score_name"])
     return figure
 

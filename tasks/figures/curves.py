@@ -24,7 +24,7 @@ def draw_training(
     metrics : mapping from str to sequences of rows
         For each method, the rows of metrics.csv of each seed.
     references : mapping from str to float
-        Scores to mark by horizontal lines.
+        Scores to mark by horizontal lines, where the curves leave room for them.
     score_name : str
         What was validated, with its unit.
     """
@@ -37,7 +37,11 @@ def draw_training(
                 alpha=0.9 if len(seeds) == 1 else 0.5,
                 label=name if number == 0 else None,
             )
+    axes.set_ylim(bottom=0)
+    top = axes.get_ylim()[1]
     for name, value in references.items():
+        if value > top:  # it would flatten the curves
+            continue
         axes.axhline(value, color="0.6", linewidth=0.8, linestyle=":")
         axes.annotate(
             name,
@@ -50,7 +54,6 @@ def draw_training(
         )
     axes.set_xlabel("step")
     axes.set_ylabel(score_name)
-    axes.set_ylim(bottom=0)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8)
 

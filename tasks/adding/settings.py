@@ -1,0 +1,26 @@
+"""The settings of the adding problem."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from moduli.tasks.requirements import require
+
+
+@dataclass(frozen=True)
+class AddingSettings:
+    """The sequences of the adding problem and the size of its network."""
+
+    name: ClassVar[str] = "adding"
+    task: ClassVar[str] = "moduli.tasks.adding.task:Adding"
+
+    units: int = 128
+    """Recurrent units."""
+    length: int = 50
+    """Numbers in a sequence, two of which are to be added."""
+    test_sequences: int = 2000
+    """Held-out sequences on which a trained network is scored."""
+
+    def __post_init__(self) -> None:
+        require(self.units > 0, "units", "positive", self.units)
+        require(self.length >= 2, "length", "at least 2: two numbers are added", self.length)
+        require(self.test_sequences > 0, "test_sequences", "positive", self.test_sequences)

@@ -1,0 +1,1 @@
+"""Word-level language modelling: which word comes next in a text."""
