@@ -109,7 +109,7 @@ PRESETS: dict[str, dict[str, Configuration]] = {
         ),
         "smoke": Configuration(
             AddingSettings(units=32, length=10, test_sequences=500),
-            TrainingSettings(steps=500, batch=50, optimizer="adam", learning_rate=5e-3, clip=0.5),
+            TrainingSettings(steps=1500, batch=50, optimizer="adam", learning_rate=5e-3, clip=0.5),
             PruningSettings(sparsity=0.8),
         ),
         "paper": Configuration(

@@ -19,6 +19,7 @@ from moduli.tasks.language.reading import NOTHING, Reading
 from moduli.tasks.language.settings import LanguageSettings
 from moduli.tasks.language.task import Language
 from moduli.tasks.language.vocabulary import Vocabulary
+from moduli.tasks.presets import PRESETS
 from moduli.tasks.protocol import Run, carry_out
 from moduli.tasks.task import make_task
 
@@ -296,6 +297,14 @@ def test_a_killed_run_resumes_with_its_state_and_ends_bit_identical(tmp_path, mo
 
 
 # Learning
+
+
+@pytest.mark.parametrize("preset", ["demo", "small", "smoke"])
+def test_a_preset_s_fresh_network_holds_all_words_equally_likely(preset):
+    configuration = PRESETS["language"][preset]
+    task = make_task(configuration, seed=0)
+    loss = task.loss(task.model(), task.batch(0)).item()
+    assert loss == pytest.approx(math.log(configuration.task.vocabulary), abs=0.1)
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
