@@ -1,7 +1,7 @@
 """Manifolds: metric spaces on which neurons are placed."""
 
 from moduli.manifolds.combinators import Product, Scaled
-from moduli.manifolds.commands import check_command, list_command
+from moduli.manifolds.commands import check_command
 from moduli.manifolds.counterexamples import Counterexample, MetricAxiomError
 from moduli.manifolds.errors import (
     InvalidDistance,
@@ -62,7 +62,6 @@ __all__ = [
     "check_manifold",
     "from_geomstats",
     "from_graph",
-    "list_command",
     "make",
     "register",
     "suggestion",

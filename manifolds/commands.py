@@ -1,25 +1,12 @@
-"""What the command line says about manifolds: ``moduli list manifolds`` and ``moduli check``."""
+"""What the command line says about a manifold: ``moduli check``."""
 
 import json
 from collections.abc import Sequence
 from typing import Any
 
 from moduli.manifolds.errors import InvalidParameter
-from moduli.manifolds.registry import available, make
+from moduli.manifolds.registry import make
 from moduli.manifolds.verification import Report, check_manifold
-
-
-def list_command() -> str:
-    """Return the catalogue: each manifold's name and one line about it.
-
-    Examples
-    --------
-    >>> print(list_command().splitlines()[0])
-    circle            The circle of the given radius; points are unit vectors of the plane.
-    """
-    lines = available()
-    width = max(map(len, lines), default=0)
-    return "\n".join(f"{name:<{width}}  {line}" for name, line in lines.items())
 
 
 def check_command(target: str, arguments: Sequence[str] = (), cases: int | None = None) -> Report:

@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -290,6 +291,21 @@ class Report:
     def passed(self) -> bool:
         """Whether no clause failed, and none that was expected to fail passed."""
         return not any(result.verdict in ("failed", "unexpected pass", "not run") for result in self.results)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the verdicts as plain values, for JSON."""
+        clauses = [
+            {
+                "number": result.clause.number,
+                "name": result.clause.name,
+                "statement": result.clause.statement,
+                "verdict": result.verdict,
+                "cases": result.cases,
+                "detail": result.detail,
+            }
+            for result in self.results
+        ]
+        return {"manifold": repr(self.manifold), "passed": self.passed, "clauses": clauses}
 
     def __str__(self) -> str:
         lines = [f"{self.manifold!r}"]

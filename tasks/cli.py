@@ -5,7 +5,9 @@ Whatever imports torch is imported when a command runs, so that help appears at 
 
 import argparse
 import dataclasses
+import json
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -58,6 +60,8 @@ class Experiment:
     """Write metrics for TensorBoard as well."""
     out: Path = Path("runs")
     """Folder of all experiments."""
+    json: bool = False
+    """Print the results as JSON, and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,8 @@ class Check:
     """The constructor's arguments as name=value."""
     cases: int | None = None
     """Triples of points that each clause tries; more is more thorough."""
+    json: bool = False
+    """Print the verdicts as JSON."""
 
 
 @dataclass(frozen=True)
@@ -117,9 +123,24 @@ class List:
 
     what: tyro.conf.Positional[Literal["manifolds", "regularizers"]] = "manifolds"
     """What to list."""
+    json: bool = False
+    """Print names and descriptions as JSON."""
 
 
-Command = Compare | Run | Check | List
+@dataclass(frozen=True)
+class Report:
+    """Write one HTML page about finished experiments: tables, figures, graphs, and how to repeat them.
+
+    Example: moduli report runs/navigation-demo
+    """
+
+    folders: tyro.conf.Positional[tuple[Path, ...]]
+    """Folders of comparisons, or of single networks."""
+    output: Path | None = None
+    """The page; report.html in the first folder when not given."""
+
+
+Command = Compare | Run | Check | List | Report
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -132,7 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        _carry_out(_parse(given or ["--help"]))
+        _carry_out(_parse(given or ["--help"]), given)
     except BrokenPipeError:
         # The reader of a pipe has gone; Python would complain when it closes the output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -159,9 +180,13 @@ def _parse(arguments: list[str]) -> Command:
         Annotated[Compare, tyro.conf.subcommand("compare", default=compare)]
         | Annotated[Run, tyro.conf.subcommand("run", default=run)]
         | Annotated[Check, tyro.conf.subcommand("check")]
-        | Annotated[List, tyro.conf.subcommand("list")],
+        | Annotated[List, tyro.conf.subcommand("list")]
+        | Annotated[Report, tyro.conf.subcommand("report")],
         prog="moduli",
-        description="Sparse recurrent networks by geometry.",
+        description=(
+            "Sparse recurrent networks by geometry. Exit status: 0 done, 1 a check failed, 2 a mistake, "
+            "130 interrupted. --tyro-print-completion {bash,zsh,tcsh} prints a shell's completions."
+        ),
         args=arguments,
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.AvoidSubcommands),
     )
@@ -198,40 +223,49 @@ def _base(task: TaskName, arguments: list[str]) -> Configuration:
     return read_toml(given.config, base)
 
 
-def _carry_out(command: Command) -> None:
+def _carry_out(command: Command, arguments: list[str]) -> None:
     if isinstance(command, Check):
         from moduli.manifolds.commands import check_command
 
         report = check_command(command.target, command.kwargs, command.cases)
-        print(report)
+        print(_json(report.as_dict()) if command.json else report)
         if not report.passed:
             sys.exit(EXIT_BROKEN)
     elif isinstance(command, List):
-        print(_listing(command.what))
+        found = _catalogue(command.what)
+        width = max(map(len, found))
+        lines = (f"{name:<{width}}  {line}" for name, line in found.items())
+        print(_json(found) if command.json else "\n".join(lines))
+    elif isinstance(command, Report):
+        from moduli.tasks.report import write_report
+
+        print(write_report(command.folders, command.output or command.folders[0] / "report.html"))
     elif command.print_config:
         from moduli.tasks.configuration_files import write_toml
 
         print(write_toml(command.configuration), end="")
     else:
-        _experiment(command)
+        _experiment(command, arguments)
 
 
-def _listing(what: Literal["manifolds", "regularizers"]) -> str:
+def _catalogue(what: Literal["manifolds", "regularizers"]) -> dict[str, str]:
     if what == "manifolds":
-        from moduli.manifolds.commands import list_command
+        from moduli.manifolds import available
 
-        return list_command()
+        return dict(available())
     from moduli.regularizers import registered_regularizers
 
-    classes = registered_regularizers()
-    width = max(map(len, classes))
-    return "\n".join(
-        f"{name:<{width}}  {(cls.__doc__ or '').partition(chr(10))[0]}"
-        for name, cls in sorted(classes.items())
-    )
+    return {
+        name: (cls.__doc__ or "").partition("\n")[0]
+        for name, cls in sorted(registered_regularizers().items())
+    }
 
 
-def _experiment(command: Compare | Run) -> None:
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2, default=str)
+
+
+def _experiment(command: Compare | Run, arguments: list[str]) -> None:
     from rich.console import Console
     from rich.live import Live
 
@@ -263,15 +297,17 @@ def _experiment(command: Compare | Run) -> None:
         command.tensorboard,
     )
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # both save what there is
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    console = Console(width=None if sys.stdout.isatty() else 160, quiet=command.json)
     where = f"on {command.dask}" if command.dask else f"{jobs} at once"
     count = len(comparison.runs)
     console.print(f"{count} {'run' if count == 1 else 'runs'}, {where}, in {command.out}")
     with Live(Progress(comparison), console=console, refresh_per_second=2, transient=True):
         results = comparison.carry_out(jobs, execution, command.dask)
-    summary = comparison.summarize(results)
+    summary = comparison.summarize(results, f"moduli {shlex.join(arguments)}")
     draw_comparison(comparison, summary)
     print_summary(console, comparison, summary)
+    if command.json:
+        print(_json(summary))
 
 
 def _numbers(text: str) -> list[float]:

@@ -114,13 +114,15 @@ class Comparison:
                 verify(manifold)
         return carry_out_all(self.runs, jobs, execution or Execution(), dask)
 
-    def summarize(self, results: Sequence[Results]) -> dict[str, Any]:
+    def summarize(self, results: Sequence[Results], command: str | None = None) -> dict[str, Any]:
         """Return the comparison's table as plain values; write it to results.json and results.csv.
 
         Parameters
         ----------
         results : sequence of dict
             What ``carry_out`` returned.
+        command : str, optional
+            The command that gives these results.
 
         Returns
         -------
@@ -145,6 +147,10 @@ class Comparison:
                         result["trained"]["sparsity"]["total"] for result in own[name, sparsity]
                     ),
                     "wiring": [result["trained"]["wiring"] for result in own[name, sparsity]],
+                    "folders": [
+                        str(self.run(name, sparsity, seed).folder.relative_to(self.out))
+                        for seed in self.seeds
+                    ],
                     **stages,
                     "difference": None
                     if control is None or name == self.control
@@ -153,6 +159,7 @@ class Comparison:
             )
         first = own[self.cells[0]]
         summary = {
+            "command": command,
             "score_name": first[0]["trained"]["score_name"],
             "configuration": self.configuration.as_dict(),
             "seeds": list(self.seeds),

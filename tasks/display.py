@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from moduli.tasks.comparison import Comparison
-from moduli.tasks.estimates import Estimate, decimals_for
+from moduli.tasks.estimates import Estimate, decimals_of_table
 from moduli.tasks.metrics import read_metrics
 from moduli.tasks.protocol import STAGES, Run
 
@@ -99,7 +99,7 @@ def result_table(summary: dict[str, Any]) -> Table:
         What ``Comparison.summarize`` returned.
     """
     rows = summary["rows"]
-    decimals = _decimals(summary)
+    decimals = decimals_of_table(summary)
     control = summary["control"]
     compared = any(row["difference"] for row in rows)
     count = len(summary["seeds"])
@@ -130,12 +130,8 @@ def reference_table(summary: dict[str, Any]) -> Table:
     """
     table = Table.grid(padding=(0, 2))
     for name, values in summary["references"].items():
-        table.add_row(name, Estimate.of(values).text(_decimals(summary)))
+        table.add_row(name, Estimate.of(values).text(decimals_of_table(summary)))
     return table
-
-
-def _decimals(summary: dict[str, Any]) -> int:
-    return decimals_for([mean(row[stage]) for row in summary["rows"] for stage in STAGES])
 
 
 def print_summary(console: Console, comparison: Comparison, summary: dict[str, Any]) -> None:

@@ -38,5 +38,9 @@ class WorkerDied(ModuliError, RuntimeError):
     """A process of a sweep was killed."""
 
 
+class NothingToReport(ModuliError, LookupError):
+    """A folder holds no finished experiment."""
+
+
 class DamagedFile(ModuliError, OSError):
     """A file of a run folder cannot be read back."""

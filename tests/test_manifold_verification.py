@@ -21,7 +21,6 @@ from moduli.manifolds import (
     Torus,
     check_command,
     check_manifold,
-    list_command,
     verify,
 )
 from moduli.manifolds.testing import CLAUSES, Search, run_check, strategies
@@ -305,7 +304,6 @@ def test_the_report_and_the_command_line_are_readable():
     assert not broken.passed
     assert "Reproduce it with" in str(broken)
     assert str(broken).endswith("Not a metric space, as it stands.")
-    assert "torus             The flat torus" in list_command()
     with pytest.raises(InvalidParameter, match="name=value, got 'dim'"):
         check_command("torus", ["dim"])
 

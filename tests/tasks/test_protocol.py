@@ -269,6 +269,28 @@ def test_command_line_checks_and_lists(capsys):
     assert "klein" in capsys.readouterr().out
     main(["list", "regularizers"])
     assert "dog" in capsys.readouterr().out
+    main(["check", "torus", "--cases", "50", "--json"])
+    report = json.loads(capsys.readouterr().out)
+    assert report["passed"]
+    assert "triangle" in [clause["name"] for clause in report["clauses"]]
+    main(["list", "regularizers", "--json"])
+    assert json.loads(capsys.readouterr().out)["dog"].startswith("Coefficients")
+
+
+def test_json_output_is_the_table_and_nothing_else(tmp_path, capsys):
+    size = "--units 12 --cells 10 --steps 20 --walk-length 4 --batch 5 --test-walks 20"
+    main(["run", "navigation", *f"{size} --method none --json --out {tmp_path}".split()])
+    printed = json.loads(capsys.readouterr().out)
+    (path,) = tmp_path.glob("*/results.json")
+    assert printed == json.loads(path.read_text())
+    assert printed["command"].startswith("moduli run navigation --units 12")
+
+
+def test_a_pipe_that_closes_is_no_error(tmp_path):
+    command = f"{sys.executable} -c 'from moduli.tasks.cli import main; main()' compare --help | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert done.stdout.startswith("usage: moduli compare")
+    assert done.stderr == ""
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,43 @@
+"""The page of a report."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+
+from moduli.tasks.report.contents import read_contents
+from moduli.tasks.runs import write_atomically
+
+
+def write_report(folders: Sequence[Path], path: Path) -> Path:
+    """Write one HTML page about experiments, which needs no other file and no network.
+
+    Whatever a folder holds is shown as text: markup in it is escaped.
+
+    Parameters
+    ----------
+    folders : sequence of Path
+        Folders of comparisons or of single networks.
+    path : Path
+        The page.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    NothingToReport
+        If a folder holds no finished experiment.
+    DamagedFile
+        If a file in it cannot be read.
+    """
+    contents = [read_contents(folder) for folder in folders]
+    source = files("moduli.tasks.report").joinpath("template.html").read_text(encoding="utf-8")
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    write_atomically(path, environment.from_string(source).render(reports=contents).encode())
+    return path
