@@ -11,6 +11,7 @@ from statistics import mean, stdev
 import torch
 from matplotlib.figure import Figure
 from numpy import corrcoef
+from PIL import Image
 from scipy.ndimage import rotate
 from scipy.signal import correlate
 from torch import Tensor, nn
@@ -41,7 +42,7 @@ class AngleIntegrator(nn.Module):
 
     def __init__(self, units: int) -> None:
         super().__init__()
-        self.recurrent = nn.RNN(3, units, batch_first=True)
+        self.recurrent = nn.RNN(3, units, nonlinearity="relu", batch_first=True)
         self.readout = nn.Linear(units, 2)
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
@@ -50,9 +51,9 @@ class AngleIntegrator(nn.Module):
         return self.readout(hidden), hidden
 
 
-def turns(batch: int, generator: torch.Generator, length: int = 20) -> tuple[Tensor, Tensor]:
+def turns(batch: int, generator: torch.Generator, length: int = 12) -> tuple[Tensor, Tensor]:
     """Return inputs ``(batch, length, 3)``, start and then turns, and the true pointer at each step."""
-    turn = 0.3 * torch.randn(batch, length, generator=generator)
+    turn = 0.5 * torch.randn(batch, length, generator=generator)
     turn[:, 0] = 2 * torch.pi * torch.rand(batch, generator=generator)
     angle = turn.cumsum(dim=1)
     pointer = torch.stack([angle.cos(), angle.sin()], dim=-1)
@@ -73,6 +74,7 @@ def train(model: AngleIntegrator, sparsifier: Sparsifier | None, steps: int, see
             loss = loss + sparsifier.penalty()
         optimizer.zero_grad()
         loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         decay.step()
         if sparsifier is not None:
@@ -96,7 +98,7 @@ def sparse(
         manifold,
         sparsity=sparsity,
         schedule=CubicSchedule(begin=steps // 10, end=steps // 2),
-        strength=100.0,
+        strength=10.0,
         scope="recurrent",
         seed=seed,
     )
@@ -106,7 +108,7 @@ def sparse(
 def surfaces(units: int, steps: int) -> Figure:
     """Draw one neuron's weights on four manifolds, dense and sparse, and what the inhibitor charges."""
     figure = Figure(figsize=(9.6, 6.8), layout="constrained")
-    figure.get_layout_engine().set(h_pad=0, w_pad=0)
+    figure.get_layout_engine().set(h_pad=0.03, w_pad=0)
     torch.manual_seed(0)
     dense = AngleIntegrator(units)
     train(dense, None, steps, 0)
@@ -115,7 +117,7 @@ def surfaces(units: int, steps: int) -> Figure:
         model, sparsifier, _ = sparse(manifold, DifferenceOfGaussians(), 0.95, units, steps, 0)
         places = sparsifier.embeddings[RECURRENT].detach()
         weights = [network.recurrent.weight_hh_l0.detach() for network in (dense, model)]
-        neuron = int((weights[1] != 0).sum(dim=1).argsort()[units // 2])
+        neuron = typical_neuron(weights[1])
         for row, weight in enumerate(weights):
             axes = figure.add_subplot(3, 4, 4 * row + column, projection="3d")
             scale = draw_neuron_in_space(axes, manifold, weight, places, neuron)
@@ -135,6 +137,11 @@ def surfaces(units: int, steps: int) -> Figure:
     return figure
 
 
+def typical_neuron(weight: Tensor) -> int:
+    """Return a neuron whose incoming weights are stronger than those of three quarters of the others."""
+    return int(weight.abs().sum(dim=1).argsort()[3 * len(weight) // 4])
+
+
 def weights(units: int, steps: int) -> Figure:
     """Draw the recurrent weights of a sparse network, before and after ordering, and against distance."""
     torus, inhibitor = Torus(), DifferenceOfGaussians()
@@ -150,7 +157,7 @@ def weights(units: int, steps: int) -> Figure:
     figure.colorbar(scale, ax=after, label="|weight|, relative")
     draw_weight_against_distance(against, torus, places, weight, inhibitor)
     against.set_title("surviving weights, and the inhibitor")
-    neuron = int((weight != 0).sum(dim=1).argsort()[units // 2])
+    neuron = typical_neuron(weight)
     colours = draw_neuron_on_plane(plane, torus, weight, places, neuron)
     plane.set_title("one neuron's weights, seen from it")
     figure.colorbar(colours, ax=plane, label="|weight|, relative")
@@ -230,20 +237,23 @@ def hexagonality(rates: Tensor) -> float:
     return float(fit[60] - fit[30])
 
 
-def barcodes(units: int, steps: int) -> Figure:
+def barcodes(units: int, steps: int, points: int, landmarks: int) -> Figure:
     """Draw barcodes and diagrams of a torus, of a Klein bottle over two fields, and of hidden activity."""
     torch.manual_seed(0)
     model = AngleIntegrator(units)
     train(model, None, steps, 0)
     with torch.no_grad():
-        _, activity = model(turns(100, torch.Generator().manual_seed(1))[0])
-    bottle = KleinBottle()
-    places = bottle.random_point(500, torch.Generator().manual_seed(0))
+        _, activity = model(turns(points // 10, torch.Generator().manual_seed(1))[0])
+    states = activity[:, 2:].flatten(0, 1)
+    torus, bottle = Torus(), KleinBottle()
+    on_torus, on_bottle = (
+        manifold.random_point(points, torch.Generator().manual_seed(0)) for manifold in (torus, bottle)
+    )
     topologies: dict[str, Topology] = {
-        "torus": embedding_topology(Torus(), Torus().random_point(500, torch.Generator().manual_seed(0))),
-        "Klein bottle over Z/2": embedding_topology(bottle, places),
-        "Klein bottle over Z/3": embedding_topology(bottle, places, prime=3),
-        "activity of the angle integrator": cloud_topology(activity[:, 10:].flatten(0, 1)),
+        "torus": embedding_topology(torus, on_torus, landmarks=landmarks),
+        "Klein bottle over Z/2": embedding_topology(bottle, on_bottle, landmarks=landmarks),
+        "Klein bottle over Z/3": embedding_topology(bottle, on_bottle, landmarks=landmarks, prime=3),
+        "activity of the angle integrator": cloud_topology(states, landmarks=landmarks),
     }
     figure = Figure(figsize=(12.0, 6.6), layout="constrained")
     for (above, below), (name, topology) in zip(figure.subplots(2, 4).T, topologies.items(), strict=True):
@@ -253,7 +263,14 @@ def barcodes(units: int, steps: int) -> Figure:
     return figure
 
 
-def main(folder: Path = PICTURES, units: int = 128, steps: int = 400, seeds: int = 3) -> list[Path]:
+def main(
+    folder: Path = PICTURES,
+    units: int = 128,
+    steps: int = 400,
+    seeds: int = 3,
+    points: int = 500,
+    landmarks: int = 100,
+) -> list[Path]:
     """Draw every figure into a folder; return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     figures = {
@@ -262,11 +279,15 @@ def main(folder: Path = PICTURES, units: int = 128, steps: int = 400, seeds: int
         "sparsity": against_sparsity(units, steps, seeds),
         "embedding": moving_embedding(),
         "rate-maps": rate_maps(),
-        "barcodes": barcodes(units, steps),
+        "barcodes": barcodes(units, steps, points, landmarks),
     }
+    paths = []
     for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png", dpi=80)
-    return [folder / f"{name}.png" for name in figures]
+        path = folder / f"{name}.png"
+        figure.savefig(path, dpi=80)
+        Image.open(path).quantize(256).save(path)  # a fraction of the size
+        paths.append(path)
+    return paths
 
 
 if __name__ == "__main__":
