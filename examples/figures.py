@@ -284,8 +284,8 @@ def main(
     paths = []
     for name, figure in figures.items():
         path = folder / f"{name}.png"
-        figure.savefig(path, dpi=80)
-        Image.open(path).quantize(256).save(path)  # a fraction of the size
+        figure.savefig(path, dpi=90)
+        Image.open(path).convert("RGB").quantize(256).save(path)  # half the size
         paths.append(path)
     return paths
 

@@ -97,8 +97,9 @@ def draw_moving_embedding(axes: Axes, manifold: Manifold, positions: Tensor) -> 
                 list(steps.flatten(0, 1).numpy()), colors=colours * len(start), linewidths=0.9, alpha=0.7
             )
         )
-    axes.scatter(*positions[0].T.numpy(), s=22, facecolors="white", edgecolors=colours, zorder=2)
-    axes.scatter(*positions[-1].T.numpy(), s=22, color=colours, zorder=3)
+    x, y = positions.movedim(-1, 0).numpy()
+    axes.scatter(x[0], y[0], s=22, facecolors="white", edgecolors=colours, zorder=2)
+    axes.scatter(x[-1], y[-1], s=22, color=colours, zorder=3)
     if not isinstance(manifold, Euclidean):
         width, height = sides(manifold)
         axes.set(xlim=(0, width), ylim=(0, height))

@@ -52,9 +52,8 @@ def immerse(manifold: Manifold, points: Tensor) -> Tensor:
 
     Examples
     --------
-    >>> immerse(Torus(2), torch.tensor([[0.0, 0.0], [0.0, 10.0]]))
-    tensor([[1., 0., 0.],
-            [1., 0., 0.]])
+    >>> immerse(Torus(2), torch.tensor([0.0, 0.0]))
+    tensor([1., 0., 0.])
     """
     raise CannotDraw(
         f"{manifold!r} is not drawn in space; circles, spheres, tori, Klein bottles, cylinders and Möbius "
@@ -130,8 +129,9 @@ def sheet(manifold: Manifold, resolution: int) -> tuple[Tensor, Tensor]:
         manifold = manifold.manifold
     rows, columns = torch.cartesian_prod(*[torch.linspace(0, 1, resolution)] * 2).unbind(-1)
     if isinstance(manifold, Sphere):
-        angle, polar = 2 * torch.pi * rows, torch.pi * columns
-        breadth = 1 + 0.3 * (columns - 0.5)
+        angle = 2 * torch.pi * rows
+        polar = torch.pi * columns.clamp(1e-3, 1 - 1e-3)  # at the very poles a sheet has no normal
+        breadth = 1 + 0.2 * (columns - 0.5)
         around = torch.stack([angle.cos(), angle.sin()], dim=-1)
         if manifold.dim == 1:
             points, places = around, breadth[:, None] * immerse(manifold, around)

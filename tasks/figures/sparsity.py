@@ -1,6 +1,7 @@
 """Error against sparsity, trained and of the ticket."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -29,11 +30,12 @@ def draw_error_against_sparsity(
     unit : str
         The label of the error, with its unit.
     """
-    styles = {
+    styles: dict[str, dict[str, Any]] = {
         name: {"color": f"C{index}", "marker": MARKERS[index % len(MARKERS)]}
         for index, name in enumerate(dict.fromkeys([*trained, *ticket]))
     }
-    for estimates, stage in ((trained, {}), (ticket, {"linestyle": "--", "markerfacecolor": "white"})):
+    dashed: dict[str, Any] = {"linestyle": "--", "markerfacecolor": "white"}
+    for estimates, stage in ((trained, {}), (ticket, dashed)):
         for name, points in estimates.items():
             sparsity, means, halves = zip(*sorted(points), strict=True)
             left = [1 - share for share in sparsity]
@@ -47,7 +49,7 @@ def draw_error_against_sparsity(
     axes.set_ylabel(unit)
     axes.set_ylim(bottom=0)
     axes.spines[["top", "right"]].set_visible(False)
-    stages = [("trained", "-"), ("ticket", "--")]
     lines = [Line2D([], [], label=name, **style) for name, style in styles.items()]
-    lines += [Line2D([], [], color="0.4", linestyle=line, label=stage) for stage, line in stages]
+    lines += [Line2D([], [], color="0.4", label="trained")]
+    lines += [Line2D([], [], color="0.4", label="ticket", linestyle="--")]
     axes.legend(handles=lines, frameon=False, fontsize=8)

@@ -123,7 +123,7 @@ def _draw_sheet(
     )
     axes.view_init(elev=degrees(height), azim=degrees(azimuth))
     axes.set(xlim=(-0.8, 0.8), ylim=(-0.8, 0.8), zlim=(-0.8, 0.8))
-    axes.set_box_aspect((1, 1, 1), zoom=1.2)
+    axes.set_box_aspect((1, 1, 1), zoom=1.1)
     axes.set_axis_off()
 
 

@@ -88,6 +88,7 @@ def test_known_numbers():
     assert betti_numbers(Scaled(KleinBottle(), 2.0), 3) == (1, 1)
     assert betti_numbers(Grassmannian(4, 2), 2) == (1, 1, 2, 1, 1)
     assert betti_numbers(Grassmannian(4, 2), 3) == (1, 0, 0, 0, 1)
+    assert betti_numbers(Grassmannian(6, 3), 3) == (1, 0, 0, 0, 1, 1, 0, 0, 0, 1)
     for prime in (2, 3):
         for n in (2, 3, 4, 5, 6):
             assert betti_numbers(Grassmannian(n, 1), prime) == betti_numbers(ProjectiveSpace(n - 1), prime)
