@@ -190,7 +190,7 @@ def interval(values: list[float]) -> tuple[float, float]:
     return mean(values), quantile * stdev(values) / len(values) ** 0.5
 
 
-def moving_embedding(steps: int = 150) -> Figure:
+def moving_embedding(steps: int) -> Figure:
     """Draw the paths of points on a torus and a Klein bottle, which learn to make given coefficients."""
     figure = Figure(figsize=(7.6, 3.9), layout="constrained")
     for axes, manifold in zip(figure.subplots(1, 2), (Torus(), KleinBottle()), strict=True):
@@ -277,7 +277,7 @@ def main(
         "surfaces": surfaces(units, steps),
         "weights": weights(units, steps),
         "sparsity": against_sparsity(units, steps, seeds),
-        "embedding": moving_embedding(),
+        "embedding": moving_embedding(3 * steps // 8),
         "rate-maps": rate_maps(),
         "barcodes": barcodes(units, steps, points, landmarks),
     }
@@ -285,7 +285,7 @@ def main(
     for name, figure in figures.items():
         path = folder / f"{name}.png"
         figure.savefig(path, dpi=90)
-        Image.open(path).convert("RGB").quantize(256).save(path)  # half the size
+        Image.open(path).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE).save(path)  # half the size
         paths.append(path)
     return paths
 
