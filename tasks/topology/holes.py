@@ -126,11 +126,10 @@ def embedding_topology(
     distance = manifold.pairwise(embedding.detach())
     barcode = persistent_homology(distance, landmarks=landmarks, dimension=dimension, prime=prime)
     require_dimension("embedding_topology", nulls, "nulls")
-    cubes = [
-        _empty_cubes(len(embedding), k + 1, barcode.landmarks, dimension, prime, nulls)[k]
-        for k in range(dimension + 1)
+    thresholds = [
+        _empty_cubes(len(embedding), k, barcode.landmarks, prime, nulls) for k in range(dimension + 1)
     ]
-    return Topology(barcode, tuple(cubes))
+    return Topology(barcode, tuple(thresholds))
 
 
 def cloud_topology(
@@ -189,19 +188,15 @@ def largest_prominence(barcodes: Iterable[Barcode]) -> tuple[float, ...]:
 
 
 @lru_cache(maxsize=64)
-def _empty_cubes(
-    points: int, cube: int, landmarks: int, dimension: int, prime: int, nulls: int
-) -> tuple[float, ...]:
+def _empty_cubes(points: int, dimension: int, landmarks: int, prime: int, nulls: int) -> float:
     generator = torch.Generator().manual_seed(0)
-    return largest_prominence(
-        cloud_homology(
-            torch.rand(points, cube, generator=generator, dtype=torch.float64),
-            landmarks=landmarks,
-            dimension=dimension,
-            prime=prime,
-        )
-        for _ in range(nulls)
+    clouds = (
+        torch.rand(points, dimension + 1, generator=generator, dtype=torch.float64) for _ in range(nulls)
     )
+    barcodes = (
+        cloud_homology(cloud, landmarks=landmarks, dimension=dimension, prime=prime) for cloud in clouds
+    )
+    return largest_prominence(barcodes)[dimension]
 
 
 def _largest(prominence: Tensor) -> float:

@@ -75,7 +75,7 @@ def persistent_homology(
     InvalidDistance
         If the matrix is not square, finite, symmetric, and zero on the diagonal, or is zero everywhere.
     InvalidParameter
-        If ``landmarks`` is not a positive integer, or ``prime`` no prime number.
+        If ``landmarks`` is no integer above 1, or ``prime`` no prime number.
     MissingDependency
         If ripser is not installed.
 
@@ -135,7 +135,9 @@ def _vietoris_rips(data: Tensor, landmarks: int, dimension: int, prime: int, **k
         from ripser import ripser
     except ModuleNotFoundError as error:
         raise _missing("ripser") from error
-    landmarks = min(require_dimension("persistent_homology", landmarks, "landmarks"), len(data))
+    if require_dimension("persistent_homology", landmarks, "landmarks") < 2:
+        raise InvalidParameter("persistent_homology: landmarks must be at least 2, got 1.")
+    landmarks = min(landmarks, len(data))
     if prime < 2 or any(prime % factor == 0 for factor in range(2, prime)):
         raise InvalidParameter(f"persistent_homology: prime must be a prime number, got {prime!r}.")
     points = data.detach().cpu().double().numpy()

@@ -236,6 +236,8 @@ def test_what_has_no_holes_to_look_for_is_refused():
         persistent_homology(distance, prime=4)
     with pytest.raises(InvalidParameter, match="landmarks must be a positive integer, got 0"):
         persistent_homology(distance, landmarks=0)
+    with pytest.raises(InvalidParameter, match="at least 2, got 1"):
+        persistent_homology(distance, landmarks=1)
     with pytest.raises(InvalidParameter, match="nulls must be a positive integer"):
         embedding_topology(Torus(), Torus().random_point(5, seeded()), nulls=0)
     with pytest.raises(InvalidDistance, match="coincide"):
