@@ -49,8 +49,8 @@ def persistent_homology(
     """Return the barcode of the Vietoris-Rips complexes of a finite metric space.
 
     A set of landmarks becomes a simplex at its diameter. Landmarks are chosen one by one, each the
-    point farthest from those before, so that they are spread evenly. With 100 of them the bars up
-    to dimension 2 take a tenth of a second, with 150 half a second; beyond 250 minutes. Computed by ripser
+    point farthest from those before, so that they are spread evenly. On a torus, the bars up to
+    dimension 2 take 0.1 seconds with 100 landmarks, 1.2 with 200 and 4.4 with 300. Computed by ripser
     (Bauer, "Ripser: efficient computation of Vietoris-Rips persistence barcodes", 2021) in float32.
 
     Parameters
