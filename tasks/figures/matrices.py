@@ -1,0 +1,128 @@
+"""Weight matrices: ordered along a manifold, and against distance."""
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import PowerNorm
+from scipy.cluster.hierarchy import leaves_list, linkage
+from scipy.spatial.distance import squareform
+from torch import Tensor
+
+from moduli.manifolds import Manifold
+from moduli.regularizers import Inhibitor, ShapeMismatch
+
+
+def order_by_place(distance: Tensor) -> Tensor:
+    """Return an order of neurons in which neighbours are near each other.
+
+    It is the order of the leaves of hierarchical clustering with average linkage, turned at every
+    branch so that the sum of distances between neighbours is least (Bar-Joseph, Gifford and Jaakkola,
+    "Fast optimal leaf ordering for hierarchical clustering", 2001).
+
+    Parameters
+    ----------
+    distance : Tensor
+        Distances ``(n, n)`` between neurons, as ``manifold.pairwise(embedding)`` returns them.
+
+    Returns
+    -------
+    Tensor
+        A permutation of ``0 … n - 1``.
+
+    Examples
+    --------
+    >>> places = torch.tensor([0.0, 2.0, 1.0, 3.0])
+    >>> order_by_place((places[:, None] - places).abs()).tolist()
+    [0, 2, 1, 3]
+    """
+    condensed = squareform(distance.detach().cpu().double().numpy(), checks=False)
+    order = leaves_list(linkage(condensed, method="average", optimal_ordering=True))
+    return torch.from_numpy(order).long()
+
+
+def draw_weight_matrix(axes: Axes, weight: Tensor, order: Tensor | None = None) -> ScalarMappable:
+    """Draw the magnitudes of a recurrent weight, with neurons in a given order.
+
+    Parameters
+    ----------
+    axes : matplotlib Axes
+        Where to draw.
+    weight : Tensor
+        Recurrent weight ``(n, n)``, indexed ``[target, source]``.
+    order : Tensor, optional
+        A permutation of the neurons, such as ``order_by_place`` returns; as they are when absent.
+
+    Returns
+    -------
+    ScalarMappable
+        The colour scale, for a colour bar: magnitude relative to the largest.
+
+    Raises
+    ------
+    ShapeMismatch
+        If the weight is not square, or the order is no permutation of its neurons.
+    """
+    n = len(weight)
+    order = torch.arange(n) if order is None else order
+    if weight.shape != (n, n) or not torch.equal(order.sort().values, torch.arange(n)):
+        raise ShapeMismatch(
+            f"A square matrix is drawn in a permutation of its neurons, got shape {tuple(weight.shape)} "
+            f"and an order of {len(order)}."
+        )
+    magnitude = weight.detach().cpu().abs()[order][:, order]
+    relative = magnitude / magnitude.max().clamp_min(torch.finfo(magnitude.dtype).tiny)
+    # The square root, so that weights a tenth as strong as the strongest are still seen.
+    image = axes.imshow(relative.numpy(), cmap="Greys", norm=PowerNorm(0.5, 0, 1), interpolation="none")
+    axes.set_xlabel("from neuron")
+    axes.set_ylabel("to neuron")
+    return image
+
+
+def draw_weight_against_distance(
+    axes: Axes, manifold: Manifold, embedding: Tensor, weight: Tensor, inhibitor: Inhibitor
+) -> None:
+    """Draw the surviving weights against the distance that they bridge, and the coefficient over it.
+
+    Parameters
+    ----------
+    axes : matplotlib Axes
+        Where to draw; the coefficient has an axis of its own on the right.
+    manifold : Manifold
+        Where the neurons are.
+    embedding : Tensor
+        Points ``(n, *point_shape)``.
+    weight : Tensor
+        Recurrent weight ``(n, n)``; weights that are zero are not drawn.
+    inhibitor : Inhibitor
+        Whose curve is drawn, up to the largest distance between two neurons.
+
+    Raises
+    ------
+    ShapeMismatch
+        If the embedding places another number of neurons than the weight has.
+    """
+    if weight.shape != (len(embedding), len(embedding)):
+        raise ShapeMismatch(
+            f"The weight has shape {tuple(weight.shape)}, the embedding places {len(embedding)} neurons."
+        )
+    distance = manifold.pairwise(embedding.detach())
+    alive = weight != 0
+    axes.scatter(
+        distance[alive].cpu(),
+        weight.detach()[alive].abs().cpu(),
+        s=4,
+        color="C0",
+        alpha=0.4,
+        linewidths=0,
+        rasterized=True,
+    )
+    axes.set_xlabel("geodesic distance")
+    axes.set_ylabel("|weight|", color="C0")
+    axes.set_ylim(bottom=0)
+    curve = axes.twinx()
+    line = torch.linspace(0, float(distance.max()), 500, dtype=torch.float64)
+    curve.plot(line.numpy(), inhibitor.profile(line).numpy(), color="C1", linewidth=2)
+    curve.set_ylabel("coefficient", color="C1")
+    curve.set_ylim(bottom=0)
+    for panel in (axes, curve):
+        panel.spines["top"].set_visible(False)

@@ -1,0 +1,55 @@
+"""Error against sparsity, trained and of the ticket."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+Estimates = Mapping[str, Sequence[tuple[float, float, float]]]
+"""For each method, (sparsity, mean, half width of the interval) at each sparsity."""
+
+MARKERS = "osD^vP*X"
+
+
+def draw_error_against_sparsity(
+    axes: Axes, trained: Estimates, ticket: Estimates, unit: str = "error"
+) -> None:
+    """Draw each method's error against sparsity, with intervals: trained in full, its ticket dashed.
+
+    The axis is logarithmic in the share of weights that are left, so that 90, 99 and 99.9% are equally
+    far apart.
+
+    Parameters
+    ----------
+    axes : matplotlib Axes
+        Where to draw.
+    trained, ticket : mapping from str to sequences of (float, float, float)
+        For each method its sparsities in [0, 1), mean errors, and half widths of their intervals; a
+        method without ticket may be absent there.
+    unit : str
+        The label of the error, with its unit.
+    """
+    styles: dict[str, dict[str, Any]] = {
+        name: {"color": f"C{index}", "marker": MARKERS[index % len(MARKERS)]}
+        for index, name in enumerate(dict.fromkeys([*trained, *ticket]))
+    }
+    dashed: dict[str, Any] = {"linestyle": "--", "markerfacecolor": "white"}
+    for estimates, stage in ((trained, {}), (ticket, dashed)):
+        for name, points in estimates.items():
+            sparsity, means, halves = zip(*sorted(points), strict=True)
+            left = [1 - share for share in sparsity]
+            axes.errorbar(left, means, halves, capsize=3, markersize=5, **styles[name], **stage)
+    shares = sorted({share for points in [*trained.values(), *ticket.values()] for share, _, _ in points})
+    axes.set_xscale("log")
+    axes.invert_xaxis()
+    axes.set_xticks([1 - share for share in shares], [f"{100 * share:.4g}%" for share in shares])
+    axes.minorticks_off()
+    axes.set_xlabel("sparsity")
+    axes.set_ylabel(unit)
+    axes.set_ylim(bottom=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    lines = [Line2D([], [], label=name, **style) for name, style in styles.items()]
+    lines += [Line2D([], [], color="0.4", label="trained")]
+    lines += [Line2D([], [], color="0.4", label="ticket", linestyle="--")]
+    axes.legend(handles=lines, frameon=False, fontsize=8)

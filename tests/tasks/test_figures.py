@@ -1,0 +1,352 @@
+"""What the figures show is what they were given."""
+
+import math
+import runpy
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+
+from moduli.manifolds import (
+    Circle,
+    Cylinder,
+    Euclidean,
+    KleinBottle,
+    MobiusBand,
+    Rotations,
+    Scaled,
+    Sphere,
+    Torus,
+)
+from moduli.regularizers import DifferenceOfGaussians, Diffusion, ShapeMismatch
+from moduli.tasks.figures import surfaces
+from moduli.tasks.figures.barcodes import MOST_BARS, draw_barcode, draw_persistence_diagram
+from moduli.tasks.figures.flat import draw_moving_embedding, draw_neuron_on_plane
+from moduli.tasks.figures.matrices import draw_weight_against_distance, draw_weight_matrix, order_by_place
+from moduli.tasks.figures.rate_maps import draw_rate_maps
+from moduli.tasks.figures.spaces import CannotDraw, immerse, offsets, sheet, sides
+from moduli.tasks.figures.sparsity import draw_error_against_sparsity
+from moduli.tasks.figures.surfaces import RESOLUTION, draw_field, draw_neuron_in_space
+from moduli.tasks.figures.torus import draw_neuron_on_torus
+from moduli.tasks.topology import Topology, persistent_homology
+from tests.conftest import seeded
+
+FLAT = [Torus(2, (10.0, 4.0)), KleinBottle(), Cylinder(), MobiusBand(10.0, 3.0)]
+CURVED = [*FLAT, Sphere(), Circle(), Scaled(Torus(), 2.0)]
+
+
+def axes(**kwargs):
+    return Figure().add_subplot(**kwargs)
+
+
+def some_weight(n, seed=0, density=0.3):
+    weight = torch.randn(n, n, generator=seeded(seed))
+    return weight * (torch.rand(n, n, generator=seeded(seed + 1)) < density)
+
+
+@pytest.mark.parametrize("manifold", FLAT, ids=repr)
+def test_all_representatives_of_a_point_are_drawn_at_one_place(manifold):
+    points = manifold.random_point(50, seeded()).double()
+    around = points + torch.tensor([2 * sides(manifold)[0], 0.0])
+    assert torch.allclose(immerse(manifold, points), immerse(manifold, around))
+    if isinstance(manifold, KleinBottle | MobiusBand):
+        assert torch.allclose(immerse(manifold, points), immerse(manifold, manifold.deck(points)))
+    if isinstance(manifold, Torus | KleinBottle):
+        up = points + torch.tensor([0.0, sides(manifold)[1]])
+        assert torch.allclose(immerse(manifold, points), immerse(manifold, up))
+
+
+@pytest.mark.parametrize("manifold", CURVED, ids=repr)
+def test_near_points_are_drawn_near_and_a_sheet_lies_on_the_manifold(manifold):
+    points = manifold.random_point(50, seeded()).double()
+    near = manifold.project(points + 1e-4 * torch.randn(points.shape, generator=seeded(1)))
+    assert (immerse(manifold, points) - immerse(manifold, near)).abs().max() < 1e-2
+    assert immerse(manifold, points).norm(dim=-1).max() < 1.1
+    grid, places = sheet(manifold, 8)
+    assert grid.shape == (8, 8, *manifold.point_shape)
+    manifold.check_points(grid.flatten(0, 1))
+    if manifold != Circle():
+        assert torch.equal(places, immerse(manifold, grid))
+    gaps = manifold.pairwise(points.float(), sheet(manifold, 60)[0].flatten(0, 1)).amin(dim=1)
+    assert gaps.max() < 0.05 * manifold.pairwise(points).max()
+
+
+@pytest.mark.parametrize("manifold", [Torus(3), Sphere(3), Rotations(3), Euclidean()], ids=repr)
+def test_what_has_no_shape_in_space_is_refused(manifold):
+    for draw in (lambda: immerse(manifold, manifold.random_point(2)), lambda: sheet(manifold, 4)):
+        with pytest.raises(CannotDraw, match=r"is not (drawn|glued)"):
+            draw()
+
+
+@given(st.sampled_from([*FLAT, Euclidean()]), st.integers(0, 99))
+def test_offsets_are_geodesics(manifold, seed):
+    origin, points = manifold.random_point(1, seeded(seed)), manifold.random_point(20, seeded(seed + 1))
+    line = offsets(manifold, origin.double(), points.double())
+    assert torch.allclose(line.norm(dim=-1), manifold.distance(origin.double(), points.double()))
+    assert manifold.distance(origin.double() + line, points.double()).max() < 1e-6
+    with pytest.raises(CannotDraw, match="not drawn flat"):
+        offsets(Sphere(), origin, points)
+
+
+class Recorder:
+    """Axes that remember the surface that is drawn on them."""
+
+    def __init__(self, monkeypatch):
+        self.axes = axes(projection="3d")
+        draw = self.axes.plot_surface
+
+        def plot_surface(*places, **kwargs):
+            self.places, self.faces = torch.stack([*places], dim=-1), torch.from_numpy(kwargs["facecolors"])
+            return draw(*places, **kwargs)
+
+        monkeypatch.setattr(self.axes, "plot_surface", plot_surface)
+
+    @property
+    def star(self):
+        return torch.tensor([float(x[0]) for x in self.axes.collections[-1]._offsets3d])
+
+
+@pytest.mark.parametrize("manifold", [Torus(), KleinBottle(), Sphere(), Circle()], ids=repr)
+def test_a_neuron_s_heat_is_where_its_weights_come_from(manifold, monkeypatch):
+    places = manifold.random_point(12, seeded())
+    weight = torch.zeros(12, 12)
+    weight[3, 7], weight[3, 9], weight[7, 3] = -2.0, 1.0, 5.0
+    recorder = Recorder(monkeypatch)
+    scale = draw_neuron_in_space(recorder.axes, manifold, weight, places, 3)
+    grid, _ = sheet(manifold, RESOLUTION)
+    nearest = manifold.pairwise(grid.flatten(0, 1), places).argmin(dim=1).reshape(RESOLUTION, RESOLUTION)
+    red, blue = recorder.faces[..., 0], recorder.faces[..., 2]
+    blueness = 1 - red / blue
+    assert blueness[nearest == 7].min() > 0.8 > blueness[nearest == 9].max()
+    assert blueness[nearest == 9].min() > 0.4 > 0.1 > blueness[(nearest != 7) & (nearest != 9)].max()
+    assert torch.allclose(recorder.star, immerse(manifold, places[3]))
+    assert (scale.norm.vmin, scale.norm.vmax) == (0, 1)
+
+
+@pytest.mark.parametrize("manifold", [Torus(), KleinBottle(), Sphere(), Circle()], ids=repr)
+def test_the_field_is_the_coefficient_everywhere(manifold, monkeypatch):
+    point = manifold.random_point(1, seeded())[0]
+    recorder = Recorder(monkeypatch)
+    scale = draw_field(recorder.axes, manifold, DifferenceOfGaussians(), point)
+    grid, places = sheet(manifold, RESOLUTION)
+    coefficients = DifferenceOfGaussians()(manifold, grid.flatten(0, 1), point[None])[:, 0]
+    assert scale.norm.vmax == pytest.approx(float(coefficients.max()))
+    expected = torch.from_numpy(scale.to_rgba(coefficients.numpy())).reshape(recorder.faces.shape)
+    brightness = recorder.faces[..., :3] / expected[..., :3].clamp_min(1e-3)
+    shading = brightness[..., 2]
+    assert (brightness - shading[..., None]).abs()[expected[..., :3] > 0.05].max() < 0.01
+    assert shading.min() >= 0.6 - 1e-6
+    assert shading.max() <= 1 + 1e-6
+    assert torch.equal(recorder.places, places)
+
+
+def test_the_picture_is_seen_from_the_neuron_s_side():
+    for point in torch.tensor([[0.0, -1.0, 0.0], [0.6, 0.0, -0.8]]):
+        panel = axes(projection="3d")
+        draw_field(panel, Sphere(), Diffusion(), point)
+        high, turn = math.radians(panel.elev), math.radians(panel.azim)
+        viewer = torch.tensor(
+            [math.cos(high) * math.cos(turn), math.cos(high) * math.sin(turn), math.sin(high)]
+        )
+        assert viewer @ point > 0.75
+
+
+@pytest.mark.parametrize("manifold", FLAT, ids=repr)
+def test_a_neuron_on_the_plane_shows_every_weight_at_its_distance(manifold):
+    places, weight, panel = manifold.random_point(30, seeded()), some_weight(30), axes()
+    dots = draw_neuron_on_plane(panel, manifold, weight, places, 5)
+    sources = weight[5].nonzero()[:, 0]
+    shown = torch.as_tensor(dots.get_offsets().data).float()
+    strength = torch.as_tensor(dots.get_array().data).float()
+    assert len(shown) == len(sources) > 3
+    assert torch.allclose(strength, strength.sort().values)
+    expected = weight[5, sources].abs()
+    order = expected.argsort()
+    assert torch.allclose(strength, expected[order] / expected.max())
+    distance = manifold.distance(places[5], places[sources[order]])
+    assert torch.allclose(shown.norm(dim=1), distance, atol=1e-5)
+    lines = next(item for item in panel.collections if isinstance(item, LineCollection))
+    assert all(segment[0].tolist() == [0, 0] for segment in lines.get_segments())
+    assert len(lines.get_segments()) == len(sources)
+    assert len(panel.collections[0].get_offsets()) == 30 - len(sources)
+
+
+def test_the_torus_is_a_plane_like_the_others():
+    places, weight = Torus().random_point(20, seeded()), some_weight(20)
+    special, general = (
+        draw_neuron_on_torus(axes(), weight, places, 2),
+        draw_neuron_on_plane(axes(), Torus(), weight, places, 2),
+    )
+    assert (special.get_offsets() == general.get_offsets()).all()
+
+
+@pytest.mark.parametrize("manifold", FLAT, ids=repr)
+def test_paths_come_back_through_the_glued_edge(manifold):
+    width, height = sides(manifold)
+    step = torch.tensor([[0.1 * width, 0.0]])
+    start = torch.tensor([[0.85 * width, 0.25 * height], [0.2 * width, 0.6 * height]])
+    positions = torch.stack([start + k * step for k in range(4)])  # the first point crosses the edge
+    panel = axes()
+    draw_moving_embedding(panel, manifold, positions)
+    leaving, arriving = (
+        torch.tensor([segment.tolist() for segment in item.get_segments()])
+        for item in panel.collections
+        if isinstance(item, LineCollection)
+    )
+    assert len(leaving) == len(arriving) == 2 * 3
+    places = manifold.project(positions)
+    assert torch.allclose(leaving[:, 0], places[:-1].flatten(0, 1))
+    assert torch.allclose(arriving[:, 0], places[1:].flatten(0, 1))
+    for steps in (leaving, arriving):
+        assert torch.allclose((steps[:, 1] - steps[:, 0]).norm(dim=1), step.norm(), atol=1e-5)
+    assert torch.allclose(torch.as_tensor(panel.collections[-1].get_offsets().data).float(), places[-1])
+    assert (*panel.get_xlim(), *panel.get_ylim()) == pytest.approx((0, width, 0, height))
+
+
+def test_an_order_along_a_ring_walks_round_it():
+    turn = torch.randperm(40, generator=seeded())
+    places = torch.stack([(2 * torch.pi * turn / 40).cos(), (2 * torch.pi * turn / 40).sin()], dim=1)
+    distance = Circle().pairwise(places)
+    order = order_by_place(distance)
+    assert torch.equal(order.sort().values, torch.arange(40))
+    steps = distance[order[:-1], order[1:]]
+    # Between the first and the last neighbour one gap stays open: 39 steps of a fortieth of the ring.
+    assert steps.sum() == pytest.approx(39 / 40 * 2 * torch.pi * 5, rel=1e-3)
+
+
+def test_a_matrix_is_drawn_in_its_order():
+    weight, panel = some_weight(9), axes()
+    order = torch.randperm(9, generator=seeded(4))
+    image = draw_weight_matrix(panel, weight, order)
+    shown = torch.as_tensor(image.get_array().data)
+    for row in range(9):
+        for column in range(9):
+            expected = weight[order[row], order[column]].abs() / weight.abs().max()
+            assert shown[row, column] == pytest.approx(float(expected))
+    plain = draw_weight_matrix(axes(), weight)
+    assert torch.allclose(torch.as_tensor(plain.get_array().data), weight.abs() / weight.abs().max())
+    for wrong in (torch.arange(8), torch.zeros(9, dtype=torch.long)):
+        with pytest.raises(ShapeMismatch, match="permutation"):
+            draw_weight_matrix(axes(), weight, wrong)
+    with pytest.raises(ShapeMismatch, match="square"):
+        draw_weight_matrix(axes(), weight[:5])
+
+
+def test_weights_stand_at_the_distance_that_they_bridge():
+    places, weight, panel = Torus().random_point(25, seeded()), some_weight(25), axes()
+    draw_weight_against_distance(panel, Torus(), places, weight, DifferenceOfGaussians())
+    shown = torch.as_tensor(panel.collections[0].get_offsets().data).float()
+    targets, sources = weight.nonzero().T
+    assert torch.allclose(shown[:, 0], Torus().distance(places[targets], places[sources]), atol=1e-5)
+    assert torch.allclose(shown[:, 1], weight[targets, sources].abs())
+    curve = next(other for other in panel.figure.axes if other is not panel).lines[0]
+    distance, coefficient = (torch.as_tensor(values) for values in curve.get_data())
+    assert torch.allclose(coefficient, DifferenceOfGaussians().profile(distance))
+    assert distance[-1] == pytest.approx(float(Torus().pairwise(places).max()))
+    with pytest.raises(ShapeMismatch, match="places 24 neurons"):
+        draw_weight_against_distance(axes(), Torus(), places[1:], weight, Diffusion())
+
+
+def test_errors_stand_at_their_sparsity_with_their_intervals():
+    trained = {"none": [(0.9, 8.0, 1.0), (0.98, 20.0, 3.0)], "torus": [(0.98, 15.0, 2.0), (0.9, 7.0, 0.5)]}
+    ticket = {"torus": [(0.9, 9.0, 0.7), (0.98, 18.0, 2.5)]}
+    panel = axes()
+    draw_error_against_sparsity(panel, trained, ticket, "error (cm)")
+    assert len(panel.containers) == 3
+    for container, points in zip(panel.containers, [*trained.values(), *ticket.values()], strict=True):
+        line, _, (bars,) = container.lines
+        expected = sorted(points)
+        assert line.get_xdata() == pytest.approx([1 - share for share, _, _ in expected])
+        assert line.get_ydata() == pytest.approx([mean for _, mean, _ in expected])
+        for segment, (_, mean, half) in zip(bars.get_segments(), expected, strict=True):
+            assert segment[:, 1] == pytest.approx([mean - half, mean + half])
+    styles = [container.lines[0].get_linestyle() for container in panel.containers]
+    assert styles == ["-", "-", "--"]
+    first, second, third = (container.lines[0].get_color() for container in panel.containers)
+    assert first != second == third
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["90%", "98%"]
+    assert panel.get_xlim()[0] > panel.get_xlim()[1]
+    assert [text.get_text() for text in panel.get_legend().get_texts()] == [
+        "none",
+        "torus",
+        "trained",
+        "ticket",
+    ]
+
+
+def test_rate_maps_stand_upright_under_their_scores():
+    maps = torch.rand(3, 6, 6, generator=seeded())
+    maps[1, 0, 0] = torch.nan
+    panels = list(Figure().subplots(1, 3))
+    draw_rate_maps(panels, maps, [0.5, -0.25, 1.118])
+    assert [panel.get_title() for panel in panels] == ["0.50", "-0.25", "1.12"]
+    for panel, rates in zip(panels, maps, strict=True):
+        (image,) = panel.images
+        assert torch.equal(
+            torch.as_tensor(image.get_array().filled(torch.nan)).nan_to_num(9), rates.nan_to_num(9)
+        )
+        assert image.origin == "lower"
+        assert image.get_clim() == pytest.approx((0, float(rates.nan_to_num(0).max())))
+    with pytest.raises(ShapeMismatch, match="3, 3 and 2"):
+        draw_rate_maps(panels, maps, [0.5, 0.1])
+
+
+@pytest.fixture(scope="module")
+def topology():
+    points = Torus().random_point(200, seeded())
+    return Topology(persistent_homology(Torus().pairwise(points), landmarks=60), (3.0, 2.0, 1.3))
+
+
+def test_a_barcode_shows_the_most_prominent_bars_and_marks_the_holes(topology):
+    assert topology.betti == (1, 2, 1)
+    panel = axes()
+    draw_barcode(panel, topology)
+    shown = {k: [] for k in range(3)}
+    edge = panel.get_xlim()[1]
+    for line in panel.lines:
+        dimension = ["#0072B2", "#E69F00", "#009E73"].index(line.get_color())
+        shown[dimension].append((*map(float, line.get_xdata()), line.get_linewidth() > 2))
+    for k, bars in enumerate(topology.barcode.bars):
+        births, deaths = bars.unbind(dim=1)
+        order = (deaths / births if k else deaths).argsort(descending=True)[:MOST_BARS]
+        assert len(shown[k]) == len(order)
+        for row, index in enumerate(order.tolist()):
+            birth, death, thick = shown[k][row]
+            assert birth == pytest.approx(float(births[index]))
+            assert death == pytest.approx(min(float(deaths[index]), edge))
+            assert thick == (row < topology.betti[k])
+    assert [label.get_text() for label in panel.get_yticklabels()] == [
+        r"$\beta_0 = 1$", r"$\beta_1 = 2$", r"$\beta_2 = 1$"
+    ]  # fmt: skip
+
+
+def test_a_diagram_shows_every_bar_once_and_fills_the_holes(topology):
+    panel = axes()
+    draw_persistence_diagram(panel, topology)
+    edge = panel.get_ylim()[1]
+    points = [torch.as_tensor(item.get_offsets().data) for item in panel.collections]
+    for k, bars in enumerate(topology.barcode.bars):
+        noise, holes = points[2 * k : 2 * k + 2]
+        assert len(holes) == topology.betti[k]
+        expected = bars.clamp(max=edge)
+        both = sorted(torch.cat([noise, holes]).tolist())
+        assert torch.allclose(torch.tensor(both), torch.tensor(sorted(expected.tolist())))
+        if k:
+            assert (
+                (holes[:, 1] / holes[:, 0]).min()
+                > topology.thresholds[k]
+                >= (noise[:, 1] / noise[:, 0]).max()
+            )
+
+
+def test_the_example_draws_every_figure(tmp_path, monkeypatch):
+    monkeypatch.setattr(surfaces, "RESOLUTION", 12)
+    example = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "figures.py"))
+    paths = example["main"](tmp_path, units=20, steps=4, points=60, landmarks=25)
+    assert len(paths) == 6
+    for path in paths:
+        assert path.read_bytes().startswith(b"\x89PNG")
