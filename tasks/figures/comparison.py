@@ -1,5 +1,6 @@
 """The figures that every comparison leaves in its folder."""
 
+import math
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -9,18 +10,30 @@ from torch import Tensor
 
 from moduli.manifolds import make
 from moduli.models import wiring_length
-from moduli.regularizers import DifferenceOfGaussians, Diffusion
+from moduli.regularizers import Inhibitor
+from moduli.regularizers.wrappers import Permuted
 from moduli.tasks.comparison import Comparison
 from moduli.tasks.display import label
-from moduli.tasks.figures.curves import draw_inhibitor, draw_training
+from moduli.tasks.estimates import Estimate
+from moduli.tasks.figures.curves import draw_training
+from moduli.tasks.figures.matrices import draw_weight_against_distance
+from moduli.tasks.figures.sparsity import draw_error_against_sparsity
 from moduli.tasks.figures.torus import draw_neuron_on_torus
 from moduli.tasks.methods import method
 from moduli.tasks.metrics import read_metrics
+from moduli.tasks.protocol import STAGES
 from moduli.tasks.runs import read_tensors
 from moduli.tasks.seeds import stream
 
 MOST_PANELS = 6
-INHIBITORS = (Diffusion(), DifferenceOfGaussians())
+CAPTIONS = {
+    "training": "The validation score while training, a line for each seed.",
+    "sparsity": "Scores against sparsity, with 95% intervals; tickets are dashed.",
+    "weights": "Surviving recurrent weights of the first seed against the distance that they bridge, and the "
+    "inhibitor's coefficient before any permutation.",
+    "neuron": "Where the weights of one neuron come from, seen from its place on the torus, in each method.",
+}
+"""The figures in the order of a report, and what they show."""
 
 
 def draw_comparison(comparison: Comparison, summary: dict[str, Any]) -> list[Path]:
@@ -36,16 +49,18 @@ def draw_comparison(comparison: Comparison, summary: dict[str, Any]) -> list[Pat
     Returns
     -------
     list of Path
-        The files: training curves, one neuron's weights on the torus, and inhibitors.
+        The files, of those of ``CAPTIONS`` that apply.
     """
-    figures = {
-        "training": _training(comparison, summary),
-        "inhibitors": _inhibitors(),
-    }
+    figures: dict[str, Figure | None] = {"training": _training(comparison, summary)}
+    if len(comparison.sparsities) > 1:
+        figures["sparsity"] = _sparsity(comparison, summary)
+    figures["weights"] = _geometry(comparison)
     if any(method(name).manifold == make("torus") for name in comparison.methods):
         figures["neuron"] = _neuron(comparison)
     paths = []
     for name, figure in figures.items():
+        if figure is None:
+            continue
         path = comparison.folder / "figures" / f"{name}.png"
         path.parent.mkdir(exist_ok=True)
         figure.savefig(path, dpi=150)
@@ -70,10 +85,9 @@ def _neuron(comparison: Comparison) -> Figure:
     """Draw one neuron of the first seed, at its place of the torus, in each method at its first sparsity."""
     seed = comparison.seeds[0]
     weights = {}
-    for cell in {name: (name, sparsity) for name, sparsity in reversed(comparison.cells)}.values():
+    for cell in _first_cells(comparison)[:MOST_PANELS]:
         folder = comparison.run(*cell, seed).stage("trained")
         weights[label(*cell)] = _recurrent_weight(read_tensors(folder / "weights.safetensors"))
-    weights = dict(list(reversed(weights.items()))[:MOST_PANELS])
     places = make("torus").random_point(comparison.configuration.task.units, stream(seed, "embedding"))
     neuron = _typical_neuron(weights)
     figure = Figure(figsize=(3.1 * len(weights) + 0.8, 3.6), layout="constrained")
@@ -109,8 +123,50 @@ def _typical_neuron(weights: dict[str, Tensor]) -> int:
     return int(chosen[len(chosen) // 2])
 
 
-def _inhibitors() -> Figure:
-    figure = Figure(figsize=(7, 2.8), layout="constrained")
-    for panel, inhibitor in zip(figure.subplots(1, len(INHIBITORS)), INHIBITORS, strict=True):
-        draw_inhibitor(panel, inhibitor, largest_distance=7.0)  # the torus of period 10 ends at 7.07
+def _sparsity(comparison: Comparison, summary: dict[str, Any]) -> Figure:
+    """Draw the scores of all sparse methods against sparsity."""
+    estimates: dict[str, dict[str, list[tuple[float, float, float]]]] = {stage: {} for stage in STAGES}
+    for (name, sparsity), row in zip(comparison.cells, summary["rows"], strict=True):
+        if method(name).sparse:
+            for stage in STAGES:
+                found = Estimate.of(row[stage])
+                half = math.nan if found.half_width is None else found.half_width
+                estimates[stage].setdefault(name, []).append((sparsity, found.mean, half))
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    draw_error_against_sparsity(
+        figure.subplots(), estimates["trained"], estimates["ticket"], summary["score_name"]
+    )
     return figure
+
+
+def _geometry(comparison: Comparison) -> Figure | None:
+    """Draw the first seed's weights against distance, of each method that has one inhibitor."""
+    panels = []
+    for name, sparsity in _first_cells(comparison):
+        regularizer = method(name, matched=False).regularizer
+        inner = regularizer.regularizer if isinstance(regularizer, Permuted) else regularizer
+        if isinstance(inner, Inhibitor) and name != "l1":
+            panels.append((name, sparsity, inner))
+    panels = panels[:MOST_PANELS]
+    if not panels:
+        return None
+    figure = Figure(figsize=(4.2 * len(panels), 3.2), layout="constrained")
+    for axes, (name, sparsity, inhibitor) in zip(
+        figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
+    ):
+        folder = comparison.run(name, sparsity, comparison.seeds[0]).stage("trained")
+        state = read_tensors(folder / "sparsifier.safetensors")
+        places = next(value for key, value in state.items() if key.startswith("embedding."))
+        weight = _recurrent_weight(read_tensors(folder / "weights.safetensors"))
+        manifold = method(name).manifold
+        assert manifold is not None
+        draw_weight_against_distance(axes, manifold, places, weight, inhibitor)
+        axes.set_title(label(name, sparsity), fontsize=9)
+    return figure
+
+
+def _first_cells(comparison: Comparison) -> list[tuple[str, float]]:
+    """Return each method with its first sparsity."""
+    return [
+        (name, next(cell[1] for cell in comparison.cells if cell[0] == name)) for name in comparison.methods
+    ]

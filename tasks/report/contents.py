@@ -9,6 +9,7 @@ from typing import Any
 from moduli.models import graph_statistics
 from moduli.tasks.errors import DamagedFile, NothingToReport
 from moduli.tasks.estimates import Estimate, decimals_of_table
+from moduli.tasks.figures.comparison import CAPTIONS
 from moduli.tasks.methods import method
 from moduli.tasks.protocol import STAGES
 from moduli.tasks.runs import read_json, read_tensors
@@ -242,9 +243,11 @@ def _graphs(name: str, folder: Path) -> list[list[Cell]]:
 
 
 def _figures(folder: Path) -> dict[str, str]:
+    paths = {caption: folder / "figures" / f"{name}.png" for name, caption in CAPTIONS.items()}
     return {
-        path.stem.replace("-", " "): "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
-        for path in sorted((folder / "figures").glob("*.png"))
+        caption: "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+        for caption, path in paths.items()
+        if path.exists()
     }
 
 
