@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from moduli.models.blocks import Blocks
+
 
 def magnitude_for_coefficient(weight: Tensor, coefficients: Tensor | None) -> Tensor:
     """Return ``|W| / C``: a weight is worth less where it costs more.
@@ -61,6 +63,49 @@ def cut(masks: Mapping[str, Tensor], scores: Mapping[str, Tensor], count: int) -
         flat[places[own]] = False
         changed[name] = flat.view_as(masks[name])
         start += len(places)
+    return changed
+
+
+def cut_blocks(
+    masks: Mapping[str, Tensor], scores: Mapping[str, Tensor], blocks: Mapping[str, Blocks], count: int
+) -> dict[str, Tensor]:
+    """Return masks in which whole blocks are dead, those whose living weights have the lowest mean score.
+
+    Parameters
+    ----------
+    masks, scores : mapping from str to Tensor
+        For each matrix, booleans that are True where a weight is alive, and every weight's score.
+    blocks : mapping from str to Blocks
+        How each matrix is divided.
+    count : int
+        How many weights die at most; as many blocks die as this allows.
+
+    Returns
+    -------
+    dict of str to Tensor
+
+    Examples
+    --------
+    >>> cut_blocks(
+    ...     {"w": torch.ones(2, 4, dtype=torch.bool)},
+    ...     {"w": torch.tensor([[9.0, 0.0, 2.0, 3.0], [0.0, 0.0, 2.0, 1.0]])},
+    ...     {"w": Blocks((2, 4), 2)},
+    ...     5,
+    ... )
+    {'w': tensor([[ True,  True, False, False],
+            [ True,  True, False, False]])}
+    """
+    alive = {name: blocks[name].means(mask.float()) > 0 for name, mask in masks.items()}
+    means = torch.cat([blocks[name].means(scores[name])[each] for name, each in alive.items()])
+    sizes = torch.cat([blocks[name].sizes.to(each.device)[each] for name, each in alive.items()])
+    order = means.argsort(stable=True)
+    dying = order[sizes[order].cumsum(0) <= count]
+    keeps = torch.ones_like(means, dtype=torch.bool).index_fill_(0, dying, False)
+    changed, start = {}, 0
+    for name, each in alive.items():
+        stop = start + int(each.sum())
+        changed[name] = blocks[name].spread(each.masked_scatter(each, keeps[start:stop]))
+        start = stop
     return changed
 
 

@@ -1,7 +1,7 @@
 """Linear and recurrent modules whose weight matrices are products of any kind."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
 from moduli.models.errors import CannotCompress
-from moduli.models.kernels import Product
+from moduli.models.kernels import Product, in_blocks
 from moduli.regularizers import ShapeMismatch
 
 MakeProduct = Callable[[str, Tensor], Product]
@@ -125,14 +125,16 @@ class SparseRecurrent(nn.Module):
         for layer in range(self.num_layers):
             if layer and self.dropout:
                 sequence = [functional.dropout(step, self.dropout, self.training) for step in sequence]
-            outputs = []
+            outputs: list[list[Tensor]] = []
             for direction, suffix in enumerate(self.directions):
                 start = states[len(self.directions) * layer + direction]
-                output, end = self._run(sequence, start, f"l{layer}{suffix}", backwards=direction == 1)
-                outputs.append(output)
+                run, end = self._run(sequence, start, f"l{layer}{suffix}", backwards=direction == 1)
+                outputs.append(run)
                 ends.append(end)
-            sequence = [torch.cat(step) for step in zip(*outputs, strict=True)] if len(outputs) > 1 else outputs[0]
-        # Transposed one by one while they are in a cache, states take half the time.
+            sequence = outputs[0]
+            if len(outputs) > 1:
+                sequence = [torch.cat(step) for step in zip(*outputs, strict=True)]
+        # PyTorch transposes a matrix tile by tile, which is fast, but not a stack of matrices.
         output = torch.stack([step.t().contiguous() for step in sequence], dim=time_axis)
         final = tuple(torch.stack(parts).transpose(1, 2).contiguous() for parts in zip(*ends, strict=True))
         if not batched:
@@ -156,7 +158,7 @@ class SparseRecurrent(nn.Module):
         return list(zip(*parts, strict=True))
 
     def _run(
-        self, sequence: Sequence[Tensor], state: State, name: str, *, backwards: bool
+        self, sequence: list[Tensor], state: State, name: str, *, backwards: bool
     ) -> tuple[list[Tensor], State]:
         """Return one layer's outputs in one direction, and its last state."""
         recurrent = getattr(self, f"weight_hh_{name}").repeated()
@@ -176,7 +178,7 @@ class SparseRecurrent(nn.Module):
             outputs.append(state[0])
         return outputs[::-1] if backwards else outputs, state
 
-    def _drives(self, sequence: Sequence[Tensor], name: str) -> Iterator[Tensor]:
+    def _drives(self, sequence: list[Tensor], name: str) -> Iterator[Tensor]:
         """Yield what the input and the biases add at each time step, ``(neurons, batch)``."""
         product = getattr(self, f"weight_ih_{name}")
         constant = getattr(self, f"bias_ih_{name}", None)
@@ -290,8 +292,9 @@ def _expand(name: str, state: Mapping[str, Tensor]) -> Tensor:
         state[f"{name}.{part}"] for part in ("values", "columns", "row_offsets", "size")
     )
     rows = torch.repeat_interleave(row_offsets.diff().long())
+    side = int(size[0]) // (len(row_offsets) - 1)
     dense = values.new_zeros(int(size[0]), int(size[1]))
-    dense[rows, columns.long()] = values
+    in_blocks(dense, side)[rows, columns.long()] = values.view(-1, side, side)
     return dense
 
 

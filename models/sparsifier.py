@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from moduli.manifolds import InvalidParameter, Manifold, suggestion
+from moduli.models.blocks import Blocks
 from moduli.models.description import describe
 from moduli.models.errors import (
     InvalidEmbedding,
@@ -23,7 +24,7 @@ from moduli.models.errors import (
     NothingToPrune,
     StateMismatch,
 )
-from moduli.models.pruning import cut, exchange, magnitude_for_coefficient, stacked
+from moduli.models.pruning import cut, cut_blocks, exchange, magnitude_for_coefficient, stacked
 from moduli.models.recurrent import WeightMatrix, check_untied, weight_matrices
 from moduli.models.regrowth import Regrowth
 from moduli.models.schedules import OneShotSchedule, Schedule
@@ -68,12 +69,17 @@ class Sparsifier:
     embedding : Tensor, Embedding, pair of either, or mapping from str to these, optional
         Points of the neurons, ``(n, *point_shape)``, for every recurrent weight; or by parameter name,
         where a weight between two populations takes a pair ``(targets, sources)``. Drawn at random
-        when absent. Coefficients follow an `Embedding` that is learned.
+        when absent, and with a granularity ordered along the manifold. Coefficients follow an
+        `Embedding` that is learned.
     seed : int
         Seed of the random embedding.
     score : {"magnitude", "magnitude/coefficient"} or callable
         What is cut first: small weights, or weights that are small for their coefficient, or those of
         small ``score(weight, coefficients)``; coefficients are None where there are none.
+    granularity : int
+        Height and width of the square blocks of weights that are kept or cut as a whole, by the mean
+        of their scores; the target is reached to within one block. `order_along` numbers given neurons
+        so that blocks connect neighbours; a power of two suits it.
     regrowth : Regrowth, optional
         Lets dead weights come back in the place of weak ones; without it masks only grow sparser.
     masks : mapping from str to Tensor, optional
@@ -122,6 +128,7 @@ class Sparsifier:
         embedding: Placement | Mapping[str, Placement] | None = None,
         seed: int = 0,
         score: Score = "magnitude",
+        granularity: int = 1,
         regrowth: Regrowth | None = None,
         masks: Mapping[str, Tensor] | None = None,
     ) -> None:
@@ -138,6 +145,11 @@ class Sparsifier:
             raise InvalidParameter(
                 f"{regularizer!r} needs a manifold to measure distances on; pass manifold=."
             )
+        if regrowth is not None and granularity != 1:
+            raise InvalidParameter(
+                f"regrowth exchanges single weights, but granularity={granularity!r} cuts blocks; "
+                "leave one of them out."
+            )
         self.model = model
         self.regularizer = regularizer
         self.manifold = manifold
@@ -146,6 +158,7 @@ class Sparsifier:
         self.strength = float(strength)
         self.scope: Scope = scope
         self.score = score
+        self.granularity = granularity
         self.regrowth = regrowth
         self.steps_taken = 0
 
@@ -161,12 +174,18 @@ class Sparsifier:
                     f"{', '.join(matrices)}."
                 )
         check_untied(model, [matrix.name for matrix in pruned])
+        self._blocks = {
+            matrix.name: Blocks(matrix.shape, granularity, matrix.gates)
+            for matrix in (pruned if granularity != 1 else [])
+        }
         self._wanted = zeros_wanted({matrix.name: matrix.shape for matrix in pruned}, self.target, scope)
         self.masks = {
             matrix.name: torch.ones_like(self._weight(matrix.name), dtype=torch.bool) for matrix in pruned
         }
         if masks is not None:
             self._adopt(masks)
+        elif self._blocks:
+            self._check_blocks()
         self._dense_gradients: dict[str, Tensor] = {}
         self._mask_gradients()
 
@@ -228,7 +247,11 @@ class Sparsifier:
             for names, count in cuts.items():
                 if count > 0:
                     scores = {name: self._scores(name) for name in names}
-                    changed |= cut({name: self.masks[name] for name in names}, scores, count)
+                    masks = {name: self.masks[name] for name in names}
+                    if self._blocks:
+                        changed |= cut_blocks(masks, scores, self._blocks, count)
+                    else:
+                        changed |= cut(masks, scores, count)
             self.masks = changed
             self._report_collapse()
         if self.regrowth is not None and self.regrowth.is_due(self.steps_taken):
@@ -293,12 +316,13 @@ class Sparsifier:
 
     @property
     def spec(self) -> dict[str, str]:
-        """What a stored state is recognised by, as text: manifold, regularizers and scope."""
+        """What a stored state is recognised by, as text: manifold, regularizers, scope and so on."""
         return {
             "manifold": repr(self.manifold),
             "regularizer": repr(self.regularizer),
             "scope": self.scope,
             "sparsity": repr(self.target),
+            "granularity": repr(self.granularity),
         }
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -320,7 +344,7 @@ class Sparsifier:
         Parameters
         ----------
         state : mapping from str to Tensor
-            The state of a sparsifier of the same model, manifold, regularizer, sparsity and scope.
+            The state of a sparsifier of the same model and ``spec``.
 
         Raises
         ------
@@ -406,7 +430,14 @@ class Sparsifier:
                 )
             placement = given.get(name, shared if matrix.recurrent else None)
             terms[name] = PenaltyTerm(
-                name, matrix.shape, regularizer, self.manifold, placement, matrix.neurons, generator
+                name,
+                matrix.shape,
+                regularizer,
+                self.manifold,
+                placement,
+                matrix.neurons,
+                generator,
+                ordered=self.granularity != 1,
             )
         return terms
 
@@ -437,6 +468,15 @@ class Sparsifier:
         with torch.no_grad():
             self._follow_model()
             self._apply()
+
+    def _check_blocks(self) -> None:
+        for names, zeros in self._wanted.items():
+            largest = max(int(self._blocks[name].sizes.max()) for name in names)
+            if 0 < zeros < largest:
+                raise InvalidParameter(
+                    f"granularity={self.granularity} makes blocks of {largest} weights, but only {zeros} of "
+                    f"{', '.join(names)} are to be cut; choose a smaller granularity or another scope."
+                )
 
     def _fraction(self) -> float:
         """Return the fraction of the target that the schedule demands by now."""
