@@ -101,9 +101,9 @@ def _bisected(manifold: Manifold, points: Tensor, members: Tensor) -> Tensor:
     if len(members) < 2:
         return members
     places = points[members]
-    one = manifold.distance(places, places[:1]).argmax()
-    to_one = manifold.distance(places, places[one, None])
-    to_other = manifold.distance(places, places[to_one.argmax(), None])
-    ranked = members[(to_one - to_other).argsort(stable=True)]
+    end = manifold.distance(places, places[:1]).argmax()
+    to_end = manifold.distance(places, places[end, None])
+    to_start = manifold.distance(places, places[to_end.argmax(), None])
+    ranked = members[(to_start - to_end).argsort(stable=True)]
     half = 1 << (len(members) - 1).bit_length() - 1
     return torch.cat([_bisected(manifold, points, part) for part in (ranked[:half], ranked[half:])])

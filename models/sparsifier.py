@@ -7,6 +7,8 @@ import warnings
 import weakref
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
+from os import PathLike
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
@@ -24,6 +26,7 @@ from moduli.models.errors import (
     NothingToPrune,
     StateMismatch,
 )
+from moduli.models.files import read_state, write_state
 from moduli.models.pruning import cut, cut_blocks, exchange, magnitude_for_coefficient, stacked
 from moduli.models.recurrent import WeightMatrix, check_untied, weight_matrices
 from moduli.models.regrowth import Regrowth
@@ -330,10 +333,9 @@ class Sparsifier:
 
         All values are tensors, the spec as the bytes of its JSON, so that safetensors can store them.
         """
-        spec = torch.frombuffer(bytearray(json.dumps(self.spec).encode()), dtype=torch.uint8)
         return {
             "steps_taken": torch.tensor(self.steps_taken),
-            "spec": spec,
+            "spec": _as_bytes(self.spec),
             **{f"mask.{name}": mask for name, mask in self.masks.items()},
             **{f"embedding.{name}": points for name, points in self.embeddings.items()},
         }
@@ -370,6 +372,55 @@ class Sparsifier:
         self.masks = {name: state[f"mask.{name}"].bool().clone() for name in self.masks}
         for name, term in self._terms.items():
             term.load_points({end: state[f"embedding.{name}{end}"] for end in term.ends})
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write masks, embeddings and step count to a safetensors file, with the spec as its metadata.
+
+        Parameters
+        ----------
+        path : str or path
+            The file; one that is there is replaced.
+
+        Raises
+        ------
+        MissingDependency
+            If safetensors is not installed.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> sparsifier, twin = (Sparsifier(nn.RNN(3, 64), sparsity=0.9) for _ in range(2))
+        >>> sparsifier.step()
+        >>> with TemporaryDirectory() as folder:
+        ...     sparsifier.save(f"{folder}/masks.safetensors")
+        ...     twin.load(f"{folder}/masks.safetensors")
+        >>> torch.equal(twin.masks["weight_hh_l0"], sparsifier.masks["weight_hh_l0"])
+        True
+        """
+        state = self.state_dict()
+        del state["spec"]
+        write_state(Path(path), state, self.spec)
+
+    def load(self, path: str | PathLike[str]) -> None:
+        """Restore what ``save`` wrote, and cut the model's weights by the masks.
+
+        Parameters
+        ----------
+        path : str or path
+            The file.
+
+        Raises
+        ------
+        MissingDependency
+            If safetensors is not installed.
+        StateMismatch
+            If the file is damaged, or of a sparsifier of another spec or shape; nothing is changed then.
+        """
+        state, spec = read_state(Path(path))
+        self.load_state_dict(state | {"spec": _as_bytes(spec)})
+        with torch.no_grad():
+            self._follow_model()
+            self._apply()
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_hooks"}
@@ -571,6 +622,10 @@ class Sparsifier:
             for name in self.masks
             if self._weight(name).requires_grad
         ]
+
+
+def _as_bytes(spec: Mapping[str, str]) -> Tensor:
+    return torch.frombuffer(bytearray(json.dumps(dict(spec)).encode()), dtype=torch.uint8)
 
 
 def _shape(state: Mapping[str, Tensor], name: str) -> str:
