@@ -120,9 +120,9 @@ def page():
     lines = [
         "# What is tried together",
         "",
-        f"Every ✓ stands for {len(OPTIMIZERS)} tests in `tests/test_compatibility.py`, one for each optimizer:",
+        f"Every ✓ stands for {len(OPTIMIZERS)} tests in `tests/test_compatibility.py`, one an optimizer:",
         f"{'; '.join(OPTIMIZERS)}. This page is printed from them, by `python -m tests.test_compatibility`.",
-        "Each test trains for six steps while nine tenths of the weights are cut, and then counts them: zeros",
+        "Each test trains for six steps while nine tenths of the weights are cut, and counts them: zeros",
         "are where the masks say, in the number that was asked for, and all weights are finite.",
         "",
         "| | " + " | ".join(MODULES) + " |",
