@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import numpy
 import torch
 from torch import Tensor
 
@@ -53,16 +54,17 @@ def cut(masks: Mapping[str, Tensor], scores: Mapping[str, Tensor], count: int) -
     >>> cut({"w": torch.tensor([True, True, False])}, {"w": torch.tensor([2.0, 1.0, 0.0])}, 1)
     {'w': tensor([ True, False, False])}
     """
-    alive = {name: mask.flatten().nonzero().squeeze(1) for name, mask in masks.items()}
-    candidates = torch.cat([scores[name].flatten()[places] for name, places in alive.items()])
-    lowest = candidates.topk(count, largest=False, sorted=False).indices
-    changed, start = {}, 0
-    for name, places in alive.items():
-        own = lowest[(lowest >= start) & (lowest < start + len(places))] - start
-        flat = masks[name].flatten().clone()
-        flat[places[own]] = False
-        changed[name] = flat.view_as(masks[name])
-        start += len(places)
+    infinity = float("inf")
+    living = {name: torch.where(mask, scores[name], infinity) for name, mask in masks.items()}
+    threshold = _smallest(torch.cat([each.flatten() for each in living.values()]), count)
+    changed = {name: mask & (living[name] > threshold) for name, mask in masks.items()}
+    dead = sum(int(masks[name].count_nonzero() - each.count_nonzero()) for name, each in changed.items())
+    spared = dead - count
+    for name, mask in masks.items():
+        if spared > 0:
+            tied = (mask & (living[name] == threshold)).nonzero()[:spared]
+            changed[name][tied.unbind(1)] = True
+            spared -= len(tied)
     return changed
 
 
@@ -142,3 +144,11 @@ def exchange(mask: Tensor, score: Tensor, merit: Tensor, count: int) -> Tensor:
     changed[dying] = False
     changed[rising] = True
     return changed.view_as(mask)
+
+
+def _smallest(values: Tensor, count: int) -> float:
+    """Return the largest of so many smallest values."""
+    if values.device.type == "cpu":
+        # For four million weights NumPy took 5 ms, PyTorch's topk 60.
+        return float(numpy.partition(values.numpy(), count - 1)[count - 1])
+    return float(values.topk(count, largest=False, sorted=False).values.max())

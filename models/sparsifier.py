@@ -241,7 +241,7 @@ class Sparsifier:
         self._follow_model()
         fraction = self._fraction()
         cuts = {
-            names: round(fraction * zeros) - sum(int((~self.masks[name]).sum()) for name in names)
+            names: round(fraction * zeros) - sum(_zeros(self.masks[name]) for name in names)
             for names, zeros in self._wanted.items()
         }
         if any(count > 0 for count in cuts.values()):
@@ -269,7 +269,7 @@ class Sparsifier:
         -------
         dict of str to float
         """
-        zeros = {name: int((self._weight(name) == 0).sum()) for name in self.masks}
+        zeros = {name: _zeros(self._weight(name)) for name in self.masks}
         sizes = {name: mask.numel() for name, mask in self.masks.items()}
         fractions = {name: zeros[name] / sizes[name] for name in self.masks}
         return fractions | {"total": sum(zeros.values()) / sum(sizes.values())}
@@ -622,6 +622,10 @@ class Sparsifier:
             for name in self.masks
             if self._weight(name).requires_grad
         ]
+
+
+def _zeros(tensor: Tensor) -> int:
+    return tensor.numel() - int(tensor.count_nonzero())
 
 
 def _as_bytes(spec: Mapping[str, str]) -> Tensor:

@@ -21,6 +21,7 @@ from moduli.models import (
     TiedWeights,
     geometric_mask,
 )
+from moduli.models.pruning import cut
 from moduli.models.targets import zeros_wanted
 from moduli.regularizers import Diffusion, ShapeMismatch, Uniform
 from tests.conftest import seeded
@@ -162,6 +163,26 @@ def test_scores_decide_what_is_cut():
         mask(lambda w, c: w * math.nan)
     with pytest.raises(InvalidParameter, match="did you mean 'magnitude'"):
         mask("magnitud")
+
+
+@given(st.integers(0, 10**6), st.integers(1, 4), st.data())
+def test_cuts_are_exact_whatever_ties_there_are(seed, levels, data):
+    generator = seeded(seed)
+    masks, scores = {}, {}
+    for name, shape in {"a": (3, 4), "b": (5, 2)}.items():
+        masks[name] = torch.rand(shape[::-1], generator=generator).t() > 0.3
+        drawn = torch.randint(levels, shape, generator=generator).float()
+        scores[name] = drawn.masked_fill(drawn == levels - 1, math.inf)
+    alive = sum(int(mask.sum()) for mask in masks.values())
+    count = data.draw(st.integers(1, alive))
+    changed = cut(masks, scores, count)
+    kept, lost = (
+        torch.cat([scores[name][masks[name] & (changed[name] == survives)] for name in masks])
+        for survives in (True, False)
+    )
+    assert not any((changed[name] & ~masks[name]).any() for name in masks)
+    assert len(lost) == count
+    assert not len(kept) or lost.max() <= kept.min()
 
 
 def test_a_score_that_fails_for_one_matrix_leaves_all_masks_as_they_were():
