@@ -179,9 +179,6 @@ class BlocksProduct(SparseProduct):
         )
 
 
-KERNELS: tuple[type[DenseProduct] | type[SparseProduct], ...] = (DenseProduct, GatherProduct, RowsProduct)
-
-
 def in_blocks(matrix: Tensor, side: int) -> Tensor:
     """Return a view of a matrix as blocks, ``(rows / side, columns / side, side, side)``."""
     rows, columns = matrix.shape
@@ -255,10 +252,15 @@ def fastest_product(weight: Tensor, batch: int) -> Product:
     dense = DenseProduct(weight)
     if 2 * int(weight.count_nonzero()) > weight.numel():
         return dense
-    products = [dense, *(kernel(weight) for kernel in KERNELS[1:])]
-    on_mkl = weight.device.type == "cpu" and torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
-    if on_mkl and block_side(weight) > 1:
-        products.append(BlocksProduct(weight))
+    kernels: list[type[SparseProduct]] = [GatherProduct]
+    on_cpu = weight.device.type == "cpu"
+    # On a CPU, sparse tensors have products in single and double precision only.
+    if not on_cpu or weight.dtype in (torch.float32, torch.float64):
+        kernels.append(RowsProduct)
+        by_mkl = on_cpu and torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
+        if by_mkl and block_side(weight) > 1:
+            kernels.append(BlocksProduct)
+    products = [dense, *(kernel(weight) for kernel in kernels)]
     states = noise((weight.shape[1], batch), weight)
     with torch.no_grad():
         seconds = timings([functools.partial(product, states) for product in products], weight.device)
