@@ -118,6 +118,8 @@ class SparseRecurrent(nn.Module):
             )
         batched = x.dim() == 3
         time_axis = 1 if batched and self.batch_first else 0
+        if x.shape[time_axis] == 0:
+            raise ShapeMismatch(f"The input must have at least one time step, got shape {tuple(x.shape)}.")
         x = x.movedim(time_axis, 0) if batched else x.unsqueeze(1)
         sequence = [step.t() for step in x]
         states = self._initial(hx, x, batched)
@@ -188,10 +190,11 @@ class SparseRecurrent(nn.Module):
         batch = sequence[0].shape[1]
         steps = max(1, COLUMNS // max(1, batch))
         for start in range(0, len(sequence), steps):
-            drives = product(torch.cat(sequence[start : start + steps], dim=1))
+            part = sequence[start : start + steps]
+            drives = product(torch.cat(part, dim=1))
             if constant is not None:
                 drives = drives + constant.unsqueeze(1)
-            yield from drives.unflatten(1, (-1, batch)).unbind(1)
+            yield from drives.unflatten(1, (len(part), batch)).unbind(1)
 
 
 def _lstm(drive: Tensor, pull: Tensor, cell: Tensor, projection: Product | None) -> State:

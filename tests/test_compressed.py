@@ -123,6 +123,14 @@ def test_recurrent_modules_give_the_same_outputs(kernel, module, batch, steps, w
         assert_same(with_every(kernel, module)(*given_to_both), module(*given_to_both))
 
 
+def test_long_sequences_and_empty_batches_give_the_same_outputs():
+    module = pruned(nn.LSTM(3, 8, bidirectional=True)).requires_grad_(False)
+    fast = with_every(DenseProduct, module)
+    for shape in ((150, 1, 3), (150, 3), (7, 30, 3), (5, 0, 3)):
+        x = torch.randn(shape)
+        assert_same(fast(x), module(x))
+
+
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("shape", [(), (4,), (2, 3)])
@@ -245,6 +253,8 @@ def test_bad_input_is_refused(monkeypatch):
     for x in (torch.zeros(5, 2, 4), torch.zeros(3), torch.zeros(1, 1, 1, 3)):
         with pytest.raises(ShapeMismatch, match="the last of size 3"):
             module(x)
+    with pytest.raises(ShapeMismatch, match=r"at least one time step, got shape \(0, 2, 3\)"):
+        module(torch.zeros(0, 2, 3))
     with pytest.raises(ShapeMismatch, match=r"\(1, 2, 4\), \(1, 2, 4\), got \(1, 2, 4\), \(1, 2, 5\)"):
         module(torch.zeros(5, 2, 3), (torch.zeros(1, 2, 4), torch.zeros(1, 2, 5)))
 
