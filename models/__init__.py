@@ -1,5 +1,6 @@
 """Models: sparsifying any recurrent PyTorch module."""
 
+from moduli.models.blocks import order_along
 from moduli.models.compressed import compress
 from moduli.models.embedding import Embedding
 from moduli.models.errors import (
@@ -58,6 +59,7 @@ __all__ = [
     "graph_statistics",
     "mask_graph",
     "mask_overlap",
+    "order_along",
     "random_mask",
     "train_survivors",
     "weight_matrices",

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from moduli.manifolds import InvalidParameter
 from moduli.models.kernels import Product, fastest_product, noise, timings
-from moduli.models.sparse_modules import SparseLinear, SparseRecurrent, with_replaced_modules
+from moduli.models.sparse_modules import COLUMNS, SparseLinear, SparseRecurrent, with_replaced_modules
 
 # Time steps of the sequences on which recurrent modules are timed.
 LENGTH = 5
@@ -64,7 +64,8 @@ def _faster(batch_size: int, path: str, module: nn.Module) -> nn.Module:
     """Return a sparse module in place of a plain one, or the plain one where that is as fast."""
 
     def make_product(name: str, weight: Tensor) -> Product:
-        return fastest_product(weight, batch_size * LENGTH if name.startswith("weight_ih") else batch_size)
+        columns = max(batch_size, COLUMNS) if name.startswith("weight_ih") else batch_size
+        return fastest_product(weight, columns)
 
     module.eval()  # dropout between layers costs time
     weight = next(module.parameters())

@@ -11,6 +11,9 @@ from torch.nn import functional
 
 ROUNDS = 9
 
+# Sides of the blocks that are looked for in a weight, the best first.
+BLOCK_SIDES = (64, 32, 16, 8, 4)
+
 
 class Product(nn.Module):
     """The product of a weight matrix with states.
@@ -55,7 +58,7 @@ class DenseProduct(Product):
 
 
 class SparseProduct(Product):
-    """Store the surviving weights row by row (compressed sparse rows).
+    """Store the surviving weights row by row (compressed sparse rows), one by one or in square blocks.
 
     Parameters
     ----------
@@ -63,15 +66,18 @@ class SparseProduct(Product):
         The weight ``(n_targets, n_sources)``.
     mask : Tensor, optional
         True where a weight is alive; by default where it is not zero.
+    side : int
+        Height and width of the blocks, which must divide the weight's; all weights of a block that
+        holds a living one are stored.
 
     Attributes
     ----------
     values : Tensor
-        The surviving weights.
+        The surviving weights, or blocks of them ``(n, side, side)``.
     columns : Tensor
-        Their source neurons, int32.
+        Their source neurons, or blocks of neurons, int32.
     row_offsets : Tensor
-        Where each target's weights begin and end, int32, ``(n_targets + 1,)``.
+        Where each target's weights begin and end, or each block of targets', int32.
     size : Tensor
         Shape of the weight, so that a file of these tensors describes itself.
     """
@@ -81,11 +87,13 @@ class SparseProduct(Product):
     row_offsets: Tensor
     size: Tensor
 
-    def __init__(self, weight: Tensor, mask: Tensor | None = None) -> None:
+    def __init__(self, weight: Tensor, mask: Tensor | None = None, side: int = 1) -> None:
         super().__init__(weight)
         alive = weight.detach() != 0 if mask is None else mask.to(weight.device, torch.bool)
+        blocks, alive = in_blocks(weight.detach(), side), in_blocks(alive, side).any(-1).any(-1)
         rows, columns = alive.nonzero(as_tuple=True)
-        self.values = nn.Parameter(weight.detach()[rows, columns])
+        values = blocks[rows, columns]
+        self.values = nn.Parameter(values.flatten() if side == 1 else values)
         self.register_buffer("columns", columns.int())
         self.register_buffer("row_offsets", _offsets(alive.sum(dim=1)))
         self.register_buffer("size", torch.tensor(weight.shape, device=weight.device))
@@ -114,10 +122,7 @@ class RowsProduct(SparseProduct):
 
     def __init__(self, weight: Tensor, mask: Tensor | None = None) -> None:
         super().__init__(weight, mask)
-        with warnings.catch_warnings():
-            # PyTorch says once per process that these tensors are in beta state.
-            warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta state")
-            self._matrix()
+        _without_announcement(self._matrix)
 
     def forward(self, states: Tensor) -> Tensor:
         """Return the weight times the states, ``(n_sources, batch) -> (n_targets, batch)``."""
@@ -137,7 +142,75 @@ class RowsProduct(SparseProduct):
         )
 
 
-KERNELS: tuple[type[DenseProduct] | type[SparseProduct], ...] = (DenseProduct, GatherProduct, RowsProduct)
+class BlocksProduct(SparseProduct):
+    """Multiply by a sparse tensor of compressed rows of square blocks, where a weight consists of such.
+
+    Compiled or exported graphs, which cannot build sparse tensors, multiply block by block.
+
+    Parameters
+    ----------
+    weight : Tensor
+        The weight ``(n_targets, n_sources)``.
+    """
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__(weight, side=block_side(weight))
+        _without_announcement(self._matrix)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Return the weight times the states, ``(n_sources, batch) -> (n_targets, batch)``."""
+        if torch.compiler.is_compiling():
+            side = self.values.shape[1]
+            products = self.values @ states.view(-1, side, states.shape[1])[self.columns]
+            counts = self.row_offsets.diff()
+            rows = torch.arange(len(counts), device=counts.device)
+            rows = rows.repeat_interleave(counts, output_size=len(products))
+            result = states.new_zeros(self.n_targets // side, side, states.shape[1])
+            return result.index_add(0, rows, products).flatten(0, 1)
+        return self._matrix() @ states
+
+    def _matrix(self) -> Tensor:
+        return torch.sparse_bsr_tensor(
+            self.row_offsets,
+            self.columns,
+            self.values,
+            (self.n_targets, self.n_sources),
+            check_invariants=False,
+        )
+
+
+def in_blocks(matrix: Tensor, side: int) -> Tensor:
+    """Return a view of a matrix as blocks, ``(rows / side, columns / side, side, side)``."""
+    rows, columns = matrix.shape
+    return matrix.view(rows // side, side, columns // side, side).transpose(1, 2)
+
+
+def block_side(weight: Tensor) -> int:
+    """Return the side of the largest blocks that are zero or not as a whole; 1 if there are none.
+
+    A tenth of the weights in living blocks may happen to be zero.
+
+    Parameters
+    ----------
+    weight : Tensor
+        The weight ``(n_targets, n_sources)``.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> block_side(torch.block_diag(torch.ones(16, 16), torch.ones(16, 16)))
+    16
+    """
+    alive = weight.detach() != 0
+    for side in BLOCK_SIDES:
+        if weight.shape[0] % side == weight.shape[1] % side == 0:
+            stored = side**2 * int(in_blocks(alive, side).any(-1).any(-1).sum())
+            if stored <= 1.1 * int(alive.sum()):
+                return side
+    return 1
 
 
 def gather(states: Tensor, values: Tensor, columns: Tensor, row_offsets: Tensor) -> Tensor:
@@ -179,7 +252,15 @@ def fastest_product(weight: Tensor, batch: int) -> Product:
     dense = DenseProduct(weight)
     if 2 * int(weight.count_nonzero()) > weight.numel():
         return dense
-    products = [dense, *(kernel(weight) for kernel in KERNELS[1:])]
+    kernels: list[type[SparseProduct]] = [GatherProduct]
+    on_cpu = weight.device.type == "cpu"
+    # On a CPU, sparse tensors have products in single and double precision only.
+    if not on_cpu or weight.dtype in (torch.float32, torch.float64):
+        kernels.append(RowsProduct)
+        by_mkl = on_cpu and torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
+        if by_mkl and block_side(weight) > 1:
+            kernels.append(BlocksProduct)
+    products = [dense, *(kernel(weight) for kernel in kernels)]
     states = noise((weight.shape[1], batch), weight)
     with torch.no_grad():
         seconds = timings([functools.partial(product, states) for product in products], weight.device)
@@ -223,6 +304,13 @@ def timings(
 def noise(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """Return random numbers in [0, 1) of a tensor's dtype and device, the same at every call."""
     return torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(like)
+
+
+def _without_announcement(make: Callable[[], Tensor]) -> None:
+    """Make a sparse tensor, of which PyTorch says once per process that its kind is in beta state."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse (CSR|BSR) tensor support is in beta state")
+        make()
 
 
 def _offsets(counts: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from moduli.manifolds import Manifold
+from moduli.models.blocks import Blocks
 from moduli.models.errors import InvalidSparsity
 from moduli.regularizers import Regularizer
 
@@ -15,6 +16,7 @@ def geometric_mask(
     sources: Tensor | None = None,
     *,
     sparsity: float,
+    granularity: int = 1,
     seed: int = 0,
 ) -> Tensor:
     """Return the mask that keeps the weights of the smallest coefficients.
@@ -32,7 +34,9 @@ def geometric_mask(
     targets, sources : Tensor
         Points of the receiving and of the sending neurons; one population when ``sources`` is absent.
     sparsity : float
-        Fraction of weights to cut, in [0, 1); exact to within one weight.
+        Fraction of weights to cut, in [0, 1); exact to within one weight, or one block.
+    granularity : int
+        Height and width of the square blocks that are kept or cut as a whole, by their mean coefficient.
     seed : int
         Seed of the order among equal coefficients.
 
@@ -45,6 +49,8 @@ def geometric_mask(
     ------
     InvalidSparsity
         If the sparsity is outside [0, 1).
+    InvalidParameter
+        If the granularity is no positive integer.
 
     Examples
     --------
@@ -58,13 +64,16 @@ def geometric_mask(
     """
     with torch.no_grad():
         coefficients = regularizer(manifold, targets, sources)
-    order = _shuffled(coefficients.numel(), seed).to(coefficients.device)
-    ranked = order[coefficients.flatten()[order].argsort(stable=True)]
-    return _keep(ranked, coefficients.shape, sparsity)
+    blocks = Blocks((coefficients.shape[0], coefficients.shape[1]), granularity)
+    means = blocks.means(coefficients).flatten()
+    order = _shuffled(len(means), seed).to(means.device)
+    return _keep(order[means[order].argsort(stable=True)], blocks, sparsity)
 
 
-def random_mask(n_targets: int, n_sources: int, *, sparsity: float, seed: int = 0) -> Tensor:
-    """Return a mask of so many weights, all choices being equally likely.
+def random_mask(
+    n_targets: int, n_sources: int, *, sparsity: float, granularity: int = 1, seed: int = 0
+) -> Tensor:
+    """Return a mask of so many weights, all choices of weights or blocks being equally likely.
 
     As a graph it is the Erdős-Rényi model G(n, m) (Erdős and Rényi, "On random graphs I", 1959).
 
@@ -73,7 +82,9 @@ def random_mask(n_targets: int, n_sources: int, *, sparsity: float, seed: int = 
     n_targets, n_sources : int
         Shape of the weight.
     sparsity : float
-        Fraction of weights to cut, in [0, 1); exact to within one weight.
+        Fraction of weights to cut, in [0, 1); exact to within one weight, or one block.
+    granularity : int
+        Height and width of the square blocks that are kept or cut as a whole.
     seed : int
         Seed of the choice.
 
@@ -86,23 +97,28 @@ def random_mask(n_targets: int, n_sources: int, *, sparsity: float, seed: int = 
     ------
     InvalidSparsity
         If the sparsity is outside [0, 1).
+    InvalidParameter
+        If the granularity is no positive integer.
 
     Examples
     --------
     >>> int(random_mask(10, 20, sparsity=0.9).sum())
     20
     """
-    return _keep(_shuffled(n_targets * n_sources, seed), torch.Size((n_targets, n_sources)), sparsity)
+    blocks = Blocks((n_targets, n_sources), granularity)
+    return _keep(_shuffled(blocks.sizes.numel(), seed), blocks, sparsity)
 
 
 def _shuffled(count: int, seed: int) -> Tensor:
     return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
 
 
-def _keep(ranked: Tensor, shape: torch.Size, sparsity: float) -> Tensor:
-    """Return the mask of the first weights in a ranking of flat indices."""
+def _keep(ranked: Tensor, blocks: Blocks, sparsity: float) -> Tensor:
+    """Return the mask of the first blocks in a ranking of flat indices."""
     if not 0 <= sparsity < 1:
         raise InvalidSparsity(f"sparsity is the fraction of zeros, in [0, 1); got {sparsity!r}.")
-    mask = torch.zeros(len(ranked), dtype=torch.bool, device=ranked.device)
-    mask[ranked[: len(ranked) - round(sparsity * len(ranked))]] = True
-    return mask.view(shape)
+    sizes = blocks.sizes.flatten().to(ranked.device)
+    last_first = ranked.flip(0)
+    dead = last_first[sizes[last_first].cumsum(0) <= round(sparsity * int(sizes.sum()))]
+    alive = torch.ones_like(sizes, dtype=torch.bool).index_fill_(0, dead, False)
+    return blocks.spread(alive.view(blocks.sizes.shape))

@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 
+import numpy
 import torch
 from torch import Tensor
+
+from moduli.models.blocks import Blocks
 
 
 def magnitude_for_coefficient(weight: Tensor, coefficients: Tensor | None) -> Tensor:
@@ -51,16 +54,60 @@ def cut(masks: Mapping[str, Tensor], scores: Mapping[str, Tensor], count: int) -
     >>> cut({"w": torch.tensor([True, True, False])}, {"w": torch.tensor([2.0, 1.0, 0.0])}, 1)
     {'w': tensor([ True, False, False])}
     """
-    alive = {name: mask.flatten().nonzero().squeeze(1) for name, mask in masks.items()}
-    candidates = torch.cat([scores[name].flatten()[places] for name, places in alive.items()])
-    lowest = candidates.topk(count, largest=False, sorted=False).indices
+    infinity = float("inf")
+    living = {name: torch.where(mask, scores[name], infinity) for name, mask in masks.items()}
+    threshold = _smallest(torch.cat([each.flatten() for each in living.values()]), count)
+    changed = {name: mask & (living[name] > threshold) for name, mask in masks.items()}
+    dead = sum(int(masks[name].count_nonzero() - each.count_nonzero()) for name, each in changed.items())
+    spared = dead - count
+    for name, mask in masks.items():
+        if spared > 0:
+            tied = (mask & (living[name] == threshold)).nonzero()[:spared]
+            changed[name][tied.unbind(1)] = True
+            spared -= len(tied)
+    return changed
+
+
+def cut_blocks(
+    masks: Mapping[str, Tensor], scores: Mapping[str, Tensor], blocks: Mapping[str, Blocks], count: int
+) -> dict[str, Tensor]:
+    """Return masks in which whole blocks are dead, those whose living weights have the lowest mean score.
+
+    Parameters
+    ----------
+    masks, scores : mapping from str to Tensor
+        For each matrix, booleans that are True where a weight is alive, and every weight's score.
+    blocks : mapping from str to Blocks
+        How each matrix is divided.
+    count : int
+        How many weights die at most; as many blocks die as this allows.
+
+    Returns
+    -------
+    dict of str to Tensor
+
+    Examples
+    --------
+    >>> cut_blocks(
+    ...     {"w": torch.ones(2, 4, dtype=torch.bool)},
+    ...     {"w": torch.tensor([[9.0, 0.0, 2.0, 3.0], [0.0, 0.0, 2.0, 1.0]])},
+    ...     {"w": Blocks((2, 4), 2)},
+    ...     5,
+    ... )
+    {'w': tensor([[ True,  True, False, False],
+            [ True,  True, False, False]])}
+    """
+    alive = {name: blocks[name].means(mask.float()) > 0 for name, mask in masks.items()}
+    means = torch.cat([blocks[name].means(scores[name])[each] for name, each in alive.items()])
+    sizes = torch.cat([blocks[name].sizes.to(each.device)[each] for name, each in alive.items()])
+    order = means.argsort(stable=True)
+    dying = order[sizes[order].cumsum(0) <= count]
+    keeps = torch.ones_like(means, dtype=torch.bool).index_fill_(0, dying, False)
     changed, start = {}, 0
-    for name, places in alive.items():
-        own = lowest[(lowest >= start) & (lowest < start + len(places))] - start
-        flat = masks[name].flatten().clone()
-        flat[places[own]] = False
-        changed[name] = flat.view_as(masks[name])
-        start += len(places)
+    for name, each in alive.items():
+        stop = start + int(each.sum())
+        changed[name] = blocks[name].spread(each.masked_scatter(each, keeps[start:stop]))
+        start = stop
     return changed
 
 
@@ -97,3 +144,11 @@ def exchange(mask: Tensor, score: Tensor, merit: Tensor, count: int) -> Tensor:
     changed[dying] = False
     changed[rising] = True
     return changed.view_as(mask)
+
+
+def _smallest(values: Tensor, count: int) -> float:
+    """Return the largest of so many smallest values."""
+    if values.device.type == "cpu":
+        # For four million weights NumPy took 5 ms, PyTorch's topk 60.
+        return float(numpy.partition(values.numpy(), count - 1)[count - 1])
+    return float(values.topk(count, largest=False, sorted=False).values.max())

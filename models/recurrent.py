@@ -23,12 +23,15 @@ class WeightMatrix:
     neurons : int or None
         Number of neurons that a recurrent weight connects to one another; None for any other, and
         for an LSTM with projections, whose hidden state has other units than its cells.
+    gates : int
+        Number of gates that the rows stack.
     """
 
     name: str
     shape: tuple[int, int]
     recurrent: bool = False
     neurons: int | None = None
+    gates: int = 1
 
 
 def weight_matrices(model: nn.Module) -> list[WeightMatrix]:
@@ -98,7 +101,11 @@ def _matrices_of(module: nn.Module) -> Iterator[WeightMatrix]:
                 recurrent = name.startswith("weight_hh")
                 square = recurrent and weight.shape[1] == module.hidden_size
                 yield WeightMatrix(
-                    name, (weight.shape[0], weight.shape[1]), recurrent, weight.shape[1] if square else None
+                    name,
+                    (weight.shape[0], weight.shape[1]),
+                    recurrent,
+                    neurons=weight.shape[1] if square else None,
+                    gates=1 if name.startswith("weight_hr") else weight.shape[0] // module.hidden_size,
                 )
     elif isinstance(module, nn.Linear):
         yield WeightMatrix("weight", (module.out_features, module.in_features))

@@ -1,7 +1,7 @@
 """Linear and recurrent modules whose weight matrices are products of any kind."""
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -9,11 +9,14 @@ from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
 from moduli.models.errors import CannotCompress
-from moduli.models.kernels import Product
+from moduli.models.kernels import Product, in_blocks
 from moduli.regularizers import ShapeMismatch
 
 MakeProduct = Callable[[str, Tensor], Product]
 State = tuple[Tensor, ...]
+
+# The input weights of a narrow batch are read once for as many time steps as make up so many columns.
+COLUMNS = 64
 
 
 class SparseLinear(nn.Module):
@@ -45,8 +48,8 @@ class SparseLinear(nn.Module):
 class SparseRecurrent(nn.Module):
     """A recurrent module with products of one's choice; called like the module that it replaces.
 
-    The equations are those of ``nn.RNN``, ``nn.LSTM`` and ``nn.GRU``. Inside, states are
-    ``(neurons, batch)``, and the input of all time steps is multiplied at once.
+    The equations are those of ``nn.RNN``, ``nn.LSTM`` and ``nn.GRU``. Inside, a sequence is a list of
+    states ``(neurons, batch)``, one for each time step.
 
     Parameters
     ----------
@@ -115,26 +118,29 @@ class SparseRecurrent(nn.Module):
             )
         batched = x.dim() == 3
         time_axis = 1 if batched and self.batch_first else 0
+        if x.shape[time_axis] == 0:
+            raise ShapeMismatch(f"The input must have at least one time step, got shape {tuple(x.shape)}.")
         x = x.movedim(time_axis, 0) if batched else x.unsqueeze(1)
-        sequence = x.permute(2, 0, 1).contiguous()
+        sequence = [step.t() for step in x]
         states = self._initial(hx, x, batched)
         ends = []
         for layer in range(self.num_layers):
             if layer and self.dropout:
-                sequence = functional.dropout(sequence, self.dropout, self.training)
-            outputs = []
+                sequence = [functional.dropout(step, self.dropout, self.training) for step in sequence]
+            outputs: list[list[Tensor]] = []
             for direction, suffix in enumerate(self.directions):
                 start = states[len(self.directions) * layer + direction]
-                output, end = self._run(sequence, start, f"l{layer}{suffix}", backwards=direction == 1)
-                outputs.append(output)
+                run, end = self._run(sequence, start, f"l{layer}{suffix}", backwards=direction == 1)
+                outputs.append(run)
                 ends.append(end)
-            sequence = torch.cat(outputs) if len(outputs) > 1 else outputs[0]
-        output = sequence.permute(1, 2, 0)
-        final = tuple(torch.stack(parts).transpose(1, 2) for parts in zip(*ends, strict=True))
+            sequence = outputs[0]
+            if len(outputs) > 1:
+                sequence = [torch.cat(step) for step in zip(*outputs, strict=True)]
+        # PyTorch transposes a matrix tile by tile, which is fast, but not a stack of matrices.
+        output = torch.stack([step.t().contiguous() for step in sequence], dim=time_axis)
+        final = tuple(torch.stack(parts).transpose(1, 2).contiguous() for parts in zip(*ends, strict=True))
         if not batched:
             output, final = output.squeeze(1), tuple(part.squeeze(1) for part in final)
-        output = output.movedim(0, time_axis).contiguous()
-        final = tuple(part.contiguous() for part in final)
         return (output, (final[0], final[1])) if self.mode == "LSTM" else (output, final[0])
 
     def _initial(self, hx: Tensor | tuple[Tensor, Tensor] | None, x: Tensor, batched: bool) -> list[State]:
@@ -153,20 +159,16 @@ class SparseRecurrent(nn.Module):
         parts = [(part if batched else part.unsqueeze(1)).transpose(1, 2).contiguous() for part in given]
         return list(zip(*parts, strict=True))
 
-    def _run(self, sequence: Tensor, state: State, name: str, *, backwards: bool) -> tuple[Tensor, State]:
-        """Return one layer's outputs in one direction, ``(neurons, time, batch)``, and its last state."""
-        drives = getattr(self, f"weight_ih_{name}")(sequence.flatten(1))
+    def _run(
+        self, sequence: list[Tensor], state: State, name: str, *, backwards: bool
+    ) -> tuple[list[Tensor], State]:
+        """Return one layer's outputs in one direction, and its last state."""
         recurrent = getattr(self, f"weight_hh_{name}").repeated()
-        bias = getattr(self, f"bias_hh_{name}", None)
-        if bias is not None:
-            constant = getattr(self, f"bias_ih_{name}")
-            # A GRU's reset gate acts between its two biases; elsewhere they are one constant.
-            drives = drives + (constant if self.mode == "GRU" else constant + bias).unsqueeze(1)
-        steps: Iterable[Tensor] = drives.unflatten(1, sequence.shape[1:]).unbind(1)
+        bias = getattr(self, f"bias_hh_{name}", None) if self.mode == "GRU" else None
         outputs = []
-        for drive in reversed(tuple(steps)) if backwards else steps:
+        for drive in self._drives(sequence[::-1] if backwards else sequence, name):
             pull = recurrent(state[0])
-            if bias is not None and self.mode == "GRU":
+            if bias is not None:
                 pull = pull + bias.unsqueeze(1)
             if self.mode == "LSTM":
                 state = _lstm(drive, pull, state[1], getattr(self, f"weight_hr_{name}", None))
@@ -176,7 +178,23 @@ class SparseRecurrent(nn.Module):
                 drive = drive + pull
                 state = (drive.tanh_() if self.mode == "RNN_TANH" else drive.relu_(),)
             outputs.append(state[0])
-        return torch.stack(outputs[::-1] if backwards else outputs, dim=1), state
+        return outputs[::-1] if backwards else outputs, state
+
+    def _drives(self, sequence: list[Tensor], name: str) -> Iterator[Tensor]:
+        """Yield what the input and the biases add at each time step, ``(neurons, batch)``."""
+        product = getattr(self, f"weight_ih_{name}")
+        constant = getattr(self, f"bias_ih_{name}", None)
+        if constant is not None and self.mode != "GRU":
+            # A GRU's reset gate acts between its two biases; elsewhere they are one constant.
+            constant = constant + getattr(self, f"bias_hh_{name}")
+        batch = sequence[0].shape[1]
+        steps = max(1, COLUMNS // max(1, batch))
+        for start in range(0, len(sequence), steps):
+            part = sequence[start : start + steps]
+            drives = product(torch.cat(part, dim=1))
+            if constant is not None:
+                drives = drives + constant.unsqueeze(1)
+            yield from drives.unflatten(1, (len(part), batch)).unbind(1)
 
 
 def _lstm(drive: Tensor, pull: Tensor, cell: Tensor, projection: Product | None) -> State:
@@ -277,8 +295,9 @@ def _expand(name: str, state: Mapping[str, Tensor]) -> Tensor:
         state[f"{name}.{part}"] for part in ("values", "columns", "row_offsets", "size")
     )
     rows = torch.repeat_interleave(row_offsets.diff().long())
+    side = int(size[0]) // (len(row_offsets) - 1)
     dense = values.new_zeros(int(size[0]), int(size[1]))
-    dense[rows, columns.long()] = values
+    in_blocks(dense, side)[rows, columns.long()] = values.view(-1, side, side)
     return dense
 
 

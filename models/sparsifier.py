@@ -7,12 +7,15 @@ import warnings
 import weakref
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
+from os import PathLike
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from moduli.manifolds import InvalidParameter, Manifold, suggestion
+from moduli.models.blocks import Blocks
 from moduli.models.description import describe
 from moduli.models.errors import (
     InvalidEmbedding,
@@ -23,7 +26,8 @@ from moduli.models.errors import (
     NothingToPrune,
     StateMismatch,
 )
-from moduli.models.pruning import cut, exchange, magnitude_for_coefficient, stacked
+from moduli.models.files import read_state, write_state
+from moduli.models.pruning import cut, cut_blocks, exchange, magnitude_for_coefficient, stacked
 from moduli.models.recurrent import WeightMatrix, check_untied, weight_matrices
 from moduli.models.regrowth import Regrowth
 from moduli.models.schedules import OneShotSchedule, Schedule
@@ -68,12 +72,17 @@ class Sparsifier:
     embedding : Tensor, Embedding, pair of either, or mapping from str to these, optional
         Points of the neurons, ``(n, *point_shape)``, for every recurrent weight; or by parameter name,
         where a weight between two populations takes a pair ``(targets, sources)``. Drawn at random
-        when absent. Coefficients follow an `Embedding` that is learned.
+        when absent, and with a granularity ordered along the manifold. Coefficients follow an
+        `Embedding` that is learned.
     seed : int
         Seed of the random embedding.
     score : {"magnitude", "magnitude/coefficient"} or callable
         What is cut first: small weights, or weights that are small for their coefficient, or those of
         small ``score(weight, coefficients)``; coefficients are None where there are none.
+    granularity : int
+        Height and width of the square blocks of weights that are kept or cut as a whole, by the mean
+        of their scores; the target is reached to within one block. `order_along` numbers given neurons
+        so that blocks connect neighbours; a power of two suits it.
     regrowth : Regrowth, optional
         Lets dead weights come back in the place of weak ones; without it masks only grow sparser.
     masks : mapping from str to Tensor, optional
@@ -122,6 +131,7 @@ class Sparsifier:
         embedding: Placement | Mapping[str, Placement] | None = None,
         seed: int = 0,
         score: Score = "magnitude",
+        granularity: int = 1,
         regrowth: Regrowth | None = None,
         masks: Mapping[str, Tensor] | None = None,
     ) -> None:
@@ -138,6 +148,11 @@ class Sparsifier:
             raise InvalidParameter(
                 f"{regularizer!r} needs a manifold to measure distances on; pass manifold=."
             )
+        if regrowth is not None and granularity != 1:
+            raise InvalidParameter(
+                f"regrowth exchanges single weights, but granularity={granularity!r} cuts blocks; "
+                "leave one of them out."
+            )
         self.model = model
         self.regularizer = regularizer
         self.manifold = manifold
@@ -146,6 +161,7 @@ class Sparsifier:
         self.strength = float(strength)
         self.scope: Scope = scope
         self.score = score
+        self.granularity = granularity
         self.regrowth = regrowth
         self.steps_taken = 0
 
@@ -161,12 +177,18 @@ class Sparsifier:
                     f"{', '.join(matrices)}."
                 )
         check_untied(model, [matrix.name for matrix in pruned])
+        self._blocks = {
+            matrix.name: Blocks(matrix.shape, granularity, matrix.gates)
+            for matrix in (pruned if granularity != 1 else [])
+        }
         self._wanted = zeros_wanted({matrix.name: matrix.shape for matrix in pruned}, self.target, scope)
         self.masks = {
             matrix.name: torch.ones_like(self._weight(matrix.name), dtype=torch.bool) for matrix in pruned
         }
         if masks is not None:
             self._adopt(masks)
+        elif self._blocks:
+            self._check_blocks()
         self._dense_gradients: dict[str, Tensor] = {}
         self._mask_gradients()
 
@@ -219,7 +241,7 @@ class Sparsifier:
         self._follow_model()
         fraction = self._fraction()
         cuts = {
-            names: round(fraction * zeros) - sum(int((~self.masks[name]).sum()) for name in names)
+            names: round(fraction * zeros) - sum(_zeros(self.masks[name]) for name in names)
             for names, zeros in self._wanted.items()
         }
         if any(count > 0 for count in cuts.values()):
@@ -228,7 +250,11 @@ class Sparsifier:
             for names, count in cuts.items():
                 if count > 0:
                     scores = {name: self._scores(name) for name in names}
-                    changed |= cut({name: self.masks[name] for name in names}, scores, count)
+                    masks = {name: self.masks[name] for name in names}
+                    if self._blocks:
+                        changed |= cut_blocks(masks, scores, self._blocks, count)
+                    else:
+                        changed |= cut(masks, scores, count)
             self.masks = changed
             self._report_collapse()
         if self.regrowth is not None and self.regrowth.is_due(self.steps_taken):
@@ -243,7 +269,7 @@ class Sparsifier:
         -------
         dict of str to float
         """
-        zeros = {name: int((self._weight(name) == 0).sum()) for name in self.masks}
+        zeros = {name: _zeros(self._weight(name)) for name in self.masks}
         sizes = {name: mask.numel() for name, mask in self.masks.items()}
         fractions = {name: zeros[name] / sizes[name] for name in self.masks}
         return fractions | {"total": sum(zeros.values()) / sum(sizes.values())}
@@ -293,12 +319,13 @@ class Sparsifier:
 
     @property
     def spec(self) -> dict[str, str]:
-        """What a stored state is recognised by, as text: manifold, regularizers and scope."""
+        """What a stored state is recognised by, as text: manifold, regularizers, scope and so on."""
         return {
             "manifold": repr(self.manifold),
             "regularizer": repr(self.regularizer),
             "scope": self.scope,
             "sparsity": repr(self.target),
+            "granularity": repr(self.granularity),
         }
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -307,10 +334,9 @@ class Sparsifier:
         All values are tensors that share no memory, the spec as the bytes of its JSON, so that safetensors
         can store them.
         """
-        spec = torch.frombuffer(bytearray(json.dumps(self.spec).encode()), dtype=torch.uint8)
         return {
             "steps_taken": torch.tensor(self.steps_taken),
-            "spec": spec,
+            "spec": _as_bytes(self.spec),
             **{f"mask.{name}": mask for name, mask in self.masks.items()},
             **{f"embedding.{name}": points.detach().clone() for name, points in self.embeddings.items()},
         }
@@ -321,7 +347,7 @@ class Sparsifier:
         Parameters
         ----------
         state : mapping from str to Tensor
-            The state of a sparsifier of the same model, manifold, regularizer, sparsity and scope.
+            The state of a sparsifier of the same model and ``spec``.
 
         Raises
         ------
@@ -347,6 +373,55 @@ class Sparsifier:
         self.masks = {name: state[f"mask.{name}"].bool().clone() for name in self.masks}
         for name, term in self._terms.items():
             term.load_points({end: state[f"embedding.{name}{end}"] for end in term.ends})
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write masks, embeddings and step count to a safetensors file, with the spec as its metadata.
+
+        Parameters
+        ----------
+        path : str or path
+            The file; one that is there is replaced.
+
+        Raises
+        ------
+        MissingDependency
+            If safetensors is not installed.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> sparsifier, twin = (Sparsifier(nn.RNN(3, 64), sparsity=0.9) for _ in range(2))
+        >>> sparsifier.step()
+        >>> with TemporaryDirectory() as folder:
+        ...     sparsifier.save(f"{folder}/masks.safetensors")
+        ...     twin.load(f"{folder}/masks.safetensors")
+        >>> torch.equal(twin.masks["weight_hh_l0"], sparsifier.masks["weight_hh_l0"])
+        True
+        """
+        state = self.state_dict()
+        del state["spec"]
+        write_state(Path(path), state, self.spec)
+
+    def load(self, path: str | PathLike[str]) -> None:
+        """Restore what ``save`` wrote, and cut the model's weights by the masks.
+
+        Parameters
+        ----------
+        path : str or path
+            The file.
+
+        Raises
+        ------
+        MissingDependency
+            If safetensors is not installed.
+        StateMismatch
+            If the file is damaged, or of a sparsifier of another spec or shape; nothing is changed then.
+        """
+        state, spec = read_state(Path(path))
+        self.load_state_dict(state | {"spec": _as_bytes(spec)})
+        with torch.no_grad():
+            self._follow_model()
+            self._apply()
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_hooks"}
@@ -407,7 +482,14 @@ class Sparsifier:
                 )
             placement = given.get(name, shared if matrix.recurrent else None)
             terms[name] = PenaltyTerm(
-                name, matrix.shape, regularizer, self.manifold, placement, matrix.neurons, generator
+                name,
+                matrix.shape,
+                regularizer,
+                self.manifold,
+                placement,
+                matrix.neurons,
+                generator,
+                ordered=self.granularity != 1,
             )
         return terms
 
@@ -438,6 +520,15 @@ class Sparsifier:
         with torch.no_grad():
             self._follow_model()
             self._apply()
+
+    def _check_blocks(self) -> None:
+        for names, zeros in self._wanted.items():
+            largest = max(int(self._blocks[name].sizes.max()) for name in names)
+            if 0 < zeros < largest:
+                raise InvalidParameter(
+                    f"granularity={self.granularity} makes blocks of {largest} weights, but only {zeros} of "
+                    f"{', '.join(names)} are to be cut; choose a smaller granularity or another scope."
+                )
 
     def _fraction(self) -> float:
         """Return the fraction of the target that the schedule demands by now."""
@@ -532,6 +623,14 @@ class Sparsifier:
             for name in self.masks
             if self._weight(name).requires_grad
         ]
+
+
+def _zeros(tensor: Tensor) -> int:
+    return tensor.numel() - int(tensor.count_nonzero())
+
+
+def _as_bytes(spec: Mapping[str, str]) -> Tensor:
+    return torch.frombuffer(bytearray(json.dumps(dict(spec)).encode()), dtype=torch.uint8)
 
 
 def _shape(state: Mapping[str, Tensor], name: str) -> str:

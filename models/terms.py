@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from moduli.manifolds import InvalidPoints, Manifold
+from moduli.models.blocks import order_along
 from moduli.models.embedding import Embedding
 from moduli.models.errors import InvalidEmbedding
 from moduli.regularizers import Regularizer, penalty
@@ -32,6 +33,8 @@ class PenaltyTerm:
         Number of neurons of a recurrent weight; None for a weight between two populations.
     generator : torch.Generator
         Source of random points.
+    ordered : bool
+        Whether random points are ordered along the manifold.
 
     Raises
     ------
@@ -48,6 +51,7 @@ class PenaltyTerm:
         placement: Placement | None,
         neurons: int | None,
         generator: torch.Generator,
+        ordered: bool = False,
     ) -> None:
         self.name = name
         self.regularizer = regularizer
@@ -71,7 +75,10 @@ class PenaltyTerm:
             given = {".targets": targets, ".sources": sources}
         for end, count in counts.items():
             points = given[end]
-            self.ends[end] = manifold.random_point(count, generator) if points is None else points
+            if points is None:
+                points = manifold.random_point(count, generator)
+                points = points[order_along(manifold, points)] if ordered else points
+            self.ends[end] = points
             self._check(self.ends[end], f"{name}{end}", count, stacked=end == ".targets")
         self._cached: Tensor | None = None
 

@@ -26,6 +26,8 @@ def test_the_readme_s_examples(example, monkeypatch, capsys):
         assert float(capsys.readouterr().out) == pytest.approx(0.9, abs=1 / (4 * 64 * 64))
 
 
+@pytest.mark.filterwarnings("ignore::lightning.fabric.utilities.warnings.PossibleUserWarning")
+@pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec.` is deprecated:FutureWarning")
 def test_the_page_on_sparsifying_a_model(capsys):
     names = {}
     for example in examples("docs/sparsify-your-own-model.md"):
@@ -33,6 +35,7 @@ def test_the_page_on_sparsifying_a_model(capsys):
     report = capsys.readouterr().out
     assert "rnn.weight_hh_l0: 192 x 64, 90.00% zeros" in report
     assert "total: 90.0" in report
+    assert names["callback"].sparsifier.steps_taken == 4
     assert torch.equal(names["mask"], names["sparse_from_the_start"].masks["weight_hh_l0"])
 
 

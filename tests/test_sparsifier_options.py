@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -20,6 +21,7 @@ from moduli.models import (
     TiedWeights,
     geometric_mask,
 )
+from moduli.models.pruning import cut
 from moduli.models.targets import zeros_wanted
 from moduli.regularizers import Diffusion, ShapeMismatch, Uniform
 from tests.conftest import seeded
@@ -163,6 +165,26 @@ def test_scores_decide_what_is_cut():
         mask("magnitud")
 
 
+@given(st.integers(0, 10**6), st.integers(1, 4), st.data())
+def test_cuts_are_exact_whatever_ties_there_are(seed, levels, data):
+    generator = seeded(seed)
+    masks, scores = {}, {}
+    for name, shape in {"a": (3, 4), "b": (5, 2)}.items():
+        masks[name] = torch.rand(shape[::-1], generator=generator).t() > 0.3
+        drawn = torch.randint(levels, shape, generator=generator).float()
+        scores[name] = drawn.masked_fill(drawn == levels - 1, math.inf)
+    alive = sum(int(mask.sum()) for mask in masks.values())
+    count = data.draw(st.integers(1, alive))
+    changed = cut(masks, scores, count)
+    kept, lost = (
+        torch.cat([scores[name][masks[name] & (changed[name] == survives)] for name in masks])
+        for survives in (True, False)
+    )
+    assert not any((changed[name] & ~masks[name]).any() for name in masks)
+    assert len(lost) == count
+    assert not len(kept) or lost.max() <= kept.min()
+
+
 def test_a_score_that_fails_for_one_matrix_leaves_all_masks_as_they_were():
     def fails_for_the_last(weight, coefficients):
         return weight.abs() if len(weight) > 2 else weight * math.nan
@@ -288,6 +310,45 @@ def test_states_travel_as_safetensors_and_are_refused_where_they_do_not_belong(t
         with pytest.raises(StateMismatch, match=message):
             other.load_state_dict(state)
         assert all(torch.equal(other.masks[name], mask) for name, mask in before.items())
+
+
+def test_a_file_holds_masks_embeddings_position_and_spec(tmp_path):
+    def sparsifier_of(model, manifold=Torus(), regularizer=Diffusion(), **options):  # noqa: B008
+        shared = manifold.random_point(model.rnn.hidden_size, seeded())
+        return Sparsifier(model, regularizer, manifold, sparsity=0.8, embedding=shared, **options)
+
+    path = tmp_path / "sparsifier.safetensors"
+    model = Reader(num_layers=2)
+    sparsifier = sparsifier_of(model)
+    train(model, sparsifier, 3)
+    sparsifier.save(path)
+    with safe_open(path, "pt") as file:
+        assert file.metadata() == sparsifier.spec
+        assert file.metadata()["manifold"] == "Torus(dim=2, period=10.0)"
+        assert set(file.keys()) == set(sparsifier.state_dict()) - {"spec"}
+    other = Reader(num_layers=2)
+    twin = sparsifier_of(other)
+    twin.load(path)
+    assert twin.steps_taken == 3
+    assert all(torch.equal(twin.masks[name], mask) for name, mask in sparsifier.masks.items())
+    assert all(torch.equal(other.get_parameter(name) != 0, mask) for name, mask in twin.masks.items())
+    for wrong, message in [
+        (sparsifier_of(Reader(num_layers=2), Torus(3)), r"manifold Torus\(dim=2.*this one's is Torus\(dim=3"),
+        (sparsifier_of(Reader(size=13, num_layers=2)), r"\(12, 12\) there, \(13, 13\) here"),
+        (sparsifier_of(Reader(num_layers=2), granularity=2), r"granularity 1, this one's is 2"),
+    ]:
+        with pytest.raises(StateMismatch, match=message):
+            wrong.load(path)
+        assert wrong.steps_taken == 0
+        assert all(mask.all() for mask in wrong.masks.values())
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(StateMismatch, match=r"sparsifier\.safetensors is no complete safetensors file"):
+        twin.load(path)
+    save_file({"something": torch.ones(1)}, path)
+    with pytest.raises(StateMismatch, match="manifold None, this one's is Torus"):
+        twin.load(path)
+    with pytest.raises(FileNotFoundError, match="absent"):
+        twin.load(tmp_path / "absent")
 
 
 def test_the_report_tells_sparsity_and_graph():

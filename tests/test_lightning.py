@@ -1,0 +1,115 @@
+"""The sparsifier as a callback does in Lightning's trainer what it does in a loop of one's own."""
+
+import copy
+
+import pytest
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from torch import nn
+
+from moduli.manifolds import InvalidParameter, Torus
+from moduli.models import CubicSchedule, Sparsifier, StateMismatch
+from moduli.models.lightning import SparsifierCallback
+from moduli.regularizers import Diffusion
+from tests.conftest import seeded
+from tests.test_sparsifier import Reader
+
+pytestmark = [
+    # What the trainer says of data that loads within the process.
+    pytest.mark.filterwarnings("ignore::lightning.fabric.utilities.warnings.PossibleUserWarning"),
+    # Lightning 2.6 uses what PyTorch 2.13 deprecates.
+    pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec.` is deprecated:FutureWarning"),
+]
+
+
+class Module(LightningModule):
+    """A module that knows nothing of sparsity."""
+
+    def __init__(self):
+        super().__init__()
+        self.reader = Reader(nn.GRU)
+
+    def training_step(self, batch):
+        return self.reader(batch).square().mean()
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1, momentum=0.9)
+
+
+def sparsifier_of(model, manifold=None, steps=4):
+    return Sparsifier(
+        model, Diffusion(), manifold or Torus(), sparsity=0.8, strength=0.5, schedule=CubicSchedule(0, steps)
+    )
+
+
+def batches(count):
+    return torch.utils.data.DataLoader(torch.randn(count, 4, 2, 3, generator=seeded()), batch_size=None)
+
+
+def trainer_with(sparsifier, folder, **options):
+    return Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+        callbacks=[SparsifierCallback(sparsifier)],
+        **options,
+    )
+
+
+@pytest.mark.parametrize(("accumulated", "clip"), [(1, None), (3, None), (3, 0.05)])
+def test_training_equals_a_loop_of_one_s_own(tmp_path, accumulated, clip):
+    module = Module()
+    own = copy.deepcopy(module)
+    optimizer, sparsifier = own.configure_optimizers(), sparsifier_of(own.reader)
+    data = batches(9)
+    for _ in range(2):
+        for start in range(0, len(data), accumulated):
+            for batch in data.dataset[start : start + accumulated]:
+                (own.training_step(batch) / accumulated).backward()
+            sparsifier.penalty().backward()
+            if clip:
+                nn.utils.clip_grad_norm_(own.parameters(), clip)
+            optimizer.step()
+            sparsifier.step()
+            optimizer.zero_grad()
+
+    trained = sparsifier_of(module.reader)
+    trainer = trainer_with(
+        trained, tmp_path, max_epochs=2, accumulate_grad_batches=accumulated, gradient_clip_val=clip
+    )
+    trainer.fit(module, data)
+    assert trained.steps_taken == trainer.global_step == 18 // accumulated
+    for name, weight in own.named_parameters():
+        torch.testing.assert_close(module.get_parameter(name), weight)
+    for name, mask in sparsifier.masks.items():
+        assert torch.equal(trained.masks[name], mask)
+        assert abs(int((~mask).sum()) - 0.8 * mask.numel()) <= 1
+
+
+def test_checkpoints_hold_the_sparsifier(tmp_path):
+    data = batches(6)
+    first, second = Module(), Module()
+    straight = copy.deepcopy(first)
+    trainer_with(sparsifier_of(straight, steps=10), tmp_path, max_epochs=2).fit(straight, data)
+
+    trainer = trainer_with(sparsifier_of(first, steps=10), tmp_path, max_epochs=1)
+    trainer.fit(first, data)
+    trainer.save_checkpoint(tmp_path / "half")
+    resumed = sparsifier_of(second, steps=10)
+    trainer_with(resumed, tmp_path, max_epochs=2).fit(second, data, ckpt_path=tmp_path / "half")
+    assert resumed.steps_taken == 12
+    assert all(
+        torch.equal(one, other) for one, other in zip(straight.parameters(), second.parameters(), strict=True)
+    )
+    with pytest.raises(StateMismatch, match=r"Torus\(.*this one's is Torus\(dim=3"):
+        trainer_with(sparsifier_of(second, Torus(3)), tmp_path, max_epochs=2).fit(
+            second, data, ckpt_path=tmp_path / "half"
+        )
+
+
+def test_the_sparsifier_of_another_model_is_refused(tmp_path):
+    with pytest.raises(InvalidParameter, match="another Module than the Module that is trained"):
+        trainer_with(sparsifier_of(Module()), tmp_path, max_epochs=1).fit(Module(), batches(1))
