@@ -17,11 +17,11 @@ from scipy.signal import correlate
 from torch import Tensor, nn
 
 from moduli.manifolds import Circle, KleinBottle, Manifold, Sphere, Torus
-from moduli.models import CubicSchedule, Embedding, Sparsifier
+from moduli.models import CubicSchedule, Embedding, Sparsifier, order_along
 from moduli.regularizers import DifferenceOfGaussians, Diffusion, Gaussian, Regularizer
 from moduli.tasks.figures.barcodes import draw_barcode, draw_persistence_diagram
 from moduli.tasks.figures.flat import draw_moving_embedding, draw_neuron_on_plane
-from moduli.tasks.figures.matrices import draw_weight_against_distance, draw_weight_matrix, order_by_place
+from moduli.tasks.figures.matrices import draw_weight_against_distance, draw_weight_matrix
 from moduli.tasks.figures.rate_maps import draw_rate_maps
 from moduli.tasks.figures.sparsity import draw_error_against_sparsity
 from moduli.tasks.figures.surfaces import draw_field, draw_neuron_in_space
@@ -152,7 +152,7 @@ def weights(units: int, steps: int) -> Figure:
     (before, after), (against, plane) = figure.subplots(2, 2)
     draw_weight_matrix(before, weight)
     before.set_title("as trained")
-    scale = draw_weight_matrix(after, weight, order_by_place(torus.pairwise(places)))
+    scale = draw_weight_matrix(after, weight, order_along(torus, places))
     after.set_title("ordered along the torus")
     figure.colorbar(scale, ax=after, label="|weight|, relative")
     draw_weight_against_distance(against, torus, places, weight, inhibitor)

@@ -4,40 +4,10 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import PowerNorm
-from scipy.cluster.hierarchy import leaves_list, linkage
-from scipy.spatial.distance import squareform
 from torch import Tensor
 
 from moduli.manifolds import Manifold
 from moduli.regularizers import Inhibitor, ShapeMismatch
-
-
-def order_by_place(distance: Tensor) -> Tensor:
-    """Return an order of neurons in which neighbours are near each other.
-
-    It is the order of the leaves of hierarchical clustering with average linkage, turned at every
-    branch so that the sum of distances between neighbours is least (Bar-Joseph, Gifford and Jaakkola,
-    "Fast optimal leaf ordering for hierarchical clustering", 2001).
-
-    Parameters
-    ----------
-    distance : Tensor
-        Distances ``(n, n)`` between neurons, as ``manifold.pairwise(embedding)`` returns them.
-
-    Returns
-    -------
-    Tensor
-        A permutation of ``0 … n - 1``.
-
-    Examples
-    --------
-    >>> places = torch.tensor([0.0, 2.0, 1.0, 3.0])
-    >>> order_by_place((places[:, None] - places).abs()).tolist()
-    [0, 2, 1, 3]
-    """
-    condensed = squareform(distance.detach().cpu().double().numpy(), checks=False)
-    order = leaves_list(linkage(condensed, method="average", optimal_ordering=True))
-    return torch.from_numpy(order).long()
 
 
 def draw_weight_matrix(axes: Axes, weight: Tensor, order: Tensor | None = None) -> ScalarMappable:
@@ -50,7 +20,7 @@ def draw_weight_matrix(axes: Axes, weight: Tensor, order: Tensor | None = None) 
     weight : Tensor
         Recurrent weight ``(n, n)``, indexed ``[target, source]``.
     order : Tensor, optional
-        A permutation of the neurons, such as ``order_by_place`` returns; as they are when absent.
+        A permutation of the neurons, such as `order_along` returns; as they are when absent.
 
     Returns
     -------

@@ -26,7 +26,7 @@ from moduli.regularizers import DifferenceOfGaussians, Diffusion, ShapeMismatch
 from moduli.tasks.figures import surfaces
 from moduli.tasks.figures.barcodes import MOST_BARS, draw_barcode, draw_persistence_diagram
 from moduli.tasks.figures.flat import draw_moving_embedding, draw_neuron_on_plane
-from moduli.tasks.figures.matrices import draw_weight_against_distance, draw_weight_matrix, order_by_place
+from moduli.tasks.figures.matrices import draw_weight_against_distance, draw_weight_matrix
 from moduli.tasks.figures.rate_maps import draw_rate_maps
 from moduli.tasks.figures.spaces import CannotDraw, immerse, offsets, sheet, sides
 from moduli.tasks.figures.sparsity import draw_error_against_sparsity
@@ -205,17 +205,6 @@ def test_paths_come_back_through_the_glued_edge(manifold):
         assert torch.allclose((steps[:, 1] - steps[:, 0]).norm(dim=1), step.norm(), atol=1e-5)
     assert torch.allclose(torch.as_tensor(panel.collections[-1].get_offsets().data).float(), places[-1])
     assert (*panel.get_xlim(), *panel.get_ylim()) == pytest.approx((0, width, 0, height))
-
-
-def test_an_order_along_a_ring_walks_round_it():
-    turn = torch.randperm(40, generator=seeded())
-    places = torch.stack([(2 * torch.pi * turn / 40).cos(), (2 * torch.pi * turn / 40).sin()], dim=1)
-    distance = Circle().pairwise(places)
-    order = order_by_place(distance)
-    assert torch.equal(order.sort().values, torch.arange(40))
-    steps = distance[order[:-1], order[1:]]
-    # Between the first and the last neighbour one gap stays open: 39 steps of a fortieth of the ring.
-    assert steps.sum() == pytest.approx(39 / 40 * 2 * torch.pi * 5, rel=1e-3)
 
 
 def test_a_matrix_is_drawn_in_its_order():
