@@ -10,10 +10,7 @@ from statistics import mean, stdev
 
 import torch
 from matplotlib.figure import Figure
-from numpy import corrcoef
 from PIL import Image
-from scipy.ndimage import rotate
-from scipy.signal import correlate
 from torch import Tensor, nn
 
 from moduli.manifolds import Circle, KleinBottle, Manifold, Sphere, Torus
@@ -25,6 +22,7 @@ from moduli.tasks.figures.matrices import draw_weight_against_distance, draw_wei
 from moduli.tasks.figures.rate_maps import draw_rate_maps
 from moduli.tasks.figures.sparsity import draw_error_against_sparsity
 from moduli.tasks.figures.surfaces import draw_field, draw_neuron_in_space
+from moduli.tasks.navigation.grid_scores import grid_scores
 from moduli.tasks.topology import Topology, cloud_topology, embedding_topology
 
 PICTURES = Path(__file__).parents[1] / "docs" / "images"
@@ -221,20 +219,9 @@ def rate_maps() -> Figure:
         waves.append(torch.stack(phases).cos().sum(dim=0).relu())
     maps = torch.stack([*waves, torch.rand(24, 24, generator=torch.Generator().manual_seed(0))])
     figure = Figure(figsize=(6.4, 1.9), layout="constrained")
-    draw_rate_maps(list(figure.subplots(1, 4)), maps, [hexagonality(rates) for rates in maps])
-    figure.suptitle("correlation with oneself turned by 60° less that by 30°", fontsize=9)
+    draw_rate_maps(list(figure.subplots(1, 4)), maps, grid_scores(maps).tolist())
+    figure.suptitle("rate maps and their grid scores", fontsize=9)
     return figure
-
-
-def hexagonality(rates: Tensor) -> float:
-    """Return how much better a map's autocorrelation fits itself turned by 60° than by 30°."""
-    centred = (rates - rates.mean()).numpy()
-    auto = correlate(centred, centred)
-    auto /= correlate(centred * 0 + 1, centred * 0 + 1)  # as many bins overlap
-    auto = auto[12:-12, 12:-12]
-    turned = {angle: rotate(auto, angle, reshape=False) for angle in (30, 60)}
-    fit = {angle: corrcoef(auto.ravel(), map_.ravel())[0, 1] for angle, map_ in turned.items()}
-    return float(fit[60] - fit[30])
 
 
 def barcodes(units: int, steps: int, points: int, landmarks: int) -> Figure:
