@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install -qq --constraint constraints.txt
 
-.PHONY: help demo test lint types tests clean
+.PHONY: help demo test lint types tests docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,10 @@ types: .venv/.test ## check types
 
 tests: .venv/.test ## run the tests on all cores
 	@$(BIN)/python -m pytest --numprocesses auto
+
+docs: .venv/.docs ## build the documentation's site into build/site
+	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -d build/doctrees docs build/site
+	@echo "Open build/site/index.html"
 
 clean: ## remove everything that was installed or built
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -80,7 +80,7 @@ def load_corpus(name: str) -> Corpus:
 
 
 def python_topics() -> Corpus:
-    """Return the Python language reference as it ships with Python, for ``help()``, in `pydoc_data`.
+    """Return the Python language reference as it ships with Python, for ``help()``, in ``pydoc_data``.
 
     A line is a paragraph; words and signs of punctuation stand by themselves. Topics quote one another
     at length, so that a paragraph counts for the first topic of the alphabet that has it: nothing in one
