@@ -239,7 +239,7 @@ def _carry_out(command: Command, arguments: list[str]) -> None:
     elif isinstance(command, Report):
         from moduli.tasks.report import write_report
 
-        print(write_report(command.folders, command.output or command.folders[0] / "report.html"))
+        print(write_report(command.folders, command.output))
     elif command.print_config:
         from moduli.tasks.configuration_files import write_toml
 

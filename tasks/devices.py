@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from moduli.tasks.errors import MissingExtra
+from moduli.models import MissingDependency
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -93,13 +93,13 @@ def make_fabric(device: str, count: int, precision: str) -> "Fabric":
 
     Raises
     ------
-    MissingExtra
+    MissingDependency
         If Lightning is not installed.
     """
     try:
         from lightning.fabric import Fabric
     except ImportError as error:
-        raise MissingExtra(
+        raise MissingDependency(
             "Several devices, or another precision, need Lightning Fabric: pip install 'moduli[lightning]'."
         ) from error
     place = torch.device(device)

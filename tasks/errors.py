@@ -30,10 +30,6 @@ class CannotWrite(ModuliError, OSError):
     """A file of a run folder cannot be written."""
 
 
-class MissingExtra(ModuliError, ImportError):
-    """An optional library is needed and not installed."""
-
-
 class WorkerDied(ModuliError, RuntimeError):
     """A process of a sweep was killed."""
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from moduli.tasks.errors import MissingExtra
+from moduli.models import MissingDependency
 from moduli.tasks.execution import Execution
 from moduli.tasks.runs import RunFolder, cannot_write, write_atomically
 
@@ -31,7 +31,7 @@ class MetricsLog:
 
     Raises
     ------
-    MissingExtra
+    MissingDependency
         If TensorBoard is asked for and not installed.
     """
 
@@ -101,7 +101,7 @@ def _board(folder: Path, step: int) -> "SummaryWriter":
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise MissingExtra(
+        raise MissingDependency(
             "TensorBoard is not installed; pip install 'moduli[tensorboard]', or leave out --tensorboard."
         ) from error
     return SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)

@@ -7,7 +7,8 @@ from typing import Any
 import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from moduli.tasks.errors import MissingExtra, WorkerDied
+from moduli.models import MissingDependency
+from moduli.tasks.errors import WorkerDied
 from moduli.tasks.execution import Execution
 from moduli.tasks.protocol import Run, carry_out
 
@@ -38,7 +39,7 @@ def carry_out_all(
     ------
     WorkerDied
         If a process that carries runs out is killed.
-    MissingExtra
+    MissingDependency
         If a cluster is asked for without Dask.
     """
     with contextlib.ExitStack() as stack:
@@ -46,7 +47,7 @@ def carry_out_all(
             try:
                 from distributed import Client
             except ImportError as error:
-                raise MissingExtra(
+                raise MissingDependency(
                     "Dask is not installed; pip install 'moduli[cluster]', or leave out --dask."
                 ) from error
             stack.enter_context(Client(dask))  # type: ignore[no-untyped-call]

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
+from moduli.tasks.errors import NothingToReport
 from moduli.tasks.report.contents import read_contents
 from moduli.tasks.runs import write_atomically
 
 
-def write_report(folders: Sequence[Path], path: Path) -> Path:
+def write_report(folders: Sequence[Path], path: Path | None = None) -> Path:
     """Write one HTML page about experiments, which needs no other file and no network.
 
     Whatever a folder holds is shown as text: markup in it is escaped.
@@ -19,8 +20,8 @@ def write_report(folders: Sequence[Path], path: Path) -> Path:
     ----------
     folders : sequence of Path
         Folders of comparisons or of single networks.
-    path : Path
-        The page.
+    path : Path, optional
+        The page; ``report.html`` in the first folder when absent.
 
     Returns
     -------
@@ -30,14 +31,17 @@ def write_report(folders: Sequence[Path], path: Path) -> Path:
     Raises
     ------
     NothingToReport
-        If a folder holds no finished experiment.
+        If there is no folder, or a folder holds no finished experiment.
     DamagedFile
         If a file in it cannot be read.
     """
+    if not folders:
+        raise NothingToReport("Name the folder of an experiment, such as runs/navigation-demo.")
     contents = [read_contents(folder) for folder in folders]
     source = files("moduli.tasks.report").joinpath("template.html").read_text(encoding="utf-8")
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    path = path or folders[0] / "report.html"
     write_atomically(path, environment.from_string(source).render(reports=contents).encode())
     return path

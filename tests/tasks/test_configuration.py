@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 
+from moduli.models import MissingDependency
 from moduli.regularizers import Diffusion
 from moduli.tasks.cli import main
 from moduli.tasks.configuration import Configuration, PruningSettings
 from moduli.tasks.configuration_files import read_toml, write_toml
-from moduli.tasks.errors import InvalidConfiguration, MissingExtra, UnknownMethod
+from moduli.tasks.errors import InvalidConfiguration, UnknownMethod
 from moduli.tasks.execution import Execution
 from moduli.tasks.methods import method, split_methods
 from moduli.tasks.presets import PRESETS, protocol
@@ -125,7 +126,7 @@ def test_a_missing_optional_library_is_named_with_its_remedy(
     monkeypatch.setitem(sys.modules, library, None)
     preset = PRESETS["navigation"]["smoke"]
     run = Run(replace(preset, training=replace(preset.training, **settings)), "none", 0, tmp_path)
-    with pytest.raises(MissingExtra, match=message):
+    with pytest.raises(MissingDependency, match=message):
         carry_out(run, execution)
 
 

@@ -123,6 +123,10 @@ def test_the_command_writes_into_the_folder_and_says_where(experiment, capsys, t
         main(["report", str(tmp_path / "nothing")])
     assert stop.value.code == 2
     assert "holds no finished experiment" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stop:
+        main(["report"])
+    assert stop.value.code == 2
+    assert "Name the folder of an experiment" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(PROGRAM is None, reason="No Chromium is installed: nothing shows the page.")
