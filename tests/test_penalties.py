@@ -77,6 +77,25 @@ def test_a_zero_weight_has_a_zero_gradient():
         assert torch.equal(weight.grad, torch.zeros(3, 3))
 
 
+def test_a_second_backward_pass_gives_the_same_and_leaves_the_first_alone():
+    weight, coefficients = problem(2, 3, 4)
+    expected = coefficients.detach().repeat(2, 1) * weight.detach().sign() / weight.numel()
+    value = penalty(weight, coefficients.detach())
+    (first,) = torch.autograd.grad(value, weight, retain_graph=True)
+    (second,) = torch.autograd.grad(5 * value, weight, retain_graph=True)
+    (third,) = torch.autograd.grad(value, weight)
+    assert torch.allclose(first, expected)
+    assert torch.allclose(second, 5 * expected)
+    assert torch.allclose(third, expected)
+
+
+def test_a_scaled_loss_keeps_half_precision_gradients_from_vanishing():
+    weight = torch.ones(300, 300, dtype=torch.float16, requires_grad=True)
+    coefficients = torch.full_like(weight, 1e-3).detach()
+    (32_768.0 * penalty(weight, coefficients).float()).backward()
+    assert torch.allclose(weight.grad.float(), torch.tensor(32_768e-3 / 90_000), rtol=1e-2)
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_sums_without_loss(dtype):
     weight = torch.ones(300, 300, dtype=dtype)
