@@ -5,6 +5,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -109,18 +110,10 @@ def _recurrent_weight(weights: dict[str, Tensor]) -> Tensor:
 
 
 def _typical_neuron(weights: dict[str, Tensor]) -> int:
-    """Return the neuron whose number of surviving weights, in its sparsest method, is the median.
-
-    Among the neurons alive in every method; a neuron without weights would show nothing.
-    """
-    counts = [(weight != 0).sum(dim=1) for weight in weights.values()]
-    fewest = counts[0]
-    for count in counts[1:]:
-        fewest = fewest.minimum(count)
-    order = fewest.argsort(stable=True)
-    alive = order[fewest[order] > 0]
-    chosen = alive if len(alive) else order
-    return int(chosen[len(chosen) // 2])
+    """Return the neuron whose numbers of surviving weights are nearest to the mean in all methods."""
+    counts = torch.stack([(weight != 0).sum(dim=1) for weight in weights.values()]).double()
+    mean_count = counts.mean(dim=1, keepdim=True).clamp_min(1)
+    return int(((counts - mean_count).abs() / mean_count).sum(dim=0).argmin())
 
 
 def _sparsity(comparison: Comparison, summary: dict[str, Any]) -> Figure:
