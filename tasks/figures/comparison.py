@@ -10,21 +10,27 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from moduli.manifolds import make
-from moduli.models import wiring_length
+from moduli.models import order_along, wiring_length
 from moduli.regularizers import Inhibitor
 from moduli.regularizers.wrappers import Permuted
 from moduli.tasks.comparison import Comparison
 from moduli.tasks.display import label
 from moduli.tasks.estimates import Estimate
 from moduli.tasks.figures.curves import draw_training
-from moduli.tasks.figures.matrices import draw_weight_against_distance
+from moduli.tasks.figures.matrices import draw_weight_against_distance, draw_weight_matrix
+from moduli.tasks.figures.rate_maps import draw_rate_maps
+from moduli.tasks.figures.spaces import CannotDraw, immerse
 from moduli.tasks.figures.sparsity import draw_error_against_sparsity
+from moduli.tasks.figures.surfaces import draw_neuron_in_space
 from moduli.tasks.figures.torus import draw_neuron_on_torus
 from moduli.tasks.methods import method
 from moduli.tasks.metrics import read_metrics
+from moduli.tasks.navigation.grid_scores import grid_scores
+from moduli.tasks.navigation.task import Navigation
 from moduli.tasks.protocol import STAGES
 from moduli.tasks.runs import read_tensors
 from moduli.tasks.seeds import stream
+from moduli.tasks.task import make_task
 
 MOST_PANELS = 6
 CAPTIONS = {
@@ -32,7 +38,10 @@ CAPTIONS = {
     "sparsity": "Scores against sparsity, with 95% intervals; tickets are dashed.",
     "weights": "Surviving recurrent weights of the first seed against the distance that they bridge, and the "
     "inhibitor's coefficient before any permutation.",
+    "shape": "Where the weights of one neuron come from, on the manifold itself; and the sparse matrix with "
+    "neurons as numbered, and in an order along the manifold.",
     "neuron": "Where the weights of one neuron come from, seen from its place on the torus, in each method.",
+    "rate-maps": "The six rate maps of highest grid score, above each its score; 1 and more is a grid cell.",
 }
 """The figures in the order of a report, and what they show."""
 
@@ -56,6 +65,8 @@ def draw_comparison(comparison: Comparison, summary: dict[str, Any]) -> list[Pat
     if len(comparison.sparsities) > 1:
         figures["sparsity"] = _sparsity(comparison, summary)
     figures["weights"] = _geometry(comparison)
+    figures["shape"] = _shape(comparison)
+    figures["rate-maps"] = _rate_maps(comparison)
     if any(method(name).manifold == make("torus") for name in comparison.methods):
         figures["neuron"] = _neuron(comparison)
     paths = []
@@ -156,6 +167,63 @@ def _geometry(comparison: Comparison) -> Figure | None:
         draw_weight_against_distance(axes, manifold, places, weight, inhibitor)
         axes.set_title(label(name, sparsity), fontsize=9)
     return figure
+
+
+def _shape(comparison: Comparison) -> Figure | None:
+    """Draw the first geometric network on its manifold, and its matrix along the manifold."""
+    cells = [cell for cell in _first_cells(comparison) if _is_geometric(cell[0])]
+    if not cells:
+        return None
+    folder = comparison.run(*cells[0], comparison.seeds[0]).stage("trained")
+    manifold = method(cells[0][0]).manifold
+    assert manifold is not None
+    state = read_tensors(folder / "sparsifier.safetensors")
+    places = next(value for key, value in state.items() if key.startswith("embedding."))
+    try:
+        immerse(manifold, places[:1])
+    except CannotDraw:
+        return None
+    shown = [cell for cell in _first_cells(comparison) if not method(cell[0]).sparse] + cells[:1]
+    weights = {}
+    for cell in shown:
+        path = comparison.run(*cell, comparison.seeds[0]).stage("trained") / "weights.safetensors"
+        weights[label(*cell)] = _recurrent_weight(read_tensors(path))
+    neuron = _typical_neuron(weights)
+    figure = Figure(figsize=(3.4 * (len(weights) + 2), 3.4), layout="constrained")
+    for index, (name, weight) in enumerate(weights.items(), start=1):
+        axes = figure.add_subplot(1, len(weights) + 2, index, projection="3d")
+        draw_neuron_in_space(axes, manifold, weight, places, neuron)
+        axes.set_title(f"{name}: to neuron {neuron}", fontsize=9)
+    orders = {"as numbered": None, "along the manifold": order_along(manifold, places)}
+    for index, (name, order) in enumerate(orders.items(), start=len(weights) + 1):
+        axes = figure.add_subplot(1, len(weights) + 2, index)
+        draw_weight_matrix(axes, weights[label(*cells[0])], order)
+        axes.set_title(f"{label(*cells[0])}, {name}", fontsize=9)
+    return figure
+
+
+def _rate_maps(comparison: Comparison) -> Figure | None:
+    """Draw the rate maps of highest grid score, of the first sparse network that navigates."""
+    task = make_task(comparison.configuration, comparison.seeds[0])
+    cells = [cell for cell in _first_cells(comparison) if method(cell[0]).sparse][-1:]
+    if not isinstance(task, Navigation) or not cells:
+        return None
+    model = task.model()
+    folder = comparison.run(*cells[0], comparison.seeds[0]).stage("trained")
+    model.load_state_dict(read_tensors(folder / "weights.safetensors"))
+    maps = task.rate_maps(model)
+    scores = grid_scores(maps)
+    best = scores.nan_to_num(-math.inf).argsort(descending=True)[:MOST_PANELS]
+    figure = Figure(figsize=(1.6 * len(best), 1.9), layout="constrained")
+    panels = list(figure.subplots(1, len(best), squeeze=False)[0])
+    draw_rate_maps(panels, maps[best], scores[best].tolist())
+    figure.suptitle(label(*cells[0]), fontsize=9)
+    return figure
+
+
+def _is_geometric(name: str) -> bool:
+    chosen = method(name)
+    return chosen.manifold is not None and name.partition("@")[0] != "l1" and not name.startswith("permuted-")
 
 
 def _first_cells(comparison: Comparison) -> list[tuple[str, float]]:
