@@ -19,6 +19,7 @@ import tyro
 
 from moduli.tasks.configuration import Configuration
 from moduli.tasks.presets import METHODS, PRESETS, protocol
+from moduli.tasks.requirements import require
 
 EXIT_BROKEN = 1
 EXIT_MISTAKE = 2
@@ -288,6 +289,7 @@ def _experiment(command: Compare | Run, arguments: list[str]) -> None:
         )
     else:
         comparison = Comparison(command.configuration, [command.method], [command.seed], command.out, name)
+    require(command.jobs is None or command.jobs > 0, "jobs", "positive", command.jobs)
     jobs = 1 if command.devices > 1 else min(command.jobs or os.cpu_count() or 1, len(comparison.runs))
     execution = Execution(
         command.device,

@@ -7,16 +7,19 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from moduli.manifolds import verify
+from moduli.manifolds import suggestion, verify
 from moduli.tasks.configuration import Configuration
 from moduli.tasks.errors import UnknownMethod
 from moduli.tasks.execution import Execution
 from moduli.tasks.methods import method
 from moduli.tasks.protocol import STAGES, Run
+from moduli.tasks.requirements import require
 from moduli.tasks.runs import provenance, write_csv, write_json
 from moduli.tasks.sweeps import carry_out_all
 
 Results = dict[str, dict[str, Any]]
+
+CONTROL = "none"
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,9 @@ class Comparison:
     Raises
     ------
     UnknownMethod
-        If a method's name cannot be read, or the same method is named twice.
+        If a method's name cannot be read, or the control is not among the methods.
+    InvalidConfiguration
+        If there is no seed, or a method or sparsity is named twice.
     """
 
     configuration: Configuration
@@ -52,14 +57,18 @@ class Comparison:
     out: Path
     name: str
     sparsities: Sequence[float] = ()
-    control: str = "none"
+    control: str = CONTROL
 
     def __post_init__(self) -> None:
         for name in self.methods:
             method(name)
-        twice = sorted({name for name in self.methods if self.methods.count(name) > 1})
-        if twice:
-            raise UnknownMethod(f"'{twice[0]}' is named twice among the methods; name it once.")
+        require(len(self.seeds) > 0, "seeds", "at least one", list(self.seeds))
+        for kind, values in (("methods", self.methods), ("sparsities", self.sparsities)):
+            require(len(set(values)) == len(values), kind, "all different", list(values))
+        if self.control != CONTROL and self.control not in self.methods:
+            raise UnknownMethod(
+                f"The control '{self.control}' is not compared; {suggestion(self.control, self.methods)}"
+            )
 
     @property
     def folder(self) -> Path:
@@ -131,8 +140,7 @@ class Comparison:
             each stage's score and its difference from the control, for each seed), ``references``
             (scores that need no network), and what it takes to repeat them.
         """
-        found = {run.folder: result for run, result in zip(self.runs, results, strict=True)}
-        own = {cell: [found[self.run(*cell, seed).folder] for seed in self.seeds] for cell in self.cells}
+        own = {cell: list(results[index :: len(self.cells)]) for index, cell in enumerate(self.cells)}
         scores = {
             cell: {stage: [result[stage]["score"] for result in own[cell]] for stage in STAGES}
             for cell in self.cells

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from moduli.models import MissingDependency
+from moduli.tasks.errors import InvalidConfiguration
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -86,6 +87,21 @@ class FabricDevices(OneDevice):
     def wait(self) -> None:
         """Wait until every device has come this far."""
         self._fabric.barrier()
+
+
+def check_device(name: str) -> None:
+    """Refuse a device that PyTorch does not know, or cannot use here.
+
+    Raises
+    ------
+    InvalidConfiguration
+        If no tensor can be made there.
+    """
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InvalidConfiguration(f"The device '{name}' cannot be used here ({reason}).") from error
 
 
 def make_fabric(device: str, count: int, precision: str) -> "Fabric":

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
@@ -18,9 +18,10 @@ from torch import nn
 from moduli.models import CubicSchedule, LinearSchedule, OneShotSchedule, Sparsifier, wiring_length
 from moduli.models.schedules import Schedule
 from moduli.tasks.configuration import Configuration, PruningSettings
-from moduli.tasks.devices import FabricDevices, OneDevice, make_fabric
+from moduli.tasks.devices import FabricDevices, OneDevice, check_device, make_fabric
 from moduli.tasks.execution import Execution
 from moduli.tasks.methods import Method, method
+from moduli.tasks.requirements import require
 from moduli.tasks.runs import RunFolder, provenance
 from moduli.tasks.seeds import stream, stream_seed
 from moduli.tasks.task import Task, make_task
@@ -56,7 +57,7 @@ class Run:
     seed: int
     out: Path
 
-    @property
+    @cached_property
     def method(self) -> Method:
         """How the network is penalised and pruned."""
         permutation = stream_seed(self.seed, "permutation")
@@ -78,7 +79,7 @@ class Run:
             "seed": self.seed,
         }
 
-    @property
+    @cached_property
     def folder(self) -> Path:
         """The run's folder, named by what it is and by a digest of its identity."""
         digest = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:10]
@@ -115,8 +116,16 @@ def carry_out(run: Run, execution: Execution | None = None) -> dict[str, dict[st
     -------
     dict
         The result of each stage.
+
+    Raises
+    ------
+    InvalidConfiguration
+        If the device cannot be used, or the batch cannot be shared equally.
     """
     execution = execution or Execution()
+    check_device(execution.device)
+    batch = run.configuration.training.batch
+    require(batch % execution.devices == 0, "batch", f"a multiple of {execution.devices} devices", batch)
     precision = run.configuration.training.precision
     if execution.devices == 1 and precision == "32-true":
         return _carry_out(run, execution, OneDevice(), execution.device)

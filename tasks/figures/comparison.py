@@ -11,7 +11,7 @@ from torch import Tensor
 
 from moduli.manifolds import make
 from moduli.models import order_along, wiring_length
-from moduli.regularizers import Inhibitor
+from moduli.regularizers import Inhibitor, Uniform
 from moduli.regularizers.wrappers import Permuted
 from moduli.tasks.comparison import Comparison
 from moduli.tasks.display import label
@@ -26,11 +26,11 @@ from moduli.tasks.figures.torus import draw_neuron_on_torus
 from moduli.tasks.methods import method
 from moduli.tasks.metrics import read_metrics
 from moduli.tasks.navigation.grid_scores import grid_scores
+from moduli.tasks.navigation.settings import NavigationSettings
 from moduli.tasks.navigation.task import Navigation
 from moduli.tasks.protocol import STAGES
 from moduli.tasks.runs import read_tensors
 from moduli.tasks.seeds import stream
-from moduli.tasks.task import make_task
 
 MOST_PANELS = 6
 CAPTIONS = {
@@ -149,7 +149,7 @@ def _geometry(comparison: Comparison) -> Figure | None:
     for name, sparsity in _first_cells(comparison):
         regularizer = method(name, matched=False).regularizer
         inner = regularizer.regularizer if isinstance(regularizer, Permuted) else regularizer
-        if isinstance(inner, Inhibitor) and name != "l1":
+        if isinstance(inner, Inhibitor) and not isinstance(inner, Uniform):
             panels.append((name, sparsity, inner))
     panels = panels[:MOST_PANELS]
     if not panels:
@@ -203,11 +203,12 @@ def _shape(comparison: Comparison) -> Figure | None:
 
 
 def _rate_maps(comparison: Comparison) -> Figure | None:
-    """Draw the rate maps of highest grid score, of the first sparse network that navigates."""
-    task = make_task(comparison.configuration, comparison.seeds[0])
-    cells = [cell for cell in _first_cells(comparison) if method(cell[0]).sparse][-1:]
-    if not isinstance(task, Navigation) or not cells:
+    """Draw the rate maps of highest grid score, of the last network that navigates."""
+    settings = comparison.configuration.task
+    if not isinstance(settings, NavigationSettings):
         return None
+    cells = _first_cells(comparison)[-1:]
+    task = Navigation(settings, comparison.configuration.training.batch, comparison.seeds[0])
     model = task.model()
     folder = comparison.run(*cells[0], comparison.seeds[0]).stage("trained")
     model.load_state_dict(read_tensors(folder / "weights.safetensors"))
@@ -222,8 +223,8 @@ def _rate_maps(comparison: Comparison) -> Figure | None:
 
 
 def _is_geometric(name: str) -> bool:
-    chosen = method(name)
-    return chosen.manifold is not None and name.partition("@")[0] != "l1" and not name.startswith("permuted-")
+    regularizer = method(name, matched=False).regularizer
+    return regularizer is not None and not isinstance(regularizer, Permuted | Uniform)
 
 
 def _first_cells(comparison: Comparison) -> list[tuple[str, float]]:
