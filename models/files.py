@@ -1,6 +1,8 @@
 """A sparsifier's state as a safetensors file that says in its header what it is of."""
 
+import contextlib
 import os
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -32,9 +34,35 @@ def write_state(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, 
         raise _missing() from error
     # Copies, since the format refuses tensors that share memory, as one embedding of two weights does.
     data = save({name: tensor.clone().contiguous() for name, tensor in tensors.items()}, dict(header))
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_bytes(data)
-    os.replace(unfinished, path)
+    replace_file(path, data)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file so that it holds either its old or its whole new content, whatever happens.
+
+    Parameters
+    ----------
+    path : Path
+        The file, in a folder that exists.
+    content : bytes
+        The new content.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or the folder cannot be written to; the old content is intact.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    try:
+        with unfinished.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise
 
 
 def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -306,10 +306,10 @@ def _experiment(command: Compare | Run, arguments: list[str]) -> None:
     with Live(Progress(comparison), console=console, refresh_per_second=2, transient=True):
         results = comparison.carry_out(jobs, execution, command.dask)
     summary = comparison.summarize(results, f"moduli {shlex.join(arguments)}")
-    draw_comparison(comparison, summary)
     print_summary(console, comparison, summary)
     if command.json:
         print(_json(summary))
+    draw_comparison(comparison, summary)
 
 
 def _numbers(text: str) -> list[float]:

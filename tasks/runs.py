@@ -8,7 +8,6 @@ import json
 import os
 import platform
 import subprocess
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from moduli.models.files import replace_file
 from moduli.tasks.errors import CannotWrite, DamagedFile, RunMismatch
 
 FORMAT = 2
@@ -41,17 +41,10 @@ def write_atomically(path: Path, content: bytes) -> None:
     CannotWrite
         If the disk is full or the folder cannot be written to; the old content is intact.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        replace_file(path, content)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise cannot_write(path, error) from error
 
 

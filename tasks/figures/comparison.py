@@ -17,12 +17,12 @@ from moduli.tasks.comparison import Comparison
 from moduli.tasks.display import label
 from moduli.tasks.estimates import Estimate
 from moduli.tasks.figures.curves import draw_training
+from moduli.tasks.figures.flat import draw_neuron_on_plane
 from moduli.tasks.figures.matrices import draw_weight_against_distance, draw_weight_matrix
 from moduli.tasks.figures.rate_maps import draw_rate_maps
 from moduli.tasks.figures.spaces import CannotDraw, immerse
 from moduli.tasks.figures.sparsity import draw_error_against_sparsity
 from moduli.tasks.figures.surfaces import draw_neuron_in_space
-from moduli.tasks.figures.torus import draw_neuron_on_torus
 from moduli.tasks.methods import method
 from moduli.tasks.metrics import read_metrics
 from moduli.tasks.navigation.grid_scores import grid_scores
@@ -100,13 +100,14 @@ def _neuron(comparison: Comparison) -> Figure:
     for cell in _first_cells(comparison)[:MOST_PANELS]:
         folder = comparison.run(*cell, seed).stage("trained")
         weights[label(*cell)] = _recurrent_weight(read_tensors(folder / "weights.safetensors"))
-    places = make("torus").random_point(comparison.configuration.task.units, stream(seed, "embedding"))
+    torus = make("torus")
+    places = torus.random_point(comparison.configuration.task.units, stream(seed, "embedding"))
     neuron = _typical_neuron(weights)
     figure = Figure(figsize=(3.1 * len(weights) + 0.8, 3.6), layout="constrained")
     axes = figure.subplots(1, len(weights), squeeze=False)[0]
     for panel, (name, weight) in zip(axes, weights.items(), strict=True):
-        colours = draw_neuron_on_torus(panel, weight, places, neuron)
-        wiring, _ = wiring_length(weight != 0, make("torus"), places)
+        colours = draw_neuron_on_plane(panel, torus, weight, places, neuron)
+        wiring, _ = wiring_length(weight != 0, torus, places)
         panel.set_title(f"{name}\nmean distance bridged: {wiring or 0:.2f}", fontsize=9)
     bar = figure.colorbar(colours, ax=axes, shrink=0.8)
     bar.set_label("|weight| relative to the neuron's largest", fontsize=8)

@@ -31,7 +31,6 @@ from moduli.tasks.figures.rate_maps import draw_rate_maps
 from moduli.tasks.figures.spaces import CannotDraw, immerse, offsets, sheet, sides
 from moduli.tasks.figures.sparsity import draw_error_against_sparsity
 from moduli.tasks.figures.surfaces import RESOLUTION, draw_field, draw_neuron_in_space
-from moduli.tasks.figures.torus import draw_neuron_on_torus
 from moduli.tasks.topology import Topology, persistent_homology
 from tests.conftest import seeded
 
@@ -173,15 +172,6 @@ def test_a_neuron_on_the_plane_shows_every_weight_at_its_distance(manifold):
     assert all(segment[0].tolist() == [0, 0] for segment in lines.get_segments())
     assert len(lines.get_segments()) == len(sources)
     assert len(panel.collections[0].get_offsets()) == 30 - len(sources)
-
-
-def test_the_torus_is_a_plane_like_the_others():
-    places, weight = Torus().random_point(20, seeded()), some_weight(20)
-    special, general = (
-        draw_neuron_on_torus(axes(), weight, places, 2),
-        draw_neuron_on_plane(axes(), Torus(), weight, places, 2),
-    )
-    assert (special.get_offsets() == general.get_offsets()).all()
 
 
 @pytest.mark.parametrize("manifold", FLAT, ids=repr)
