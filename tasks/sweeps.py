@@ -8,7 +8,7 @@ import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from moduli.models import MissingDependency
-from moduli.tasks.errors import WorkerDied
+from moduli.tasks.errors import InvalidConfiguration, WorkerDied
 from moduli.tasks.execution import Execution
 from moduli.tasks.protocol import Run, carry_out
 
@@ -39,6 +39,8 @@ def carry_out_all(
     ------
     WorkerDied
         If a process that carries runs out is killed.
+    InvalidConfiguration
+        If no scheduler answers at the address.
     MissingDependency
         If a cluster is asked for without Dask.
     """
@@ -50,7 +52,10 @@ def carry_out_all(
                 raise MissingDependency(
                     "Dask is not installed; pip install 'moduli[cluster]', or leave out --dask."
                 ) from error
-            stack.enter_context(Client(dask))  # type: ignore[no-untyped-call]
+            try:
+                stack.enter_context(Client(dask))  # type: ignore[no-untyped-call]
+            except (OSError, ValueError) as error:
+                raise InvalidConfiguration(f"No Dask scheduler answers at '{dask}' ({error}).") from error
             stack.enter_context(joblib.parallel_config("dask"))
             jobs = -1
         try:

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from moduli.tasks.comparison import Comparison
 from moduli.tasks.configuration import Configuration, PruningSettings, TrainingSettings
+from moduli.tasks.errors import InvalidConfiguration
 from moduli.tasks.execution import Execution
 from moduli.tasks.metrics import read_metrics
 from moduli.tasks.navigation.settings import NavigationSettings
@@ -42,6 +43,16 @@ def test_a_dask_cluster_of_two_processes_gives_the_results_of_one_machine(tmp_pa
         assert result["ticket"]["score"] == reference["ticket"]["score"]
         for ours, theirs in zip(weights(run), weights(other), strict=True):
             assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_a_scheduler_that_does_not_answer_is_named(tmp_path, monkeypatch):
+    def silent(address):
+        raise OSError("Timed out trying to connect")
+
+    monkeypatch.setattr("distributed.Client", silent)
+    comparison = Comparison(TINY, ["none"], [0], tmp_path, "table")
+    with pytest.raises(InvalidConfiguration, match="No Dask scheduler answers at 'tcp://nowhere:1'"):
+        comparison.carry_out(jobs=1, dask="tcp://nowhere:1")
 
 
 def test_two_devices_share_each_batch_and_reach_the_weights_of_one(tmp_path):
