@@ -143,6 +143,12 @@ class Regularizer(ABC):
 
         return Normalized(self)
 
+    def with_diagonal(self, share: float) -> "Regularizer":
+        """Return this regularizer with self-connections at a share of the mean coefficient; 0 is free."""
+        from moduli.regularizers.wrappers import WithDiagonal
+
+        return WithDiagonal(self, share)
+
     def clamped(self, low: float = 0.0, high: float | None = None) -> "Regularizer":
         """Return this regularizer with every coefficient moved into ``[low, high]``."""
         from moduli.regularizers.wrappers import Clamped

@@ -97,6 +97,51 @@ class Normalized(Wrapper):
         return original / mean
 
 
+@register_regularizer("with_diagonal")
+@dataclass(frozen=True, repr=False)
+class WithDiagonal(Wrapper):
+    """A regularizer whose self-connections have a coefficient of their own.
+
+    Inhibitors differ in what they charge a neuron's connection to itself: diffusion nothing, a
+    difference of Gaussians and a ripple the most. That connection is a neuron's memory, so that a
+    comparison of geometries that leaves it alone may compare memories.
+
+    Formula: ``c_ii = share * mean of c_ij over i != j``; all else stays. Between two populations
+    there are no self-connections, and nothing changes.
+
+    Parameters
+    ----------
+    regularizer : Regularizer
+        What gives the other coefficients.
+    share : float
+        Coefficient of a self-connection, as a share of the mean of the others: 0 is free.
+
+    Examples
+    --------
+    >>> from moduli.manifolds import Euclidean
+    >>> from moduli.regularizers import Diffusion
+    >>> line = torch.tensor([[0.0], [1.0], [2.0]])
+    >>> Diffusion().with_diagonal(share=0.5)(Euclidean(1), line)
+    tensor([[1., 1., 4.],
+            [1., 1., 1.],
+            [4., 1., 1.]])
+    """
+
+    share: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share < math.inf:
+            raise InvalidParameter(f"with_diagonal needs a non-negative finite share, got {self.share!r}.")
+
+    def coefficients(self, geometry: Geometry) -> Tensor:
+        """Return the coefficients with another diagonal."""
+        original = self.regularizer.evaluate(geometry)
+        if not geometry.is_recurrent:
+            return original
+        diagonal = self.share * geometry.mean(original).expand(len(original))
+        return original.diagonal_scatter(diagonal)
+
+
 @register_regularizer("clamped")
 @dataclass(frozen=True, repr=False)
 class Clamped(Wrapper):

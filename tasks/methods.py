@@ -15,6 +15,12 @@ CHANGES: dict[str, str] = {
 }
 """What may follow an @ in a method's name, and the setting that it replaces."""
 
+DIAGONALS: dict[str, float] = {"free-diagonal": 0.0, "charged-diagonal": 1.0}
+"""What may follow an @, and the coefficient of self-connections, as a share of the others' mean."""
+
+A_PRIORI = "a-priori"
+"""What follows an @ where the masks are the places of the smallest coefficients, from the first step on."""
+
 
 @dataclass(frozen=True)
 class Method:
@@ -30,6 +36,8 @@ class Method:
         The penalty's coefficients, or None for no penalty.
     manifold : Manifold or None
         Where the neurons are placed, if anywhere.
+    a_priori : bool
+        Whether the masks are those of the smallest coefficients, so that the network is never dense.
     changes : dict
         Pruning settings that differ from those of the comparison.
     """
@@ -38,6 +46,7 @@ class Method:
     sparse: bool = True
     regularizer: Regularizer | None = None
     manifold: Manifold | None = None
+    a_priori: bool = False
     changes: dict[str, Any] = field(default_factory=dict)
 
     def pruning(self, settings: PruningSettings) -> PruningSettings:
@@ -55,7 +64,10 @@ def method(name: str, seed: int = 0, matched: bool = True) -> Method:
         ``"MANIFOLD-INHIBITOR"`` such as ``"torus-diffusion"`` or ``"klein-dog"``, or
         ``"MANIFOLD:EXPRESSION"`` such as ``"torus(dim=6):0.5*dog + 0.1*uniform"``. ``"permuted-"``
         before a geometric one gives the control that keeps the coefficients and loses the geometry.
-        A scope or a schedule of its own follows an @, as in ``"none@layer@linear"``.
+        What is special to a method follows an @: a scope or a schedule of its own, as in
+        ``"none@layer@linear"``; ``free-diagonal`` or ``charged-diagonal``, self-connections that cost
+        nothing, or as much as others on average; ``a-priori``, masks of the smallest coefficients from
+        the first step on, instead of penalty and schedule.
     seed : int
         Seed of the permutation.
     matched : bool
@@ -78,25 +90,40 @@ def method(name: str, seed: int = 0, matched: bool = True) -> Method:
     Diffusion().permuted(seed=3).normalized()
     >>> method("torus(dim=6):dog + diffusion@layer", matched=False)
     Method(name='torus(dim=6):dog + diffusion@layer', sparse=True, ... changes={'scope': 'layer'})
+    >>> method("l1@free-diagonal").regularizer
+    Uniform().with_diagonal(share=0.0)
     """
     base, *words = name.split("@")
-    unknown = [word for word in words if word not in CHANGES]
-    if unknown:
-        raise UnknownMethod(
-            f"'{unknown[0]}' in the method '{name}' is neither a scope nor a schedule; "
-            f"{suggestion(unknown[0], CHANGES)}"
-        )
-    changes = {CHANGES[word]: word for word in words}
+    known = [*CHANGES, *DIAGONALS, A_PRIORI]
+    for word in words:
+        if word not in known:
+            raise UnknownMethod(
+                f"'{word}' in the method '{name}' is no scope, schedule or other word that follows an @; "
+                f"{suggestion(word, known)}"
+            )
+        if word not in CHANGES and base in ("dense", "none"):
+            raise UnknownMethod(
+                f"'@{word}' in the method '{name}' needs coefficients, and '{base}' has none; "
+                f"write l1@{word} for equal ones."
+            )
+    changes = {CHANGES[word]: word for word in words if word in CHANGES}
     if base in ("dense", "none"):
         return Method(name, sparse=base == "none", changes=changes)
     if base == "l1":
-        return Method(name, regularizer=Uniform(), manifold=make("torus"), changes=changes)
-    manifold, regularizer = _geometry(name, base.removeprefix("permuted-"))
-    if base.startswith("permuted-"):
-        regularizer = regularizer.permuted(seed)
-    if matched:
-        regularizer = regularizer.normalized()
-    return Method(name, regularizer=regularizer, manifold=manifold, changes=changes)
+        manifold: Manifold = make("torus")
+        regularizer: Regularizer = Uniform()
+    else:
+        manifold, regularizer = _geometry(name, base.removeprefix("permuted-"))
+        if base.startswith("permuted-"):
+            regularizer = regularizer.permuted(seed)
+        if matched:
+            regularizer = regularizer.normalized()
+    for word in words:
+        if word in DIAGONALS:
+            regularizer = regularizer.with_diagonal(DIAGONALS[word])
+    return Method(
+        name, regularizer=regularizer, manifold=manifold, a_priori=A_PRIORI in words, changes=changes
+    )
 
 
 def split_methods(text: str) -> list[str]:

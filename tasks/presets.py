@@ -53,6 +53,7 @@ PRESETS: dict[str, dict[str, Configuration]] = {
                 tuning="difference-of-gaussians",
                 velocity_scale=0.02,
                 walk_length=50,
+                initialization="uniform",
             ),
             TrainingSettings(
                 steps=30_000, batch=200, learning_rate=1e-4, decay="constant", log_interval=1000

@@ -13,9 +13,17 @@ from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from moduli.models import CubicSchedule, LinearSchedule, OneShotSchedule, Sparsifier, wiring_length
+from moduli.models import (
+    CubicSchedule,
+    LinearSchedule,
+    OneShotSchedule,
+    Sparsifier,
+    geometric_mask,
+    weight_matrices,
+    wiring_length,
+)
 from moduli.models.schedules import Schedule
 from moduli.tasks.configuration import Configuration, PruningSettings
 from moduli.tasks.devices import FabricDevices, OneDevice, check_device, make_fabric
@@ -214,10 +222,32 @@ def _sparsifier(model: nn.Module, run: Run) -> Sparsifier | None:
         chosen.manifold,
         sparsity=pruning.sparsity,
         schedule=schedule(pruning, run.configuration.training.steps),
-        strength=pruning.strength,
+        strength=0.0 if chosen.a_priori else pruning.strength,
         scope=pruning.scope,
         embedding=embedding,
+        masks=_masks_beforehand(model, run, embedding) if chosen.a_priori else None,
     )
+
+
+def _masks_beforehand(model: nn.Module, run: Run, embedding: Tensor | None) -> dict[str, Tensor]:
+    """Return masks of the smallest coefficients, one for each recurrent matrix; gates share it."""
+    chosen, pruning = run.method, run.pruning
+    assert chosen.regularizer is not None
+    assert chosen.manifold is not None
+    assert embedding is not None
+    assert pruning is not None
+    require(
+        pruning.scope == "recurrent", "scope", "'recurrent' for masks that are known a priori", pruning.scope
+    )
+    masks = {}
+    for matrix in weight_matrices(model):
+        if matrix.recurrent:
+            seed = stream_seed(run.seed, "ties of masks", len(masks))
+            mask = geometric_mask(
+                chosen.regularizer, chosen.manifold, embedding, sparsity=pruning.sparsity, seed=seed
+            )
+            masks[matrix.name] = mask.repeat(matrix.gates, 1)
+    return masks
 
 
 def _wiring(sparsifier: Sparsifier | None) -> float | None:

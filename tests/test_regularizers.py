@@ -69,6 +69,7 @@ def wrapped(children: st.SearchStrategy[Regularizer]) -> st.SearchStrategy[Regul
         compositions(children),
         st.builds(lambda a: a.relative(), children),
         st.builds(lambda a: a.clamped(low=0.1).normalized(), children),
+        st.builds(lambda a, share: a.with_diagonal(share), children, st.floats(0, 2)),
     )
 
 
@@ -315,6 +316,21 @@ def test_normalized_has_mean_one_off_the_diagonal(manifold, regularizer, n):
     check_normalization(manifold, Regularizer.normalized, regularizer.clamped(low=0.1), n)
 
 
+@given(manifolds, geometric, st.integers(2, 12), st.floats(0, 2))
+def test_a_diagonal_of_its_own_leaves_all_other_coefficients(manifold, regularizer, n, share):
+    embedding = points(manifold, n)
+    original, changed = (
+        regularizer(manifold, embedding),
+        regularizer.with_diagonal(share)(manifold, embedding),
+    )
+    elsewhere = ~torch.eye(n, dtype=torch.bool)
+    assert torch.equal(original[elsewhere], changed[elsewhere])
+    assert torch.allclose(changed.diagonal(), share * original[elsewhere].mean(), rtol=1e-4)
+    targets, sources = points(manifold, n), points(manifold, n, seed=1)
+    between = regularizer(manifold, targets, sources)
+    assert torch.equal(between, regularizer.with_diagonal(share)(manifold, targets, sources))
+
+
 def test_two_populations():
     targets, sources = Torus().random_point(4, seeded(0)), Torus().random_point(6, seeded(1))
     coefficients = Diffusion()(Torus(), targets, sources)
@@ -352,6 +368,8 @@ def test_errors_of_embeddings_and_parameters():
         Diffusion().clamped(2, 1)
     with pytest.raises(InvalidParameter, match="threshold needs a non-negative finite value, got -1"):
         Diffusion().threshold(-1)
+    with pytest.raises(InvalidParameter, match="non-negative finite share, got -1"):
+        Diffusion().with_diagonal(-1)
     with pytest.raises(InvalidParameter, match=r"seed must be an integer, got 0\.5"):
         Diffusion().permuted(0.5)
     with pytest.raises(InvalidParameter, match="length must be a positive"):

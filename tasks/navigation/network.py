@@ -1,5 +1,7 @@
 """The path integrator: an Elman network between place cells."""
 
+from typing import Literal
+
 from torch import Tensor, nn
 
 
@@ -16,6 +18,9 @@ class PathIntegrator(nn.Module):
         Number of place cells.
     units : int
         Number of recurrent units.
+    initialization : {"identity", "uniform"}
+        How recurrent weights start: as the identity matrix, so that every unit remembers and adds up
+        what it is told (Le, Jaitly, Hinton, arXiv 1504.00941), or as PyTorch draws them.
 
     Examples
     --------
@@ -25,11 +30,25 @@ class PathIntegrator(nn.Module):
     torch.Size([4, 20, 16])
     """
 
-    def __init__(self, cells: int, units: int) -> None:
+    def __init__(
+        self, cells: int, units: int, initialization: Literal["identity", "uniform"] = "identity"
+    ) -> None:
         super().__init__()
+        self.initialization = initialization
         self.encoder = nn.Linear(cells, units, bias=False)
         self.recurrent = nn.RNN(2, units, nonlinearity="relu", bias=False, batch_first=True)
         self.decoder = nn.Linear(units, cells, bias=False)
+        self._start_recurrence()
+
+    def reset_parameters(self) -> None:
+        """Draw all weights anew."""
+        for module in (self.encoder, self.recurrent, self.decoder):
+            module.reset_parameters()
+        self._start_recurrence()
+
+    def _start_recurrence(self) -> None:
+        if self.initialization == "identity":
+            nn.init.eye_(self.recurrent.weight_hh_l0)
 
     def forward(self, start: Tensor, velocities: Tensor) -> Tensor:
         """Return logits ``(batch, steps, cells)``.

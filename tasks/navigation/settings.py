@@ -15,6 +15,8 @@ class NavigationSettings:
 
     units: int = 256
     """Recurrent units."""
+    initialization: Literal["identity", "uniform"] = "identity"
+    """identity: recurrent weights start as the identity matrix; uniform: as PyTorch draws them."""
     cells: int = 128
     """Place cells, scattered over the floor."""
     cell_width: float = 0.2

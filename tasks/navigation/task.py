@@ -71,7 +71,8 @@ class Navigation(Task[Trajectories]):
 
     def model(self) -> PathIntegrator:
         """Return a fresh path integrator."""
-        return PathIntegrator(self.settings.cells, self.settings.units).to(self.device)
+        settings = self.settings
+        return PathIntegrator(settings.cells, settings.units, settings.initialization).to(self.device)
 
     def batch(self, step: int) -> Trajectories:
         """Return the walks of a training step."""

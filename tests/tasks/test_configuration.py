@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from moduli.models import MissingDependency
-from moduli.regularizers import Diffusion
+from moduli.regularizers import DifferenceOfGaussians, Diffusion, Uniform
 from moduli.tasks.cli import main
 from moduli.tasks.configuration import Configuration, PruningSettings
 from moduli.tasks.configuration_files import read_toml, write_toml
@@ -82,12 +82,22 @@ def test_a_method_s_own_scope_and_schedule_replace_the_comparison_s():
     assert pruning == PruningSettings(sparsity=0.7, scope="layer", schedule="linear")
 
 
+def test_a_method_may_price_self_connections_apart():
+    free = method("torus-dog@free-diagonal").regularizer
+    assert free == DifferenceOfGaussians().normalized().with_diagonal(0)
+    assert method("l1@charged-diagonal").regularizer == Uniform().with_diagonal(1)
+    assert method("torus-dog@a-priori@layer").a_priori
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
         ("dens", "did you mean 'dense'"),
         ("torus-difusion", "did you mean 'diffusion'"),
         ("none@lyer", "did you mean 'layer'"),
+        ("l1@apriori", "did you mean 'a-priori'"),
+        ("none@a-priori", "needs coefficients, and 'none' has none; write l1@a-priori"),
+        ("dense@free-diagonal", "needs coefficients"),
         ("torus(6)-dog", r"write it as torus or torus\(dim=6\)"),
         ("torus[1]-dog", "is no manifold"),
         ("tours-dog", "did you mean 'torus'"),

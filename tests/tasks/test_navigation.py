@@ -14,6 +14,7 @@ from moduli.tasks.navigation import task as navigation
 from moduli.tasks.navigation import trajectories
 from moduli.tasks.navigation.arenas import Arena, Disc, PeriodicBox, Polygon, Rectangle, make_arena
 from moduli.tasks.navigation.grid_scores import autocorrelogram, grid_scores, null_maps
+from moduli.tasks.navigation.network import PathIntegrator
 from moduli.tasks.navigation.place_cells import PlaceCells
 from moduli.tasks.navigation.rate_maps import RateMaps
 from moduli.tasks.navigation.settings import NavigationSettings
@@ -246,6 +247,21 @@ def test_a_seed_changes_world_and_data_and_a_step_s_batch_depends_on_nothing_els
     assert torch.equal(again.batch(3).positions, sequence[3])
     assert len({float(batch.sum()) for batch in sequence}) == 120
     assert not torch.equal(first._test.positions[:10], first._validation.positions[:10])
+
+
+def test_recurrence_starts_as_the_identity_or_as_drawn_and_a_ticket_s_too():
+    torch.manual_seed(0)
+    ours, drawn = PathIntegrator(5, 8), PathIntegrator(5, 8, initialization="uniform")
+    for network, is_identity in ((ours, True), (drawn, False)):
+        before = network.decoder.weight.clone()
+        network.reset_parameters()
+        assert torch.equal(network.recurrent.weight_hh_l0, torch.eye(8)) == is_identity
+        assert not torch.equal(network.decoder.weight, before)
+    start = torch.rand(3, 5)
+    held = ours.hidden(start, torch.zeros(3, 4, 2))
+    assert torch.allclose(
+        held, ours.encoder(start).relu()[:, None].expand(3, 4, 8)
+    )  # remembers what it is told
 
 
 def test_an_untrained_network_is_lost_and_a_perfect_one_reaches_the_floor():

@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
-from moduli.manifolds import Euclidean, MetricAxiomError, registry
+from moduli.manifolds import Euclidean, MetricAxiomError, Torus, registry
 from moduli.tasks.cli import main
 from moduli.tasks.comparison import Comparison
 from moduli.tasks.configuration import Configuration, PruningSettings, TrainingSettings
@@ -40,7 +40,9 @@ def weights(run: Run, stage: str) -> dict[str, torch.Tensor]:
     return load_file(run.stage(stage) / "weights.safetensors")
 
 
-@pytest.mark.parametrize("name", ["dense", "none", "l1", "torus-diffusion", "permuted-klein-dog"])
+@pytest.mark.parametrize(
+    "name", ["dense", "none", "l1", "torus-diffusion", "permuted-klein-dog", "torus-diffusion@a-priori"]
+)
 def test_every_method_goes_through_the_whole_protocol(tmp_path, name):
     run = Run(TINY, name, 0, tmp_path)
     results = carry_out(run)
@@ -59,6 +61,22 @@ def test_every_method_goes_through_the_whole_protocol(tmp_path, name):
         if name != "dense":
             assert torch.equal(trained[key] != 0, ticket[key] != 0)
         assert not torch.equal(trained[key], ticket[key])
+
+
+def test_masks_known_a_priori_are_the_places_of_the_smallest_coefficients_from_the_first_step(tmp_path):
+    run = Run(TINY, "torus-diffusion@a-priori", 0, tmp_path)
+    carry_out(run)
+    assert {row["sparsity"] for row in read_metrics(run.stage("trained"))} == {115 / 144}
+    state = load_file(run.stage("trained") / "sparsifier.safetensors")
+    embedding = state["embedding.recurrent.weight_hh_l0"]
+    distances, alive = Torus().pairwise(embedding), state["mask.recurrent.weight_hh_l0"]
+    assert distances[alive].max() <= distances[~alive].min()
+    assert alive.diagonal().all()
+
+
+def test_masks_known_a_priori_are_refused_where_other_matrices_are_cut_too(tmp_path):
+    with pytest.raises(InvalidConfiguration, match="'recurrent' for masks that are known a priori"):
+        carry_out(Run(TINY, "torus-dog@a-priori@layer", 0, tmp_path))
 
 
 def test_each_seed_changes_weights_embedding_and_data(tmp_path):
@@ -193,7 +211,7 @@ def test_comparison_table_figures_and_files(tmp_path):
     print_summary(console, comparison, summary)
     console.print(Progress(comparison))
     text = console.export_text()
-    for expected in ("torus-diffusion", "80.", "±", "floor", "standing still", "random output", "done"):
+    for expected in ("torus-diffusion", "79.9%", "±", "floor", "standing still", "random output", "done"):
         assert expected in text
 
 
