@@ -239,7 +239,7 @@ def _masks_beforehand(model: nn.Module, run: Run, embedding: Tensor | None) -> d
     require(
         pruning.scope == "recurrent", "scope", "'recurrent' for masks that are known a priori", pruning.scope
     )
-    masks = {}
+    masks: dict[str, Tensor] = {}
     for matrix in weight_matrices(model):
         if matrix.recurrent:
             seed = stream_seed(run.seed, "ties of masks", len(masks))

@@ -48,7 +48,7 @@ class PathIntegrator(nn.Module):
 
     def _start_recurrence(self) -> None:
         if self.initialization == "identity":
-            nn.init.eye_(self.recurrent.weight_hh_l0)
+            nn.init.eye_(self.recurrent.get_parameter("weight_hh_l0"))
 
     def forward(self, start: Tensor, velocities: Tensor) -> Tensor:
         """Return logits ``(batch, steps, cells)``.
