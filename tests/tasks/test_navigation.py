@@ -2,7 +2,9 @@
 
 import json
 import math
+import runpy
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -274,6 +276,14 @@ def test_an_untrained_network_is_lost_and_a_perfect_one_reaches_the_floor():
     assert task.score(Perfect()) == task.references()["floor: decoding the true activity"]
     assert task.score(task.model()) > 50
     assert torch.isfinite(task.loss(task.model(), task.batch(0)))
+
+
+def test_three_self_connections_integrate_paths_up_to_the_floor():
+    example = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "linear_path_integrator.py"))
+    (_, _, error, floor), (_, _, paper_error, paper_floor) = example["main"](seeds=1, test_walks=300)
+    assert error == pytest.approx(floor, rel=1e-3)
+    assert paper_error == pytest.approx(paper_floor, rel=0.1)
+    assert paper_error < 5.89  # the best of arXiv 2406.06290 at 90%, with 4096 units
 
 
 def test_the_score_is_the_mean_of_the_errors_by_step_and_long_walks_are_scored_apart(monkeypatch):
