@@ -30,7 +30,7 @@ def trained(
 
     The reach is the mean distance that connections bridge, as a share of what chance would give.
     """
-    task = Navigation(NavigationSettings(units=units), BATCH, seed)
+    task = Navigation(NavigationSettings(units=units, initialization="uniform"), BATCH, seed)
     torch.manual_seed(seed)
     model = task.model()
     points = Torus().random_point(units, torch.Generator().manual_seed(seed))

@@ -1,10 +1,12 @@
 """Print which Betti numbers are found in trained path integrators: in their graphs, and in their activity.
 
-First `moduli compare navigation --preset small --seeds 3`, then `python benchmarks/trained_topology.py runs`.
+First `moduli compare navigation --preset small --initialization uniform --seeds 3`, then
+`python benchmarks/trained_topology.py runs`.
 """
 
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -16,6 +18,8 @@ from moduli.tasks.protocol import STAGES
 from moduli.tasks.runs import read_tensors
 from moduli.tasks.topology import cloud_topology, graph_topology
 
+SMALL = PRESETS["navigation"]["small"]
+CONFIGURATION = replace(SMALL, task=replace(SMALL.task, initialization="uniform"))
 WEIGHT = "recurrent.weight_hh_l0"
 WALKS = 40
 SEEDS = range(3)
@@ -23,8 +27,7 @@ SEEDS = range(3)
 
 def main(out: Path) -> None:
     """Print the table."""
-    configuration = PRESETS["navigation"]["small"]
-    comparison = Comparison(configuration, METHODS, SEEDS, out, "navigation-small")
+    comparison = Comparison(CONFIGURATION, METHODS, SEEDS, out, "navigation-small")
     print("| method | stage | graph | activity |\n| --- | --- | --- | --- |")
     for name, sparsity in comparison.cells:
         for stage in STAGES:
@@ -42,7 +45,7 @@ def main(out: Path) -> None:
 @torch.no_grad()
 def activity(weights: dict[str, torch.Tensor], seed: int) -> torch.Tensor:
     """Return the hidden states of a network along a few walks, ``(walks * steps, units)``."""
-    task = Navigation(PRESETS["navigation"]["small"].task, WALKS, seed)
+    task = Navigation(CONFIGURATION.task, WALKS, seed)
     model = task.model()
     model.load_state_dict(weights)
     walks = task.batch(0)

@@ -137,6 +137,12 @@ class Regularizer(ABC):
 
         return Permuted(self, seed)
 
+    def permuted_in_pairs(self, seed: int = 0) -> "Regularizer":
+        """Return this regularizer with pairs of opposite coefficients dealt out at random."""
+        from moduli.regularizers.wrappers import PermutedInPairs
+
+        return PermutedInPairs(self, seed)
+
     def normalized(self) -> "Regularizer":
         """Return this regularizer scaled so that its mean off-diagonal coefficient is 1."""
         from moduli.regularizers.wrappers import Normalized

@@ -66,6 +66,47 @@ class Permuted(Wrapper):
         return flat.index_put((places,), flat[places[order]]).view_as(original)
 
 
+@register_regularizer("permuted_in_pairs")
+@dataclass(frozen=True, repr=False)
+class PermutedInPairs(Permuted):
+    """A regularizer whose coefficients are dealt out at random, those of i to j and of j to i together.
+
+    Distance is symmetric, so that weights of small coefficients come in pairs: short loops, in which a
+    network can keep what it knows. `Permuted` loses them along with the geometry; this control keeps
+    them and loses only what more than two neurons have in common. Between two populations, where there
+    are no such pairs, it is `Permuted`.
+
+    Parameters
+    ----------
+    regularizer : Regularizer
+        What is permuted.
+    seed : int
+        Seed of the permutation.
+
+    Examples
+    --------
+    >>> from moduli.manifolds import Euclidean
+    >>> from moduli.regularizers import Diffusion
+    >>> line = torch.tensor([[0.0], [1.0], [3.0]])
+    >>> Diffusion().permuted_in_pairs(seed=0)(Euclidean(1), line)
+    tensor([[0., 4., 1.],
+            [4., 0., 9.],
+            [1., 9., 0.]])
+    """
+
+    def coefficients(self, geometry: Geometry) -> Tensor:
+        """Return the permuted coefficients."""
+        if not geometry.is_recurrent:
+            return super().coefficients(geometry)
+        original = self.regularizer.evaluate(geometry)
+        neurons = len(original)
+        rows, columns = torch.tril_indices(neurons, neurons, offset=-1, device=original.device)
+        generator = torch.Generator().manual_seed(self.seed)
+        order = torch.randperm(len(rows), generator=generator).to(rows.device)
+        below, above = original[rows, columns][order], original[columns, rows][order]
+        return original.index_put((rows, columns), below).index_put((columns, rows), above)
+
+
 @register_regularizer("normalized")
 @dataclass(frozen=True, repr=False)
 class Normalized(Wrapper):

@@ -74,8 +74,8 @@ class Compare(Experiment):
 
     methods: str = ",".join(METHODS)
     """Names with commas between: dense, none, l1, MANIFOLD-INHIBITOR, MANIFOLD:EXPRESSION,
-    permuted-MANIFOLD-INHIBITOR; NAME@SCOPE or NAME@SCHEDULE for one that has its own; NAME@free-diagonal,
-    NAME@charged-diagonal, NAME@a-priori."""
+    permuted- or pair-permuted-MANIFOLD-INHIBITOR; NAME@SCOPE or NAME@SCHEDULE for one that has its own;
+    NAME@free-diagonal, NAME@charged-diagonal, NAME@a-priori."""
     sparsities: str = ""
     """Fractions of zeros with commas between; the one below when not given."""
     seeds: int = 1

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, get_args, get_type_hints
 
@@ -17,6 +18,12 @@ CHANGES: dict[str, str] = {
 
 DIAGONALS: dict[str, float] = {"free-diagonal": 0.0, "charged-diagonal": 1.0}
 """What may follow an @, and the coefficient of self-connections, as a share of the others' mean."""
+
+CONTROLS: dict[str, Callable[[Regularizer, int], Regularizer]] = {
+    "permuted-": Regularizer.permuted,
+    "pair-permuted-": Regularizer.permuted_in_pairs,
+}
+"""What may stand before a geometric method, and how it loses the geometry."""
 
 A_PRIORI = "a-priori"
 """What follows an @ where the masks are the places of the smallest coefficients, from the first step on."""
@@ -63,7 +70,8 @@ def method(name: str, seed: int = 0, matched: bool = True) -> Method:
         ``"dense"``, ``"none"`` (pruned without penalty), ``"l1"`` (uniform coefficients),
         ``"MANIFOLD-INHIBITOR"`` such as ``"torus-diffusion"`` or ``"klein-dog"``, or
         ``"MANIFOLD:EXPRESSION"`` such as ``"torus(dim=6):0.5*dog + 0.1*uniform"``. ``"permuted-"``
-        before a geometric one gives the control that keeps the coefficients and loses the geometry.
+        before a geometric one gives the control that keeps the coefficients and loses the geometry,
+        ``"pair-permuted-"`` the one that keeps their symmetry, too.
         What is special to a method follows an @: a scope or a schedule of its own, as in
         ``"none@layer@linear"``; ``free-diagonal`` or ``charged-diagonal``, self-connections that cost
         nothing, or as much as others on average; ``a-priori``, masks of the smallest coefficients from
@@ -113,9 +121,10 @@ def method(name: str, seed: int = 0, matched: bool = True) -> Method:
         manifold: Manifold = make("torus")
         regularizer: Regularizer = Uniform()
     else:
-        manifold, regularizer = _geometry(name, base.removeprefix("permuted-"))
-        if base.startswith("permuted-"):
-            regularizer = regularizer.permuted(seed)
+        control = next((prefix for prefix in CONTROLS if base.startswith(prefix)), "")
+        manifold, regularizer = _geometry(name, base.removeprefix(control))
+        if control:
+            regularizer = CONTROLS[control](regularizer, seed)
         if matched:
             regularizer = regularizer.normalized()
     for word in words:
@@ -153,7 +162,8 @@ def _geometry(name: str, base: str) -> tuple[Manifold, Regularizer]:
     if not dash:
         raise UnknownMethod(
             f"No method is called '{name}'; {suggestion(base, ('dense', 'none', 'l1'))} Others are written "
-            "as MANIFOLD-INHIBITOR or MANIFOLD:EXPRESSION, with permuted- before one for its control."
+            "as MANIFOLD-INHIBITOR or MANIFOLD:EXPRESSION, with permuted- or pair-permuted- before one for "
+            "its control."
         )
     if word not in inhibitors:
         raise UnknownMethod(

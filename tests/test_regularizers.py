@@ -304,9 +304,32 @@ def test_permuted_keeps_the_diagonal_and_the_multiset_of_the_others(manifold, re
     check_permutation(manifold, regularizer, permute, n, seed)
 
 
-def test_permuted_really_moves_coefficients():
+@given(manifolds, geometric, st.integers(2, 12), seeds)
+def test_permuted_in_pairs_keeps_what_permuted_keeps_and_symmetry(manifold, regularizer, n, seed):
+    def permute(original, seed):
+        return regularizer.permuted_in_pairs(seed)(manifold, points(manifold, n))
+
+    check_permutation(manifold, regularizer, permute, n, seed)
+    permuted = permute(None, seed)
+    assert torch.equal(permuted, permuted.T)
+
+
+def test_permuted_in_pairs_moves_opposite_coefficients_together():
+    embedding = Torus().random_point(6, seeded())
+    asymmetric = Diffusion().permuted(seed=1)
+    before, after = (r(Torus(), embedding) for r in (asymmetric, asymmetric.permuted_in_pairs(seed=2)))
+    pairs = [
+        {(float(c[i, j]), float(c[j, i])) for i in range(6) for j in range(6) if i != j}
+        for c in (before, after)
+    ]
+    assert pairs[0] == pairs[1]
+    assert not torch.equal(before, after)
+
+
+@pytest.mark.parametrize("control", [Diffusion().permuted(0), Diffusion().permuted_in_pairs(0)], ids=repr)
+def test_permuted_really_moves_coefficients(control):
     embedding = Torus().random_point(50, seeded())
-    original, permuted = (r(Torus(), embedding) for r in (Diffusion(), Diffusion().permuted(0)))
+    original, permuted = (r(Torus(), embedding) for r in (Diffusion(), control))
     correlation = torch.corrcoef(torch.stack([original.flatten(), permuted.flatten()]))[0, 1]
     assert abs(correlation) < 0.1
 
@@ -339,6 +362,7 @@ def test_two_populations():
     assert Diffusion().normalized()(Torus(), targets, sources).mean() == pytest.approx(1)
     permuted = Diffusion().permuted()(Torus(), targets, sources)
     assert torch.equal(permuted.flatten().sort().values, coefficients.flatten().sort().values)
+    assert torch.equal(permuted, Diffusion().permuted_in_pairs()(Torus(), targets, sources))
 
 
 @pytest.mark.parametrize(

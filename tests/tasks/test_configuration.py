@@ -82,6 +82,12 @@ def test_a_method_s_own_scope_and_schedule_replace_the_comparison_s():
     assert pruning == PruningSettings(sparsity=0.7, scope="layer", schedule="linear")
 
 
+def test_controls_lose_the_geometry_and_are_matched_afterwards():
+    dog = DifferenceOfGaussians()
+    assert method("permuted-klein-dog", seed=4).regularizer == dog.permuted(4).normalized()
+    assert method("pair-permuted-klein-dog", seed=4).regularizer == dog.permuted_in_pairs(4).normalized()
+
+
 def test_a_method_may_price_self_connections_apart():
     free = method("torus-dog@free-diagonal").regularizer
     assert free == DifferenceOfGaussians().normalized().with_diagonal(0)
