@@ -299,7 +299,7 @@ def _experiment(command: Compare | Run, arguments: list[str]) -> None:
         command.checkpoint_seconds,
         command.tensorboard,
     )
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # both save what there is
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as after Ctrl-C, what there is is saved
     console = Console(width=None if sys.stdout.isatty() else 160, quiet=command.json)
     where = f"on {command.dask}" if command.dask else f"{jobs} at once"
     count = len(comparison.runs)

@@ -36,8 +36,12 @@ SETTINGS = Configuration(
 )
 
 
-def start(folder, jobs):
-    command = [sys.executable, "-c", "from moduli.tasks.cli import main; main()", *OPTIONS.split()]
+# A shell starts a command that ends in & like this.
+IGNORE_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+
+
+def start(folder, jobs, before=""):
+    command = [sys.executable, "-c", f"{before}from moduli.tasks.cli import main; main()", *OPTIONS.split()]
     return subprocess.Popen(
         [*command, "--out", str(folder), "--jobs", str(jobs)],
         start_new_session=True,
@@ -98,9 +102,14 @@ def test_a_sweep_killed_at_random_moments_ends_bit_identical(tmp_path):
     assert same(weights(whole), weights(broken))
 
 
-@pytest.mark.parametrize(("number", "jobs"), [(signal.SIGINT, 1), (signal.SIGTERM, 2)])
-def test_a_sweep_that_is_asked_to_stop_saves_exits_with_130_and_leaves_no_process(tmp_path, number, jobs):
-    process = start(tmp_path, jobs)
+@pytest.mark.parametrize(
+    ("number", "jobs", "before"),
+    [(signal.SIGINT, 1, ""), (signal.SIGTERM, 2, ""), (signal.SIGTERM, 2, IGNORE_CTRL_C)],
+)
+def test_a_sweep_that_is_asked_to_stop_saves_exits_with_130_and_leaves_no_process(
+    tmp_path, number, jobs, before
+):
+    process = start(tmp_path, jobs, before)
     wait_for_step(tmp_path, 10)
     process.send_signal(number)  # the workers are not told: they notice that their parent is gone
     assert process.wait() == 130
