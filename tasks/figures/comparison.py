@@ -11,8 +11,8 @@ from torch import Tensor
 
 from moduli.manifolds import make
 from moduli.models import order_along, wiring_length
-from moduli.regularizers import Inhibitor, Uniform
-from moduli.regularizers.wrappers import Permuted
+from moduli.regularizers import Inhibitor, Regularizer, Uniform
+from moduli.regularizers.wrappers import Permuted, WithDiagonal
 from moduli.tasks.comparison import Comparison
 from moduli.tasks.display import label
 from moduli.tasks.estimates import Estimate
@@ -20,6 +20,7 @@ from moduli.tasks.figures.curves import draw_training
 from moduli.tasks.figures.flat import draw_neuron_on_plane
 from moduli.tasks.figures.matrices import draw_weight_against_distance, draw_weight_matrix
 from moduli.tasks.figures.rate_maps import draw_rate_maps
+from moduli.tasks.figures.scores import draw_scores
 from moduli.tasks.figures.spaces import CannotDraw, immerse
 from moduli.tasks.figures.sparsity import draw_error_against_sparsity
 from moduli.tasks.figures.surfaces import draw_neuron_in_space
@@ -34,6 +35,7 @@ from moduli.tasks.seeds import stream
 
 MOST_PANELS = 6
 CAPTIONS = {
+    "scores": "The score of every seed, the mean and its 95% interval, of trained networks and of tickets.",
     "training": "The validation score while training, a line for each seed.",
     "sparsity": "Scores against sparsity, with 95% intervals; tickets are dashed.",
     "weights": "Surviving recurrent weights of the first seed against the distance that they bridge, and the "
@@ -61,7 +63,10 @@ def draw_comparison(comparison: Comparison, summary: dict[str, Any]) -> list[Pat
     list of Path
         The files, of those of ``CAPTIONS`` that apply.
     """
-    figures: dict[str, Figure | None] = {"training": _training(comparison, summary)}
+    figures: dict[str, Figure | None] = {
+        "scores": _scores(comparison, summary),
+        "training": _training(comparison, summary),
+    }
     if len(comparison.sparsities) > 1:
         figures["sparsity"] = _sparsity(comparison, summary)
     figures["weights"] = _geometry(comparison)
@@ -78,6 +83,22 @@ def draw_comparison(comparison: Comparison, summary: dict[str, Any]) -> list[Pat
         figure.savefig(path, dpi=150)
         paths.append(path)
     return paths
+
+
+def _scores(comparison: Comparison, summary: dict[str, Any]) -> Figure:
+    figure = Figure(figsize=(9, 1.4 + 0.3 * len(comparison.cells)), layout="constrained")
+    references = {name: mean(values) for name, values in summary["references"].items()}
+    panels = list(figure.subplots(1, len(STAGES), sharey=True))
+    for axes, stage in zip(panels, STAGES, strict=True):
+        scores = {
+            label(*cell): row[stage] for cell, row in zip(comparison.cells, summary["rows"], strict=True)
+        }
+        draw_scores(axes, scores, references, summary["score_name"])
+        axes.set_title(stage, fontsize=9)
+    lowest, highest = zip(*(axes.get_xlim() for axes in panels), strict=True)
+    for axes in panels:
+        axes.set_xlim(min(lowest), max(highest))
+    return figure
 
 
 def _training(comparison: Comparison, summary: dict[str, Any]) -> Figure:
@@ -148,7 +169,7 @@ def _geometry(comparison: Comparison) -> Figure | None:
     """Draw the first seed's weights against distance, of each method that has one inhibitor."""
     panels = []
     for name, sparsity in _first_cells(comparison):
-        regularizer = method(name, matched=False).regularizer
+        regularizer = _off_diagonal(name)
         inner = regularizer.regularizer if isinstance(regularizer, Permuted) else regularizer
         if isinstance(inner, Inhibitor) and not isinstance(inner, Uniform):
             panels.append((name, sparsity, inner))
@@ -224,8 +245,14 @@ def _rate_maps(comparison: Comparison) -> Figure | None:
 
 
 def _is_geometric(name: str) -> bool:
-    regularizer = method(name, matched=False).regularizer
+    regularizer = _off_diagonal(name)
     return regularizer is not None and not isinstance(regularizer, Permuted | Uniform)
+
+
+def _off_diagonal(name: str) -> Regularizer | None:
+    """Return a method's regularizer as it was before self-connections got a price of their own."""
+    regularizer = method(name, matched=False).regularizer
+    return regularizer.regularizer if isinstance(regularizer, WithDiagonal) else regularizer
 
 
 def _first_cells(comparison: Comparison) -> list[tuple[str, float]]:

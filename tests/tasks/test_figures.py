@@ -28,6 +28,7 @@ from moduli.tasks.figures.barcodes import MOST_BARS, draw_barcode, draw_persiste
 from moduli.tasks.figures.flat import draw_moving_embedding, draw_neuron_on_plane
 from moduli.tasks.figures.matrices import draw_weight_against_distance, draw_weight_matrix
 from moduli.tasks.figures.rate_maps import draw_rate_maps
+from moduli.tasks.figures.scores import draw_scores
 from moduli.tasks.figures.spaces import CannotDraw, immerse, offsets, sheet, sides
 from moduli.tasks.figures.sparsity import draw_error_against_sparsity
 from moduli.tasks.figures.surfaces import RESOLUTION, draw_field, draw_neuron_in_space
@@ -228,6 +229,24 @@ def test_weights_stand_at_the_distance_that_they_bridge():
     assert distance[-1] == pytest.approx(float(Torus().pairwise(places).max()))
     with pytest.raises(ShapeMismatch, match="places 24 neurons"):
         draw_weight_against_distance(axes(), Torus(), places[1:], weight, Diffusion())
+
+
+def test_scores_are_drawn_seed_by_seed_with_mean_and_interval_from_the_top():
+    panel = axes()
+    scores = {"dense": [7.0, 8.0, 9.0], "none": [20.0, 30.0, 40.0], "one seed": [10.0]}
+    draw_scores(panel, scores, {"floor": 7.5, "random": 90.0}, "error (cm)")
+    dots = [line for line in panel.lines if line.get_marker() == "o"]
+    assert [list(line.get_xdata()) for line in dots] == list(scores.values())
+    means = [line.get_xdata()[0] for line in panel.lines if line.get_marker() == "|"]
+    assert means == [8.0, 30.0, 10.0]
+    intervals = [list(line.get_xdata()) for line in panel.lines if line.get_marker() == "None"][:2]
+    assert intervals[0] == pytest.approx([8 - 2.484, 8 + 2.484], abs=1e-3)
+    assert [text.get_text() for text in panel.get_yticklabels()] == list(scores)
+    assert [text.get_text() for text in panel.texts] == ["floor"]
+    assert panel.get_ylim()[0] > panel.get_ylim()[1]
+    low, high = panel.get_xlim()
+    assert low < 7
+    assert high > 40
 
 
 def test_errors_stand_at_their_sparsity_with_their_intervals():

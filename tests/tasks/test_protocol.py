@@ -215,6 +215,16 @@ def test_comparison_table_figures_and_files(tmp_path):
         assert expected in text
 
 
+def test_equal_coefficients_are_drawn_as_no_geometry_whatever_self_connections_cost(tmp_path):
+    names = {}
+    for name in ("l1@free-diagonal", "torus-dog@free-diagonal"):
+        comparison = Comparison(TINY, [name], [0], tmp_path, name)
+        summary = comparison.summarize([carry_out(run) for run in comparison.runs])
+        names[name] = {path.stem for path in draw_comparison(comparison, summary)}
+    assert "shape" not in names["l1@free-diagonal"]
+    assert {"scores", "shape", "weights"} <= names["torus-dog@free-diagonal"]
+
+
 def test_an_interval_covers_the_mean_as_often_as_it_says():
     generator = torch.Generator().manual_seed(0)
     samples = torch.randn(2000, 5, generator=generator, dtype=torch.float64)

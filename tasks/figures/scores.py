@@ -1,0 +1,61 @@
+"""The scores of a comparison: every seed, the mean, and the interval."""
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from moduli.tasks.estimates import Estimate
+
+
+def draw_scores(
+    axes: Axes, scores: Mapping[str, Sequence[float]], references: Mapping[str, float], unit: str = "error"
+) -> None:
+    """Draw each row's scores as dots, one a seed, and their mean with its 95% interval.
+
+    The axis is logarithmic, so that equal distances are equal ratios, and spans the dots: a wider interval
+    runs out of the picture.
+
+    Parameters
+    ----------
+    axes : matplotlib Axes
+        Where to draw.
+    scores : mapping from str to sequence of float
+        For each row, from the top, the positive scores of the seeds.
+    references : mapping from str to float
+        Scores to mark by vertical lines, where they are within the range of the others.
+    unit : str
+        The label of the scores, with their unit.
+    """
+    for height, values in enumerate(scores.values()):
+        estimate = Estimate.of(values)
+        axes.plot(values, [height] * len(values), "o", color="C0", alpha=0.35, markersize=4)
+        axes.plot(estimate.mean, height, "|", color="black", markersize=11)
+        if estimate.half_width is not None:
+            ends = estimate.mean - estimate.half_width, estimate.mean + estimate.half_width
+            axes.plot(ends, [height] * 2, color="black", linewidth=1)
+    everything = [value for values in scores.values() for value in values]
+    lowest, highest = min(everything) / 1.3, max(everything) * 1.3
+    axes.set_xscale("log", nonpositive="clip")
+    axes.set_xlim(lowest, highest)
+    for name, value in references.items():
+        if lowest < value < highest:
+            axes.axvline(value, color="0.6", linewidth=0.8, linestyle=":")
+            axes.annotate(
+                name,
+                (value, 1),
+                xycoords=("data", "axes fraction"),
+                rotation=90,
+                ha="right",
+                va="top",
+                fontsize=6,
+                color="0.4",
+            )
+    axes.set_yticks(range(len(scores)), list(scores), fontsize=8)
+    axes.set_ylim(len(scores) - 0.5, -0.5)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.tick_params(axis="x", labelsize=8)
+    axes.set_xlabel(unit)
+    axes.spines[["top", "right"]].set_visible(False)
