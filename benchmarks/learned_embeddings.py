@@ -4,8 +4,11 @@
 
 Neurons are placed at random in three-dimensional Euclidean space, where a torus has room, and their points
 are learned end to end: the penalty pulls together what strong weights connect. Its coefficients are scaled to
-mean 1, so that nothing is gained by shrinking. A box has no holes; a box without walls is a torus.
+mean 1, so that nothing is gained by shrinking, and with crowding, nothing by clumping. A box has no holes; a
+box without walls is a torus.
 """
+
+import itertools
 
 import torch
 from torch.nn.utils import clip_grad_norm_
@@ -22,20 +25,20 @@ BATCH = 40
 STEPS = 1000
 STRENGTH = 10.0
 SPARSITY = 0.95
+CROWDING = (0.0, 1.0)
+"""Factors of the term that keeps neurons apart, within 3 of the 10 units of length of their space."""
 WEIGHT = "recurrent.weight_hh_l0"
 
 
 def main(seeds: int = 3) -> None:
     """Print the table."""
-    print(
-        "| arena | seed | error, cm | wiring | before | learned |\n| --- | ---: | ---: | ---: | --- | --- |"
-    )
-    for arena in ("rectangle", "periodic"):
-        for seed in range(seeds):
-            print(f"| {arena} | {seed} | {' | '.join(learn(arena, seed))} |", flush=True)
+    print("| arena | crowding | seed | error, cm | wiring | before | learned |")
+    print("| --- | ---: | ---: | ---: | ---: | --- | --- |")
+    for arena, crowding, seed in itertools.product(("rectangle", "periodic"), CROWDING, range(seeds)):
+        print(f"| {arena} | {crowding:g} | {seed} | {' | '.join(learn(arena, crowding, seed))} |", flush=True)
 
 
-def learn(arena: str, seed: int) -> list[str]:
+def learn(arena: str, crowding: float, seed: int) -> list[str]:
     """Return the error, the wiring relative to chance, and the holes before and after learning."""
     settings = NavigationSettings(units=128, arena=arena, initialization="uniform")  # type: ignore[arg-type]
     task = Navigation(settings, BATCH, seed)
@@ -60,6 +63,7 @@ def learn(arena: str, seed: int) -> list[str]:
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
     for step in range(STEPS):
         loss = task.loss(model, task.batch(step)) + sparsifier.penalty()
+        loss = loss + crowding * embedding.crowding(length=3.0)
         optimizer.zero_grad()
         loss.backward()
         clip_grad_norm_(model.parameters(), 1.0)
