@@ -53,7 +53,7 @@ def draw_scores(
             )
     axes.set_yticks(range(len(scores)), list(scores), fontsize=8)
     axes.set_ylim(len(scores) - 0.5, -0.5)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(axis="x", labelsize=8)
