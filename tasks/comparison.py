@@ -48,7 +48,7 @@ class Comparison:
     UnknownMethod
         If a method's name cannot be read, or the control is not among the methods.
     InvalidConfiguration
-        If there is no seed, or a method or sparsity is named twice.
+        If there is no seed, a method or sparsity is named twice, or a method needs another scope.
     """
 
     configuration: Configuration
@@ -61,7 +61,7 @@ class Comparison:
 
     def __post_init__(self) -> None:
         for name in self.methods:
-            method(name)
+            method(name).pruning(self.configuration.pruning)
         require(len(self.seeds) > 0, "seeds", "at least one", list(self.seeds))
         for kind, values in (("methods", self.methods), ("sparsities", self.sparsities)):
             require(len(set(values)) == len(values), kind, "all different", list(values))

@@ -10,6 +10,7 @@ from moduli.manifolds import Manifold, make, suggestion
 from moduli.regularizers import Inhibitor, Regularizer, Uniform, make_regularizer, registered_regularizers
 from moduli.tasks.configuration import PruningSettings
 from moduli.tasks.errors import UnknownMethod
+from moduli.tasks.requirements import require
 
 CHANGES: dict[str, str] = {
     word: name for name in ("scope", "schedule") for word in get_args(get_type_hints(PruningSettings)[name])
@@ -57,8 +58,22 @@ class Method:
     changes: dict[str, Any] = field(default_factory=dict)
 
     def pruning(self, settings: PruningSettings) -> PruningSettings:
-        """Return the settings of a comparison with this method's own changes."""
-        return dataclasses.replace(settings, **self.changes)
+        """Return the settings of a comparison with this method's own changes.
+
+        Raises
+        ------
+        InvalidConfiguration
+            If masks are known a priori, but other than recurrent matrices are pruned as well.
+        """
+        changed = dataclasses.replace(settings, **self.changes)
+        if self.a_priori:
+            require(
+                changed.scope == "recurrent",
+                "scope",
+                f"'recurrent' for the method {self.name}",
+                changed.scope,
+            )
+        return changed
 
 
 def method(name: str, seed: int = 0, matched: bool = True) -> Method:

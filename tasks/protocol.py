@@ -213,9 +213,11 @@ def _sparsifier(model: nn.Module, run: Run) -> Sparsifier | None:
     chosen, pruning = run.method, run.pruning
     if pruning is None:
         return None
-    embedding = None
+    embedding = masks = None
     if chosen.manifold is not None:
         embedding = chosen.manifold.random_point(run.configuration.task.units, stream(run.seed, "embedding"))
+        if chosen.a_priori:
+            masks = _masks_beforehand(model, run, pruning.sparsity, embedding)
     return Sparsifier(
         model,
         chosen.regularizer,
@@ -225,27 +227,20 @@ def _sparsifier(model: nn.Module, run: Run) -> Sparsifier | None:
         strength=0.0 if chosen.a_priori else pruning.strength,
         scope=pruning.scope,
         embedding=embedding,
-        masks=_masks_beforehand(model, run, embedding) if chosen.a_priori else None,
+        masks=masks,
     )
 
 
-def _masks_beforehand(model: nn.Module, run: Run, embedding: Tensor | None) -> dict[str, Tensor]:
+def _masks_beforehand(model: nn.Module, run: Run, sparsity: float, embedding: Tensor) -> dict[str, Tensor]:
     """Return masks of the smallest coefficients, one for each recurrent matrix; gates share it."""
-    chosen, pruning = run.method, run.pruning
-    assert chosen.regularizer is not None
-    assert chosen.manifold is not None
-    assert embedding is not None
-    assert pruning is not None
-    require(
-        pruning.scope == "recurrent", "scope", "'recurrent' for masks that are known a priori", pruning.scope
-    )
+    regularizer, manifold = run.method.regularizer, run.method.manifold
+    assert regularizer is not None
+    assert manifold is not None
     masks: dict[str, Tensor] = {}
     for matrix in weight_matrices(model):
         if matrix.recurrent:
             seed = stream_seed(run.seed, "ties of masks", len(masks))
-            mask = geometric_mask(
-                chosen.regularizer, chosen.manifold, embedding, sparsity=pruning.sparsity, seed=seed
-            )
+            mask = geometric_mask(regularizer, manifold, embedding, sparsity=sparsity, seed=seed)
             masks[matrix.name] = mask.repeat(matrix.gates, 1)
     return masks
 

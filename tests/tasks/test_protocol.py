@@ -75,8 +75,8 @@ def test_masks_known_a_priori_are_the_places_of_the_smallest_coefficients_from_t
 
 
 def test_masks_known_a_priori_are_refused_where_other_matrices_are_cut_too(tmp_path):
-    with pytest.raises(InvalidConfiguration, match="'recurrent' for masks that are known a priori"):
-        carry_out(Run(TINY, "torus-dog@a-priori@layer", 0, tmp_path))
+    with pytest.raises(InvalidConfiguration, match="'recurrent' for the method torus-dog@a-priori@layer"):
+        Comparison(TINY, ["dense", "torus-dog@a-priori@layer"], [0], tmp_path, "refused")
 
 
 def test_each_seed_changes_weights_embedding_and_data(tmp_path):
