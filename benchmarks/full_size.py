@@ -23,7 +23,7 @@ from moduli.tasks.presets import PRESETS
 from moduli.tasks.seeds import stream, stream_seed
 
 BATCH = 20
-STEPS = 1500
+STEPS = 1200
 LEARNING_RATE = 2e-3
 WEIGHT = "recurrent.weight_hh_l0"
 

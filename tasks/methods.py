@@ -2,7 +2,7 @@
 
 import ast
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args, get_type_hints
 
@@ -117,19 +117,8 @@ def method(name: str, seed: int = 0, matched: bool = True) -> Method:
     Uniform().with_diagonal(share=0.0)
     """
     base, *words = name.split("@")
-    known = [*CHANGES, *DIAGONALS, A_PRIORI]
-    for word in words:
-        if word not in known:
-            raise UnknownMethod(
-                f"'{word}' in the method '{name}' is no scope, schedule or other word that follows an @; "
-                f"{suggestion(word, known)}"
-            )
-        if word not in CHANGES and base in ("dense", "none"):
-            raise UnknownMethod(
-                f"'@{word}' in the method '{name}' needs coefficients, and '{base}' has none; "
-                f"write l1@{word} for equal ones."
-            )
-    changes = {CHANGES[word]: word for word in words if word in CHANGES}
+    said = _said(name, base, words)
+    changes = {kind: word for kind, word in said.items() if word in CHANGES}
     if base in ("dense", "none"):
         return Method(name, sparse=base == "none", changes=changes)
     if base == "l1":
@@ -142,12 +131,9 @@ def method(name: str, seed: int = 0, matched: bool = True) -> Method:
             regularizer = CONTROLS[control](regularizer, seed)
         if matched:
             regularizer = regularizer.normalized()
-    for word in words:
-        if word in DIAGONALS:
-            regularizer = regularizer.with_diagonal(DIAGONALS[word])
-    return Method(
-        name, regularizer=regularizer, manifold=manifold, a_priori=A_PRIORI in words, changes=changes
-    )
+    if "diagonal" in said:
+        regularizer = regularizer.with_diagonal(DIAGONALS[said["diagonal"]])
+    return Method(name, regularizer=regularizer, manifold=manifold, a_priori="masks" in said, changes=changes)
 
 
 def split_methods(text: str) -> list[str]:
@@ -166,6 +152,30 @@ def split_methods(text: str) -> list[str]:
         else:
             names[-1] += character
     return [name.strip() for name in names]
+
+
+def _said(name: str, base: str, words: Sequence[str]) -> dict[str, str]:
+    """Return the words after an @ by what they say: the scope, the schedule, the diagonal, or the masks."""
+    kinds = CHANGES | dict.fromkeys(DIAGONALS, "diagonal") | {A_PRIORI: "masks"}
+    said: dict[str, str] = {}
+    for word in words:
+        if word not in kinds:
+            raise UnknownMethod(
+                f"'{word}' in the method '{name}' is no scope, schedule or other word that follows an @; "
+                f"{suggestion(word, kinds)}"
+            )
+        if word not in CHANGES and base in ("dense", "none"):
+            raise UnknownMethod(
+                f"'@{word}' in the method '{name}' needs coefficients, and '{base}' has none; "
+                f"write l1@{word} for equal ones."
+            )
+        if kinds[word] in said:
+            raise UnknownMethod(
+                f"'{said[kinds[word]]}' and '{word}' in the method '{name}' both say its {kinds[word]}; "
+                "leave one of them out."
+            )
+        said[kinds[word]] = word
+    return said
 
 
 def _geometry(name: str, base: str) -> tuple[Manifold, Regularizer]:
@@ -199,6 +209,7 @@ def _manifold(name: str, space: str) -> Manifold:
             raise ValueError
     except (SyntaxError, ValueError):
         raise UnknownMethod(
-            f"'{space}' in the method '{name}' is no manifold; write it as torus or torus(dim=6)."
+            f"'{space}' in the method '{name}' is no manifold; write it as torus or torus(dim=6), "
+            f"for a control after {' or '.join(CONTROLS)}."
         ) from None
     return make(tree.id, **arguments)
