@@ -13,15 +13,15 @@ def draw_scores(
 ) -> None:
     """Draw each row's scores as dots, one a seed, and their mean with its 95% interval.
 
-    The axis is logarithmic, so that equal distances are equal ratios, and spans the dots: a wider interval
-    runs out of the picture.
+    The axis is logarithmic where all scores are positive, so that equal distances are equal ratios, and then
+    spans the dots: a wider interval runs out of the picture.
 
     Parameters
     ----------
     axes : matplotlib Axes
         Where to draw.
     scores : mapping from str to sequence of float
-        For each row, from the top, the positive scores of the seeds.
+        For each row, from the top, the scores of the seeds.
     references : mapping from str to float
         Scores to mark by vertical lines, where they are within the range of the others.
     unit : str
@@ -35,9 +35,13 @@ def draw_scores(
             ends = estimate.mean - estimate.half_width, estimate.mean + estimate.half_width
             axes.plot(ends, [height] * 2, color="black", linewidth=1)
     everything = [value for values in scores.values() for value in values]
-    lowest, highest = min(everything) / 1.3, max(everything) * 1.3
-    axes.set_xscale("log", nonpositive="clip")
-    axes.set_xlim(lowest, highest)
+    if min(everything) > 0:
+        axes.set_xscale("log", nonpositive="clip")
+        axes.set_xlim(min(everything) / 1.3, max(everything) * 1.3)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    lowest, highest = axes.get_xlim()
     for name, value in references.items():
         if lowest < value < highest:
             axes.axvline(value, color="0.6", linewidth=0.8, linestyle=":")
@@ -53,9 +57,6 @@ def draw_scores(
             )
     axes.set_yticks(range(len(scores)), list(scores), fontsize=8)
     axes.set_ylim(len(scores) - 0.5, -0.5)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(axis="x", labelsize=8)
     axes.set_xlabel(unit)
     axes.spines[["top", "right"]].set_visible(False)

@@ -231,6 +231,14 @@ def test_weights_stand_at_the_distance_that_they_bridge():
         draw_weight_against_distance(axes(), Torus(), places[1:], weight, Diffusion())
 
 
+def test_scores_that_are_not_all_positive_are_drawn_on_a_linear_axis():
+    panel = axes()
+    draw_scores(panel, {"dense": [-1.0, 0.0], "none": [2.0, 3.0]}, {})
+    panel.figure.canvas.draw()
+    assert panel.get_xscale() == "linear"
+    assert panel.get_xlim()[0] < -1
+
+
 def test_scores_are_drawn_seed_by_seed_with_mean_and_interval_from_the_top():
     panel = axes()
     scores = {"dense": [7.0, 8.0, 9.0], "none": [20.0, 30.0, 40.0], "one seed": [10.0]}
