@@ -215,12 +215,12 @@ def _shape(comparison: Comparison) -> Figure | None:
     for index, (name, weight) in enumerate(weights.items(), start=1):
         axes = figure.add_subplot(1, len(weights) + 2, index, projection="3d")
         draw_neuron_in_space(axes, manifold, weight, places, neuron)
-        axes.set_title(f"{name}: to neuron {neuron}", fontsize=9)
+        axes.set_title(f"{name}:\nto neuron {neuron}", fontsize=9)
     orders = {"as numbered": None, "along the manifold": order_along(manifold, places)}
     for index, (name, order) in enumerate(orders.items(), start=len(weights) + 1):
         axes = figure.add_subplot(1, len(weights) + 2, index)
         draw_weight_matrix(axes, weights[label(*cells[0])], order)
-        axes.set_title(f"{label(*cells[0])}, {name}", fontsize=9)
+        axes.set_title(f"{label(*cells[0])},\n{name}", fontsize=9)
     return figure
 
 
