@@ -159,15 +159,23 @@ def test_the_last_step_before_a_stop_is_saved(tmp_path, monkeypatch):
     assert int(load_file(run.stage("trained") / "checkpoint.safetensors")["step"]) == 7
 
 
+@pytest.fixture
+def heeds_ctrl_c():
+    """Whatever started the tests may have told them to ignore Ctrl-C, as shells do in the background."""
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, inherited)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_a_second_signal_interrupts_at_once_and_handlers_are_put_back():
-    before = signal.getsignal(signal.SIGINT)
     with stop_requests() as asked_to_stop:
         assert not asked_to_stop()
         signal.raise_signal(signal.SIGINT)
         assert asked_to_stop()
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_full_disk_is_named_and_costs_nothing_that_was_finished(tmp_path, monkeypatch):

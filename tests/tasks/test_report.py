@@ -53,7 +53,7 @@ def test_a_report_says_what_was_run_what_came_out_and_how_to_repeat_it(experimen
         summary["versions"]["torch"],
     ):  # fmt: skip
         assert expected in shown
-    assert page.count("data:image/png;base64,") == 6
+    assert page.count("data:image/png;base64,") == 7
     assert not re.search(r'(src|href)="(?!data:)', page)
 
 
