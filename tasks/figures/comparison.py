@@ -124,12 +124,13 @@ def _neuron(comparison: Comparison) -> Figure:
     torus = make("torus")
     places = torus.random_point(comparison.configuration.task.units, stream(seed, "embedding"))
     neuron = _typical_neuron(weights)
-    figure = Figure(figsize=(3.1 * len(weights) + 0.8, 3.6), layout="constrained")
+    figure = Figure(figsize=(3.1 * len(weights) + 0.8, 4.0), layout="constrained")
     axes = figure.subplots(1, len(weights), squeeze=False)[0]
     for panel, (name, weight) in zip(axes, weights.items(), strict=True):
         colours = draw_neuron_on_plane(panel, torus, weight, places, neuron)
         wiring, _ = wiring_length(weight != 0, torus, places)
-        panel.set_title(f"{name}\nmean distance bridged: {wiring or 0:.2f}", fontsize=9)
+        title = name.replace("@", "\n@")  # longer names would run into their neighbours
+        panel.set_title(f"{title}\nmean distance bridged: {wiring or 0:.2f}", fontsize=9)
     bar = figure.colorbar(colours, ax=axes, shrink=0.8)
     bar.set_label("|weight| relative to the neuron's largest", fontsize=8)
     figure.suptitle(f"Incoming weights of neuron {neuron}, where the torus places the others", fontsize=10)
