@@ -136,9 +136,9 @@ class Comparison:
         Returns
         -------
         dict
-            ``rows`` (one a method and sparsity: the fraction of zeros, wiring relative to chance, and
-            each stage's score and its difference from the control, for each seed), ``references``
-            (scores that need no network), and what it takes to repeat them.
+            ``rows`` (one a method and sparsity: the fraction of zeros, of each pruned matrix as well,
+            wiring relative to chance, and each stage's score and its difference from the control, for
+            each seed), ``references`` (scores that need no network), and what it takes to repeat them.
         """
         own = {cell: list(results[index :: len(self.cells)]) for index, cell in enumerate(self.cells)}
         scores = {
@@ -154,6 +154,10 @@ class Comparison:
                     "sparsity": mean(
                         result["trained"]["sparsity"]["total"] for result in own[name, sparsity]
                     ),
+                    "matrices": {
+                        matrix: [result["trained"]["sparsity"][matrix] for result in own[name, sparsity]]
+                        for matrix in _matrices(own[name, sparsity])
+                    },
                     "wiring": [result["trained"]["wiring"] for result in own[name, sparsity]],
                     "folders": [
                         str(self.run(name, sparsity, seed).folder.relative_to(self.out))
@@ -185,6 +189,7 @@ class Comparison:
         return summary
 
     def _records(self, own: dict[tuple[str, float], list[Results]]) -> Iterator[dict[str, Any]]:
+        matrices = _matrices([result for results in own.values() for result in results])
         for (name, sparsity), results in own.items():
             for seed, result in zip(self.seeds, results, strict=True):
                 for stage in STAGES:
@@ -194,11 +199,21 @@ class Comparison:
                         "seed": seed,
                         "stage": stage,
                         "sparsity": result[stage]["sparsity"]["total"],
+                        **{
+                            f"sparsity of {matrix}": result[stage]["sparsity"].get(matrix)
+                            for matrix in matrices
+                        },
                         "wiring": result[stage]["wiring"],
                         "score": result[stage]["score"],
                         "seconds": result[stage]["seconds"],
                         "folder": self.run(name, sparsity, seed).stage(stage).relative_to(self.out),
                     }
+
+
+def _matrices(results: Sequence[Results]) -> list[str]:
+    """Return the names of all matrices that any of the networks was pruned in."""
+    names = dict.fromkeys(name for result in results for name in result["trained"]["sparsity"])
+    return [name for name in names if name != "total"]
 
 
 def _differences(values: Sequence[float], control: Sequence[float]) -> list[float]:

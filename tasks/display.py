@@ -1,6 +1,7 @@
 """What a comparison shows on a terminal: progress while it runs, and its table."""
 
 import time
+from collections.abc import Mapping, Sequence
 from statistics import mean
 from typing import Any
 
@@ -106,7 +107,10 @@ def result_table(summary: dict[str, Any]) -> Table:
     seeds = "1 seed" if count == 1 else f"{count} seeds, mean ± 95% interval"
     table = Table(title=f"{summary['score_name']}, {seeds}", title_justify="left")
     table.add_column("method", no_wrap=True)
-    for name in ("sparsity", "wiring", *STAGES, *(f"{stage} − {control}" for stage in STAGES if compared)):
+    # Where several matrices are pruned together, a nearly empty recurrent one hides in their mean.
+    several = any(len(row["matrices"]) > 1 for row in rows)
+    columns = ["sparsity", *(["recurrent"] if several else []), "wiring", *STAGES]
+    for name in columns + [f"{stage} − {control}" for stage in STAGES if compared]:
         table.add_column(name, justify="right")
     for row in rows:
         wiring = "" if None in row["wiring"] else f"{mean(row['wiring']):.0%}"
@@ -116,8 +120,15 @@ def result_table(summary: dict[str, Any]) -> Table:
             for stage in STAGES
             if compared
         ]
-        table.add_row(row["method"], f"{row['sparsity']:.1%}", wiring, *scores, *differences)
+        recurrent = [_recurrent_sparsity(row["matrices"])] if several else []
+        table.add_row(row["method"], f"{row['sparsity']:.1%}", *recurrent, wiring, *scores, *differences)
     return table
+
+
+def _recurrent_sparsity(matrices: Mapping[str, Sequence[float]]) -> str:
+    """Return the mean fraction of zeros in recurrent matrices, all of which have one size."""
+    zeros = [value for name, values in matrices.items() if "weight_hh" in name for value in values]
+    return f"{mean(zeros):.2%}" if zeros else ""
 
 
 def reference_table(summary: dict[str, Any]) -> Table:
@@ -146,6 +157,8 @@ def print_summary(console: Console, comparison: Comparison, summary: dict[str, A
     console.print(result_table(summary))
     console.print(reference_table(summary))
     console.print(f"Pruned: {covered}. A ticket has the same masks and fresh weights.")
+    if any(len(row["matrices"]) > 1 for row in summary["rows"]):
+        console.print("Recurrent: zeros in the recurrent matrices, which are a part of what is pruned.")
     console.print("Wiring: mean distance that surviving recurrent weights bridge, relative to chance.")
     if any(row["difference"] for row in summary["rows"]):
         console.print(f"Differences from {comparison.control} are taken seed by seed; below 0 is better.")

@@ -24,6 +24,7 @@ from moduli.tasks.figures.scores import draw_scores
 from moduli.tasks.figures.spaces import CannotDraw, immerse
 from moduli.tasks.figures.sparsity import draw_error_against_sparsity
 from moduli.tasks.figures.surfaces import draw_neuron_in_space
+from moduli.tasks.figures.survivors import draw_survivors
 from moduli.tasks.methods import method
 from moduli.tasks.metrics import read_metrics
 from moduli.tasks.navigation.grid_scores import grid_scores
@@ -38,6 +39,8 @@ CAPTIONS = {
     "scores": "The score of every seed, the mean and its 95% interval, of trained networks and of tickets.",
     "training": "The validation score while training, a line for each seed.",
     "sparsity": "Scores against sparsity, with 95% intervals; tickets are dashed.",
+    "survivors": "The share of each matrix that is left, a dot for each seed, where several are pruned: one "
+    "that is nearly empty breaks a network, however full the others are.",
     "weights": "Surviving recurrent weights of the first seed against the distance that they bridge, and the "
     "inhibitor's coefficient before any permutation.",
     "shape": "Where the weights of one neuron come from, on the manifold itself; and the sparse matrix with "
@@ -69,6 +72,7 @@ def draw_comparison(comparison: Comparison, summary: dict[str, Any]) -> list[Pat
     }
     if len(comparison.sparsities) > 1:
         figures["sparsity"] = _sparsity(comparison, summary)
+    figures["survivors"] = _survivors(comparison, summary)
     figures["weights"] = _geometry(comparison)
     figures["shape"] = _shape(comparison)
     figures["rate-maps"] = _rate_maps(comparison)
@@ -163,6 +167,20 @@ def _sparsity(comparison: Comparison, summary: dict[str, Any]) -> Figure:
     draw_error_against_sparsity(
         figure.subplots(), estimates["trained"], estimates["ticket"], summary["score_name"]
     )
+    return figure
+
+
+def _survivors(comparison: Comparison, summary: dict[str, Any]) -> Figure | None:
+    """Draw what is left of each matrix, of methods that prune several."""
+    rows = {
+        label(*cell): row["matrices"]
+        for cell, row in zip(comparison.cells, summary["rows"], strict=True)
+        if len(row["matrices"]) > 1
+    }
+    if not rows:
+        return None
+    figure = Figure(figsize=(7, 1.8 + 0.3 * len(rows)), layout="constrained")
+    draw_survivors(figure.subplots(), rows)
     return figure
 
 

@@ -32,6 +32,7 @@ from moduli.tasks.figures.scores import draw_scores
 from moduli.tasks.figures.spaces import CannotDraw, immerse, offsets, sheet, sides
 from moduli.tasks.figures.sparsity import draw_error_against_sparsity
 from moduli.tasks.figures.surfaces import RESOLUTION, draw_field, draw_neuron_in_space
+from moduli.tasks.figures.survivors import draw_survivors
 from moduli.tasks.topology import Topology, persistent_homology
 from tests.conftest import seeded
 
@@ -255,6 +256,26 @@ def test_scores_are_drawn_seed_by_seed_with_mean_and_interval_from_the_top():
     low, high = panel.get_xlim()
     assert low < 7
     assert high > 40
+
+
+def test_an_empty_matrix_stands_apart_from_one_that_is_nearly_so():
+    panel = axes()
+    rows = {
+        "none": {"encoder": [0.5, 0.6], "recurrent": [0.9, 0.95]},
+        "l1": {"encoder": [0.2, 0.3], "recurrent": [0.998, 1.0]},
+        "recurrent alone": {"recurrent": [0.99, 0.98]},
+    }
+    draw_survivors(panel, rows)
+    encoder, recurrent = panel.lines[:2]
+    assert encoder.get_label() == "encoder"
+    assert encoder.get_xdata() == pytest.approx([0.5, 0.4, 0.8, 0.7])
+    assert list(encoder.get_ydata()) == [0, 0, 1, 1]
+    assert recurrent.get_xdata() == pytest.approx([0.1, 0.05, 0.002, 0.002 / 3, 0.01, 0.02])
+    assert [text.get_text() for text in panel.get_yticklabels()] == list(rows)
+    assert [text.get_text() for text in panel.texts] == ["nothing"]
+    assert panel.get_xlim()[0] < 0.002 / 3
+    draw_survivors(full := axes(), {"none": rows["none"]})
+    assert not full.texts
 
 
 def test_errors_stand_at_their_sparsity_with_their_intervals():

@@ -1,5 +1,6 @@
 """Clauses T1-T5: one protocol, seeds, resumption, files, and the table."""
 
+import csv
 import json
 import math
 import subprocess
@@ -223,6 +224,26 @@ def test_equal_coefficients_are_drawn_as_no_geometry_whatever_self_connections_c
         names[name] = {path.stem for path in draw_comparison(comparison, summary)}
     assert "shape" not in names["l1@free-diagonal"]
     assert {"scores", "shape", "weights"} <= names["torus-dog@free-diagonal"]
+
+
+def test_what_is_left_of_each_matrix_is_told_where_several_are_pruned_together(tmp_path):
+    comparison = Comparison(TINY, ["dense", "none@global", "none"], [0, 1], tmp_path, "table")
+    results = [carry_out(run) for run in comparison.runs]
+    summary = comparison.summarize(results)
+    dense, together, alone = (row["matrices"] for row in summary["rows"])
+    assert dense == {}
+    assert list(alone) == ["recurrent.weight_hh_l0"]
+    recurrent = together["recurrent.weight_hh_l0"]
+    assert recurrent == [result["trained"]["sparsity"]["recurrent.weight_hh_l0"] for result in results[1::3]]
+    console = Console(record=True, width=100)
+    print_summary(console, comparison, summary)
+    assert f"{sum(recurrent) / 2:.2%}" in console.export_text()
+    with (comparison.folder / "results.csv").open() as file:
+        records = list(csv.DictReader(file))
+    assert [record["sparsity of encoder.weight"] for record in records if record["stage"] == "trained"] == [
+        *["", ""], *map(str, together["encoder.weight"]), *["", ""],
+    ]  # fmt: skip
+    assert "survivors" in {path.stem for path in draw_comparison(comparison, summary)}
 
 
 def test_an_interval_covers_the_mean_as_often_as_it_says():
