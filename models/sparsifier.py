@@ -255,8 +255,8 @@ class Sparsifier:
                         changed |= cut_blocks(masks, scores, self._blocks, count)
                     else:
                         changed |= cut(masks, scores, count)
+            self._report_collapse(changed)
             self.masks = changed
-            self._report_collapse()
         if self.regrowth is not None and self.regrowth.is_due(self.steps_taken):
             self._check_finite()
             self._exchange(self.regrowth)
@@ -583,14 +583,14 @@ class Sparsifier:
                     "nothing was cut. Lower the learning rate or clip gradients."
                 )
 
-    def _report_collapse(self) -> None:
-        for name, mask in self.masks.items():
-            if not mask.any():
+    def _report_collapse(self, changed: Mapping[str, Tensor]) -> None:
+        for name, mask in changed.items():
+            if self.masks[name].any() and not mask.any():
                 warnings.warn(
                     f"{name} has no connection left at step {self.steps_taken} "
                     f"(scope='{self.scope}', target {self.target:g}).",
                     LayerCollapse,
-                    stacklevel=3,
+                    stacklevel=4,  # the caller of step, around which no_grad is wrapped
                 )
 
     def _apply(self) -> None:

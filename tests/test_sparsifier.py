@@ -2,6 +2,8 @@
 
 import copy
 import math
+import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -115,13 +117,19 @@ def test_a_cut_takes_the_smallest_weights():
     assert torch.equal(sparsifier.masks["weight"], (model.weight.abs() > 2))
 
 
-def test_global_scope_lets_shares_differ_and_reports_a_collapse():
+def test_global_scope_lets_shares_differ_and_reports_a_collapse_once_and_where_it_was_caused():
     model = Reader()
     with torch.no_grad():
         model.out.weight.mul_(1e-6)
-    sparsifier = Sparsifier(model, sparsity=0.5, scope="global")
-    with pytest.warns(LayerCollapse, match=r"out\.weight has no connection left at step 1"):
-        sparsifier.step()
+    sparsifier = Sparsifier(model, sparsity=0.5, scope="global", schedule=LinearSchedule(0, 2))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            sparsifier.step()
+    [warning] = caught
+    assert warning.category is LayerCollapse
+    assert "out.weight has no connection left at step 1 " in str(warning.message)
+    assert Path(warning.filename) == Path(__file__)
     assert sparsifier.sparsity()["out.weight"] == 1
 
 

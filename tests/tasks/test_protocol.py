@@ -237,7 +237,12 @@ def test_what_is_left_of_each_matrix_is_told_where_several_are_pruned_together(t
     assert recurrent == [result["trained"]["sparsity"]["recurrent.weight_hh_l0"] for result in results[1::3]]
     console = Console(record=True, width=100)
     print_summary(console, comparison, summary)
-    assert f"{sum(recurrent) / 2:.2%}" in console.export_text()
+    text = console.export_text()
+    assert f"{sum(recurrent) / 2:.2%}" in text
+    assert "nothing is left" not in text
+    summary["rows"][1]["matrices"]["decoder.weight"] = [0.5, 1.0]
+    print_summary(console, comparison, summary)
+    assert "none@global 80%: nothing is left of decoder.weight." in console.export_text()
     with (comparison.folder / "results.csv").open() as file:
         records = list(csv.DictReader(file))
     assert [record["sparsity of encoder.weight"] for record in records if record["stage"] == "trained"] == [
