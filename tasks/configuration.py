@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_type_hints
 
 from moduli.tasks.adding.settings import AddingSettings
 from moduli.tasks.language.settings import LanguageSettings
@@ -82,8 +82,36 @@ class Configuration:
 
     def as_dict(self) -> dict[str, Any]:
         """Return nested plain values, as written to JSON."""
-        return {"name": self.task.name} | dataclasses.asdict(self)
+        return {"name": self.task.name} | {
+            "task": plain(self.task),
+            "training": plain(self.training),
+            "pruning": plain(self.pruning),
+        }
 
     def digest(self) -> str:
         """Return eight hexadecimal digits that tell configurations apart."""
         return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()[:8]
+
+
+def plain(settings: Any) -> dict[str, Any]:
+    """Return settings as plain values that are equal in JSON where settings are equal.
+
+    Parameters
+    ----------
+    settings : dataclass
+        Settings.
+
+    Returns
+    -------
+    dict
+
+    Examples
+    --------
+    >>> plain(PruningSettings(strength=10))["strength"]
+    10.0
+    """
+    values = dataclasses.asdict(settings)
+    for name, kind in get_type_hints(type(settings)).items():
+        if isinstance(values.get(name), int) and float in (kind, *get_args(kind)):
+            values[name] = float(values[name])
+    return values

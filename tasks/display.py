@@ -160,9 +160,11 @@ def print_summary(console: Console, comparison: Comparison, summary: dict[str, A
     if any(len(row["matrices"]) > 1 for row in summary["rows"]):
         console.print("Recurrent: zeros in the recurrent matrices, which are a part of what is pruned.")
     for cell, row in zip(comparison.cells, summary["rows"], strict=True):
-        empty = [matrix for matrix, zeros in row["matrices"].items() if 1.0 in zeros]
-        if empty:
-            console.print(f"{label(*cell)}: nothing is left of {' and '.join(empty)}.")
+        for matrix, zeros in row["matrices"].items():
+            if 1.0 in zeros:
+                count, seeds = zeros.count(1.0), len(zeros)
+                where = f" in {count} of {seeds} seeds" if seeds > 1 else ""
+                console.print(f"{label(*cell)}: nothing is left of {matrix}{where}.")
     console.print("Wiring: mean distance that surviving recurrent weights bridge, relative to chance.")
     if any(row["difference"] for row in summary["rows"]):
         console.print(f"Differences from {comparison.control} are taken seed by seed; below 0 is better.")

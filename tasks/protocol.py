@@ -1,6 +1,5 @@
 """The protocol that every method goes through: dense -> sparse -> ticket."""
 
-import dataclasses
 import hashlib
 import json
 import re
@@ -25,7 +24,7 @@ from moduli.models import (
     wiring_length,
 )
 from moduli.models.schedules import Schedule
-from moduli.tasks.configuration import Configuration, PruningSettings
+from moduli.tasks.configuration import Configuration, PruningSettings, plain
 from moduli.tasks.devices import FabricDevices, OneDevice, check_device, make_fabric
 from moduli.tasks.execution import Execution
 from moduli.tasks.methods import Method, method
@@ -82,7 +81,7 @@ class Run:
         """What determines the run's numbers."""
         pruning = self.pruning
         return self.configuration.as_dict() | {
-            "pruning": None if pruning is None else dataclasses.asdict(pruning),
+            "pruning": None if pruning is None else plain(pruning),
             "method": self.method_name,
             "seed": self.seed,
         }

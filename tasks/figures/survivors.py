@@ -10,7 +10,7 @@ MARKERS = "o^sDvP*X"
 def draw_survivors(axes: Axes, rows: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
     """Draw the share of each matrix that is left, a marker for each matrix and seed, on a logarithmic axis.
 
-    A matrix of which nothing is left stands at the left edge, which is labelled so.
+    A matrix of which nothing is left stands at the left edge, at 0.
 
     Parameters
     ----------
@@ -36,14 +36,14 @@ def draw_survivors(axes: Axes, rows: Mapping[str, Mapping[str, Sequence[float]]]
     if min(everything) <= 0:
         axes.axvline(edge, color="0.6", linewidth=0.8, linestyle=":")
         axes.annotate(
-            "nothing",
+            "0",
             (edge, 0),
+            (0, -7),
             xycoords=("data", "axes fraction"),
-            rotation=90,
-            ha="right",
-            va="bottom",
-            fontsize=7,
-            color="0.4",
+            textcoords="offset points",
+            ha="center",
+            va="top",
+            fontsize=8,
         )
     axes.set_yticks(range(len(rows)), list(rows), fontsize=8)
     axes.set_ylim(len(rows) - 0.5, -0.5)

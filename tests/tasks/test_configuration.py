@@ -31,6 +31,13 @@ def test_every_preset_survives_toml_and_takes_every_protocol(tmp_path, task, nam
     assert preset.pruning in pruned
 
 
+def test_equal_settings_are_one_run_and_one_comparison(tmp_path):
+    whole, broken = (Configuration(pruning=PruningSettings(strength=strength)) for strength in (10, 10.0))
+    assert whole == broken
+    assert whole.digest() == broken.digest()
+    assert Run(whole, "l1", 0, tmp_path).folder == Run(broken, "l1", 0, tmp_path).folder
+
+
 def test_print_config_prints_what_config_reads(tmp_path, capsys):
     options = ["run", "navigation", "--preset", "smoke", "--units", "48", "--protocol", "paper"]
     main([*options, "--print-config"])

@@ -272,7 +272,7 @@ def test_an_empty_matrix_stands_apart_from_one_that_is_nearly_so():
     assert list(encoder.get_ydata()) == [0, 0, 1, 1]
     assert recurrent.get_xdata() == pytest.approx([0.1, 0.05, 0.002, 0.002 / 3, 0.01, 0.02])
     assert [text.get_text() for text in panel.get_yticklabels()] == list(rows)
-    assert [text.get_text() for text in panel.texts] == ["nothing"]
+    assert [text.get_text() for text in panel.texts] == ["0"]
     assert panel.get_xlim()[0] < 0.002 / 3
     draw_survivors(full := axes(), {"none": rows["none"]})
     assert not full.texts

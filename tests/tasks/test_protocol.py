@@ -242,7 +242,7 @@ def test_what_is_left_of_each_matrix_is_told_where_several_are_pruned_together(t
     assert "nothing is left" not in text
     summary["rows"][1]["matrices"]["decoder.weight"] = [0.5, 1.0]
     print_summary(console, comparison, summary)
-    assert "none@global 80%: nothing is left of decoder.weight." in console.export_text()
+    assert "none@global 80%: nothing is left of decoder.weight in 1 of 2 seeds." in console.export_text()
     with (comparison.folder / "results.csv").open() as file:
         records = list(csv.DictReader(file))
     assert [record["sparsity of encoder.weight"] for record in records if record["stage"] == "trained"] == [
