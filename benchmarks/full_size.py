@@ -1,6 +1,6 @@
 """Train a path integrator of the paper's size (4096 units) that is never dense, without a GPU.
 
-    python benchmarks/full_size.py 0.995 0         # sparsity and seed; about 8 minutes on one core
+    python benchmarks/full_size.py --sparsity 0.995 --seed 0    # about 8 minutes on one core
 
 512 place cells of 0.12 m, walks of 50 steps in a box of 2.2 m, as published, but Gaussian place cells. The
 recurrence starts as the identity, the mask is geometric and known before the first step, and only survivors
@@ -8,10 +8,10 @@ are stored and trained.
 """
 
 import dataclasses
-import sys
 import time
 
 import torch
+import tyro
 from torch.nn.utils import clip_grad_norm_
 
 from moduli.manifolds import Torus
@@ -27,7 +27,7 @@ LEARNING_RATE = 2e-3
 WEIGHT = "recurrent.weight_hh_l0"
 
 
-def main(sparsity: float, seed: int) -> None:
+def main(sparsity: float = 0.995, seed: int = 0) -> None:
     """Train one network, and print its error beside the floor."""
     settings = dataclasses.replace(
         PRESETS["navigation"]["paper"].task, initialization="identity", tuning="gaussian", velocity_scale=1.0
@@ -60,4 +60,4 @@ def main(sparsity: float, seed: int) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    main(sparsity=float(sys.argv[1]), seed=int(sys.argv[2]))
+    tyro.cli(main)

@@ -134,7 +134,8 @@ def _neuron(comparison: Comparison) -> Figure:
         colours = draw_neuron_on_plane(panel, torus, weight, places, neuron)
         wiring, _ = wiring_length(weight != 0, torus, places)
         title = name.replace("@", "\n@")  # longer names would run into their neighbours
-        panel.set_title(f"{title}\nmean distance bridged: {wiring or 0:.2f}", fontsize=9)
+        bridged = "connects no two neurons" if wiring is None else f"mean distance bridged: {wiring:.2f}"
+        panel.set_title(f"{title}\n{bridged}", fontsize=9)
     bar = figure.colorbar(colours, ax=axes, shrink=0.8)
     bar.set_label("|weight| relative to the neuron's largest", fontsize=8)
     figure.suptitle(f"Incoming weights of neuron {neuron}, where the torus places the others", fontsize=10)

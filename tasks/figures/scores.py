@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from moduli.tasks.estimates import Estimate
+from moduli.tasks.figures.scales import scale_by_ratio
 
 
 def draw_scores(
@@ -34,13 +34,7 @@ def draw_scores(
         if estimate.half_width is not None:
             ends = estimate.mean - estimate.half_width, estimate.mean + estimate.half_width
             axes.plot(ends, [height] * 2, color="black", linewidth=1)
-    everything = [value for values in scores.values() for value in values]
-    if min(everything) > 0:
-        axes.set_xscale("log", nonpositive="clip")
-        axes.set_xlim(min(everything) / 1.3, max(everything) * 1.3)
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_formatter(NullFormatter())
+    scale_by_ratio(axes, "x", [value for values in scores.values() for value in values])
     lowest, highest = axes.get_xlim()
     for name, value in references.items():
         if lowest < value < highest:

@@ -6,6 +6,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from moduli.tasks.figures.scales import scale_by_ratio
+
 Estimates = Mapping[str, Sequence[tuple[float, float, float]]]
 """For each method, (sparsity, mean, half width of the interval) at each sparsity."""
 
@@ -17,8 +19,9 @@ def draw_error_against_sparsity(
 ) -> None:
     """Draw each method's error against sparsity, with intervals: trained in full, its ticket dashed.
 
-    The axis is logarithmic in the share of weights that are left, so that 90, 99 and 99.9% are equally
-    far apart.
+    One axis is logarithmic in the share of weights that are left, so that 90, 99 and 99.9% are equally
+    far apart; the other is logarithmic in the error where all mean errors are positive, and then spans them:
+    a wider interval runs out of the picture.
 
     Parameters
     ----------
@@ -40,16 +43,17 @@ def draw_error_against_sparsity(
             sparsity, means, halves = zip(*sorted(points), strict=True)
             left = [1 - share for share in sparsity]
             axes.errorbar(left, means, halves, capsize=3, markersize=5, **styles[name], **stage)
-    shares = sorted({share for points in [*trained.values(), *ticket.values()] for share, _, _ in points})
+    everything = [*trained.values(), *ticket.values()]
+    shares = sorted({share for points in everything for share, _, _ in points})
     axes.set_xscale("log")
     axes.invert_xaxis()
     axes.set_xticks([1 - share for share in shares], [f"{100 * share:.4g}%" for share in shares])
     axes.minorticks_off()
     axes.set_xlabel("sparsity")
     axes.set_ylabel(unit)
-    axes.set_ylim(bottom=0)
+    scale_by_ratio(axes, "y", [average for points in everything for _, average, _ in points])
     axes.spines[["top", "right"]].set_visible(False)
     lines = [Line2D([], [], label=name, **style) for name, style in styles.items()]
     lines += [Line2D([], [], color="0.4", label="trained")]
     lines += [Line2D([], [], color="0.4", label="ticket", linestyle="--")]
-    axes.legend(handles=lines, frameon=False, fontsize=8)
+    axes.legend(handles=lines, frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))

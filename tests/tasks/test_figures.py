@@ -297,12 +297,21 @@ def test_errors_stand_at_their_sparsity_with_their_intervals():
     assert first != second == third
     assert [label.get_text() for label in panel.get_xticklabels()] == ["90%", "98%"]
     assert panel.get_xlim()[0] > panel.get_xlim()[1]
+    assert panel.get_yscale() == "log"
+    assert panel.get_ylim() == pytest.approx((7.0 / 1.3, 20.0 * 1.3))
     assert [text.get_text() for text in panel.get_legend().get_texts()] == [
         "none",
         "torus",
         "trained",
         "ticket",
     ]
+
+
+def test_an_error_of_zero_is_drawn_on_a_linear_axis():
+    panel = axes()
+    draw_error_against_sparsity(panel, {"none": [(0.9, 0.0, 1.0), (0.98, 2.0, 1.0)]}, ticket={})
+    assert panel.get_yscale() == "linear"
+    assert panel.get_ylim()[0] < 0 < 2 < panel.get_ylim()[1]
 
 
 def test_rate_maps_stand_upright_under_their_scores():

@@ -1,0 +1,28 @@
+"""Axes on which equal distances are equal ratios."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter
+
+
+def scale_by_ratio(axes: Axes, direction: Literal["x", "y"], scores: Sequence[float]) -> None:
+    """Make an axis logarithmic and let it span some scores; leave it where a score is not positive.
+
+    Parameters
+    ----------
+    axes : matplotlib Axes
+        Where the scores are drawn.
+    direction : {"x", "y"}
+        The axis.
+    scores : sequence of float
+        What it spans. Whatever else is drawn may run out of the picture.
+    """
+    if min(scores) <= 0:
+        return
+    axes.set(**{f"{direction}scale": "log", f"{direction}lim": (min(scores) / 1.3, max(scores) * 1.3)})
+    axis = axes.xaxis if direction == "x" else axes.yaxis
+    axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
