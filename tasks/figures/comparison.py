@@ -69,20 +69,19 @@ def draw_comparison(comparison: Comparison, summary: dict[str, Any]) -> list[Pat
     figures: dict[str, Figure | None] = {
         "scores": _scores(comparison, summary),
         "training": _training(comparison, summary),
+        "sparsity": _sparsity(comparison, summary),
+        "survivors": _survivors(comparison, summary),
+        "weights": _geometry(comparison),
+        "shape": _shape(comparison),
+        "rate-maps": _rate_maps(comparison),
+        "neuron": _neuron(comparison),
     }
-    if len(comparison.sparsities) > 1:
-        figures["sparsity"] = _sparsity(comparison, summary)
-    figures["survivors"] = _survivors(comparison, summary)
-    figures["weights"] = _geometry(comparison)
-    figures["shape"] = _shape(comparison)
-    figures["rate-maps"] = _rate_maps(comparison)
-    if any(method(name).manifold == make("torus") for name in comparison.methods):
-        figures["neuron"] = _neuron(comparison)
     paths = []
     for name, figure in figures.items():
-        if figure is None:
-            continue
         path = comparison.folder / "figures" / f"{name}.png"
+        if figure is None:  # that of an earlier table may be left
+            path.unlink(missing_ok=True)
+            continue
         path.parent.mkdir(exist_ok=True)
         figure.savefig(path, dpi=150)
         paths.append(path)
@@ -106,20 +105,32 @@ def _scores(comparison: Comparison, summary: dict[str, Any]) -> Figure:
 
 
 def _training(comparison: Comparison, summary: dict[str, Any]) -> Figure:
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    metrics = {
-        label(*cell): [
-            read_metrics(comparison.run(*cell, seed).stage("trained")) for seed in comparison.seeds
-        ]
-        for cell in comparison.cells
-    }
+    """Draw how all methods learned, in a panel for each sparsity; the dense one is in all."""
+    sparsities = sorted({sparsity for _, sparsity in comparison.cells if sparsity}) or [0.0]
     references = {name: mean(values) for name, values in summary["references"].items()}
-    draw_training(figure.subplots(), metrics, references, summary["score_name"])
+    figure = Figure(figsize=(4.5 * len(sparsities) + 2.5, 4), layout="constrained")
+    panels = figure.subplots(1, len(sparsities), sharey=True, squeeze=False)[0]
+    for panel, wanted in zip(panels, sparsities, strict=True):
+        metrics = {
+            name: [
+                read_metrics(comparison.run(name, sparsity, seed).stage("trained"))
+                for seed in comparison.seeds
+            ]
+            for name, sparsity in comparison.cells
+            if sparsity in (0.0, wanted)
+        }
+        draw_training(panel, metrics, references, summary["score_name"])
+        panel.set_title(f"{100 * wanted:.4g}%", fontsize=9)
+        panel.label_outer()
+    for panel in panels[:-1]:
+        panel.get_legend().remove()
     return figure
 
 
-def _neuron(comparison: Comparison) -> Figure:
+def _neuron(comparison: Comparison) -> Figure | None:
     """Draw one neuron of the first seed, at its place of the torus, in each method at its first sparsity."""
+    if not any(method(name).manifold == make("torus") for name in comparison.methods):
+        return None
     seed = comparison.seeds[0]
     weights = {}
     for cell in _first_cells(comparison)[:MOST_PANELS]:
@@ -155,8 +166,10 @@ def _typical_neuron(weights: dict[str, Tensor]) -> int:
     return int(((counts - mean_count).abs() / mean_count).sum(dim=0).argmin())
 
 
-def _sparsity(comparison: Comparison, summary: dict[str, Any]) -> Figure:
-    """Draw the scores of all sparse methods against sparsity."""
+def _sparsity(comparison: Comparison, summary: dict[str, Any]) -> Figure | None:
+    """Draw the scores of all sparse methods against sparsity, where there are several."""
+    if len(comparison.sparsities) < 2:
+        return None
     estimates: dict[str, dict[str, list[tuple[float, float, float]]]] = {stage: {} for stage in STAGES}
     for (name, sparsity), row in zip(comparison.cells, summary["rows"], strict=True):
         if method(name).sparse:

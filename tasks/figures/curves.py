@@ -33,7 +33,8 @@ def draw_training(
             axes.plot(
                 [row["step"] for row in rows],
                 [row["validation"] for row in rows],
-                color=f"C{index}",
+                color=f"C{index % 10}",
+                linestyle="-" if index < 10 else "--",
                 alpha=0.9 if len(seeds) == 1 else 0.5,
                 label=name if number == 0 else None,
             )
@@ -55,7 +56,7 @@ def draw_training(
     axes.set_xlabel("step")
     axes.set_ylabel(score_name)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
 
 
 def draw_inhibitor(axes: Axes, inhibitor: Inhibitor, largest_distance: float) -> None:

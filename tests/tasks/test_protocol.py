@@ -226,6 +226,17 @@ def test_equal_coefficients_are_drawn_as_no_geometry_whatever_self_connections_c
     assert {"scores", "shape", "weights"} <= names["torus-dog@free-diagonal"]
 
 
+def test_a_smaller_table_in_the_same_folder_leaves_no_figure_of_the_larger(tmp_path):
+    drawn = []
+    for sparsities in ([0.5, 0.8], [0.8]):
+        comparison = Comparison(TINY, ["dense", "torus-diffusion"], [0], tmp_path, "table", sparsities)
+        summary = comparison.summarize([carry_out(run) for run in comparison.runs])
+        paths = draw_comparison(comparison, summary)
+        assert sorted(paths) == sorted((comparison.folder / "figures").iterdir())
+        drawn.append({path.stem for path in paths})
+    assert drawn[0] - drawn[1] == {"sparsity"}
+
+
 def test_what_is_left_of_each_matrix_is_told_where_several_are_pruned_together(tmp_path):
     comparison = Comparison(TINY, ["dense", "none@global", "none"], [0, 1], tmp_path, "table")
     results = [carry_out(run) for run in comparison.runs]
