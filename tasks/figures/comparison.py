@@ -45,7 +45,8 @@ CAPTIONS = {
     "inhibitor's coefficient before any permutation.",
     "shape": "Where the weights of one neuron come from, on the manifold itself; and the sparse matrix with "
     "neurons as numbered, and in an order along the manifold.",
-    "neuron": "Where the weights of one neuron come from, seen from its place on the torus, in each method.",
+    "neuron": "Where the weights of one neuron come from, seen from its place on the torus, in each method "
+    "that has no other space.",
     "rate-maps": "The six rate maps of highest grid score, above each its score; 1 and more is a grid cell.",
 }
 """The figures in the order of a report, and what they show."""
@@ -128,15 +129,16 @@ def _training(comparison: Comparison, summary: dict[str, Any]) -> Figure:
 
 
 def _neuron(comparison: Comparison) -> Figure | None:
-    """Draw one neuron of the first seed, at its place of the torus, in each method at its first sparsity."""
-    if not any(method(name).manifold == make("torus") for name in comparison.methods):
+    """Draw one neuron of the first seed at its place of the torus, in each method that has no other space."""
+    torus = make("torus")
+    if not any(method(name).manifold == torus for name in comparison.methods):
         return None
     seed = comparison.seeds[0]
     weights = {}
-    for cell in _first_cells(comparison)[:MOST_PANELS]:
+    cells = [cell for cell in _first_cells(comparison) if method(cell[0]).manifold in (None, torus)]
+    for cell in cells[:MOST_PANELS]:
         folder = comparison.run(*cell, seed).stage("trained")
         weights[label(*cell)] = _recurrent_weight(read_tensors(folder / "weights.safetensors"))
-    torus = make("torus")
     places = torus.random_point(comparison.configuration.task.units, stream(seed, "embedding"))
     neuron = _typical_neuron(weights)
     figure = Figure(figsize=(3.1 * len(weights) + 0.8, 4.0), layout="constrained")

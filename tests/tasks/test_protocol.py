@@ -21,6 +21,7 @@ from moduli.tasks.errors import DamagedFile, Diverged, InvalidConfiguration, Run
 from moduli.tasks.estimates import Estimate
 from moduli.tasks.execution import Execution
 from moduli.tasks.figures.comparison import draw_comparison
+from moduli.tasks.figures.flat import draw_neuron_on_plane
 from moduli.tasks.metrics import MetricsLog, read_metrics
 from moduli.tasks.navigation.settings import NavigationSettings
 from moduli.tasks.protocol import Run, carry_out
@@ -224,6 +225,20 @@ def test_equal_coefficients_are_drawn_as_no_geometry_whatever_self_connections_c
         names[name] = {path.stem for path in draw_comparison(comparison, summary)}
     assert "shape" not in names["l1@free-diagonal"]
     assert {"scores", "shape", "weights"} <= names["torus-dog@free-diagonal"]
+
+
+def test_a_neuron_is_not_drawn_on_a_torus_where_its_method_placed_it_elsewhere(tmp_path, monkeypatch):
+    drawn = []
+
+    def count(panel, *arguments):
+        drawn.append(panel)
+        return draw_neuron_on_plane(panel, *arguments)
+
+    monkeypatch.setattr("moduli.tasks.figures.comparison.draw_neuron_on_plane", count)
+    comparison = Comparison(TINY, ["dense", "circle-diffusion", "torus-diffusion"], [0], tmp_path, "table")
+    draw_comparison(comparison, comparison.summarize([carry_out(run) for run in comparison.runs]))
+    titles = [panel.get_title().split()[0] for panel in drawn]
+    assert titles == ["dense", "torus-diffusion"]
 
 
 def test_a_smaller_table_in_the_same_folder_leaves_no_figure_of_the_larger(tmp_path):
