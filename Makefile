@@ -17,12 +17,10 @@ lint: .venv/.test ## check style and formatting
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
-# An editable install is found through an import hook, which type checkers cannot follow:
-# they are shown the four folders under the name that they install as.
+# Type checkers cannot follow an editable install: they are shown the wheel, as users install it.
 types: .venv/.test ## check types
-	@mkdir -p build/types/moduli
-	@for package in manifolds regularizers models tasks; do \
-		ln -sfn "$(CURDIR)/$$package" build/types/moduli/$$package; done
+	@rm -rf build/lib build/types
+	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --target build/types .
 	@MYPYPATH=build/types $(BIN)/mypy --package moduli
 
 tests: .venv/.test ## run the tests on all cores

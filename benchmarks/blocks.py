@@ -15,9 +15,9 @@ import torch
 from moduli.manifolds import Torus
 from moduli.models import CubicSchedule, Sparsifier, graph_statistics, order_along
 from moduli.regularizers import Diffusion
-from moduli.tasks.configuration import NavigationSettings
+from moduli.tasks.experiments.settings import NavigationSettings
+from moduli.tasks.experiments.training import cosine
 from moduli.tasks.navigation.task import Navigation
-from moduli.tasks.training import cosine
 
 BATCH = 50
 RATE = 2e-3

@@ -17,8 +17,8 @@ from torch.nn.utils import clip_grad_norm_
 from moduli.manifolds import Torus
 from moduli.models import geometric_mask, train_survivors
 from moduli.regularizers import Diffusion
+from moduli.tasks.experiments.presets import PRESETS
 from moduli.tasks.navigation.task import Navigation
-from moduli.tasks.presets import PRESETS
 from moduli.tasks.seeds import stream, stream_seed
 
 BATCH = 20

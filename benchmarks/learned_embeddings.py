@@ -15,11 +15,11 @@ from torch.nn.utils import clip_grad_norm_
 
 from moduli.manifolds import Euclidean
 from moduli.models import CubicSchedule, Embedding, Sparsifier, wiring_length
+from moduli.models.analysis.topology import cloud_topology
 from moduli.regularizers import Diffusion
 from moduli.tasks.navigation.settings import NavigationSettings
 from moduli.tasks.navigation.task import Navigation
 from moduli.tasks.seeds import stream_seed
-from moduli.tasks.topology import cloud_topology
 
 BATCH = 40
 STEPS = 1000

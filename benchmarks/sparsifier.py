@@ -14,7 +14,7 @@ from torch import nn
 
 from moduli.manifolds import Torus
 from moduli.models import CubicSchedule, Sparsifier
-from moduli.models.kernels import noise, timings
+from moduli.models.fast.kernels import noise, timings
 from moduli.regularizers import DifferenceOfGaussians
 
 ROUNDS = 9

@@ -26,8 +26,8 @@ from moduli.manifolds import (
     Torus,
 )
 from moduli.models import geometric_mask
+from moduli.models.analysis.topology import embedding_topology, graph_topology
 from moduli.regularizers import DifferenceOfGaussians, Diffusion
-from moduli.tasks.topology import embedding_topology, graph_topology
 
 SPACES: list[tuple[Manifold, int]] = [
     (Circle(), 2),

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import torch
 
-from moduli.tasks.comparison import Comparison
+from moduli.models.analysis.topology import cloud_topology, graph_topology
+from moduli.tasks.experiments.comparison import Comparison
+from moduli.tasks.experiments.presets import METHODS, PRESETS
+from moduli.tasks.experiments.protocol import STAGES
+from moduli.tasks.experiments.runs import read_tensors
 from moduli.tasks.navigation.task import Navigation
-from moduli.tasks.presets import METHODS, PRESETS
-from moduli.tasks.protocol import STAGES
-from moduli.tasks.runs import read_tensors
-from moduli.tasks.topology import cloud_topology, graph_topology
 
 SMALL = PRESETS["navigation"]["small"]
 CONFIGURATION = replace(SMALL, task=replace(SMALL.task, initialization="uniform"))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from moduli.manifolds import Circle, KleinBottle, Manifold, Sphere, Torus
 from moduli.models import CubicSchedule, Embedding, Sparsifier, order_along
+from moduli.models.analysis.topology import Topology, cloud_topology, embedding_topology
 from moduli.regularizers import DifferenceOfGaussians, Diffusion, Gaussian, Regularizer
 from moduli.tasks.figures.barcodes import draw_barcode, draw_persistence_diagram
 from moduli.tasks.figures.flat import draw_moving_embedding, draw_neuron_on_plane
@@ -23,7 +24,6 @@ from moduli.tasks.figures.rate_maps import draw_rate_maps
 from moduli.tasks.figures.sparsity import draw_error_against_sparsity
 from moduli.tasks.figures.surfaces import draw_field, draw_neuron_in_space
 from moduli.tasks.navigation.grid_scores import grid_scores
-from moduli.tasks.topology import Topology, cloud_topology, embedding_topology
 
 PICTURES = Path(__file__).parents[1] / "docs" / "images"
 SPACES: dict[str, Manifold] = {

@@ -1,29 +1,24 @@
 """Manifolds: metric spaces on which neurons are placed."""
 
-from moduli.manifolds.combinators import Product, Scaled
-from moduli.manifolds.commands import check_command
-from moduli.manifolds.counterexamples import Counterexample, MetricAxiomError
+from moduli.errors import InvalidParameter, ModuliError, PluginConflict, PluginError, RegistrationError
 from moduli.manifolds.errors import (
     InvalidDistance,
-    InvalidParameter,
     InvalidPoints,
-    ModuliError,
     NotDifferentiable,
-    PluginError,
-    RegistrationError,
     UnknownManifold,
     UnknownParameter,
-    suggestion,
 )
-from moduli.manifolds.flat import Cylinder, Euclidean, KleinBottle, MobiusBand, Torus
-from moduli.manifolds.geomstats import GeomstatsManifold, from_geomstats
-from moduli.manifolds.graphs import Graph, from_graph
-from moduli.manifolds.hyperbolic import Hyperbolic
 from moduli.manifolds.manifold import Isometry, Manifold
-from moduli.manifolds.matrix import SPD, Grassmannian, Rotations
 from moduli.manifolds.registry import available, make, register
-from moduli.manifolds.spherical import Circle, ProjectivePlane, ProjectiveSpace, Sphere
-from moduli.manifolds.verification import Report, check_manifold, verify
+from moduli.manifolds.spaces.combinators import Product, Scaled
+from moduli.manifolds.spaces.flat import Cylinder, Euclidean, KleinBottle, MobiusBand, Torus
+from moduli.manifolds.spaces.geomstats import GeomstatsManifold, from_geomstats
+from moduli.manifolds.spaces.graphs import Graph, from_graph
+from moduli.manifolds.spaces.hyperbolic import Hyperbolic
+from moduli.manifolds.spaces.matrix import SPD, Grassmannian, Rotations
+from moduli.manifolds.spaces.spherical import Circle, ProjectivePlane, ProjectiveSpace, Sphere
+from moduli.manifolds.verification.clauses import Report, check_manifold, verify
+from moduli.manifolds.verification.counterexamples import Counterexample, MetricAxiomError
 
 __all__ = [
     "SPD",
@@ -45,6 +40,7 @@ __all__ = [
     "MobiusBand",
     "ModuliError",
     "NotDifferentiable",
+    "PluginConflict",
     "PluginError",
     "Product",
     "ProjectivePlane",
@@ -58,12 +54,10 @@ __all__ = [
     "UnknownManifold",
     "UnknownParameter",
     "available",
-    "check_command",
     "check_manifold",
     "from_geomstats",
     "from_graph",
     "make",
     "register",
-    "suggestion",
     "verify",
 ]

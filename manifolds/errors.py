@@ -1,15 +1,6 @@
-"""The errors of the library's foundation, and how they suggest what was meant."""
+"""The errors of manifolds."""
 
-from collections.abc import Iterable
-from difflib import get_close_matches
-
-
-class ModuliError(Exception):
-    """Base of every error that this library raises on purpose."""
-
-
-class InvalidParameter(ModuliError, ValueError):
-    """A parameter has a value outside its domain."""
+from moduli.errors import ModuliError
 
 
 class UnknownParameter(ModuliError, TypeError):
@@ -30,38 +21,3 @@ class NotDifferentiable(ModuliError, RuntimeError):
 
 class UnknownManifold(ModuliError, LookupError):
     """No manifold is registered under the given name."""
-
-
-class RegistrationError(ModuliError, ValueError):
-    """A manifold cannot be registered as it was given."""
-
-
-class PluginError(ModuliError, ImportError):
-    """A registered manifold could not be imported."""
-
-
-def suggestion(word: str, options: Iterable[str]) -> str:
-    """Return a sentence that names the option closest to a mistyped word, and all of them.
-
-    Parameters
-    ----------
-    word : str
-        What was given.
-    options : iterable of str
-        What would have been accepted.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> suggestion("sphre", ["torus", "sphere"])
-    "did you mean 'sphere'? Available: sphere, torus."
-    >>> suggestion("x", ["torus", "sphere"])
-    'available: sphere, torus.'
-    """
-    names = sorted(options)
-    close = get_close_matches(word, names, n=1)
-    listed = ", ".join(names) or "nothing"
-    return f"did you mean '{close[0]}'? Available: {listed}." if close else f"available: {listed}."

@@ -4,7 +4,6 @@ A manifold is written with three things: ``point_shape``, ``distance`` and ``ran
 Everything else in this class is derived from them and may be overridden.
 """
 
-import inspect
 import json
 import math
 from abc import ABC, abstractmethod
@@ -14,12 +13,9 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from moduli.manifolds.errors import (
-    InvalidPoints,
-    ModuliError,
-    UnknownParameter,
-    suggestion,
-)
+from moduli.errors import ModuliError
+from moduli.manifolds.errors import InvalidPoints
+from moduli.manifolds.identity import bind, split_variadic
 from moduli.manifolds.pairwise import pairwise_distances
 
 Isometry = Callable[[Tensor], Tensor]
@@ -72,7 +68,7 @@ class Manifold(ABC):
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Record the constructor's arguments, which are the manifold's identity."""
         manifold = super().__new__(cls)
-        manifold._arguments = _bind(cls, args, kwargs)
+        manifold._arguments = bind(cls, args, kwargs)
         return manifold
 
     @abstractmethod
@@ -281,7 +277,7 @@ class Manifold(ABC):
         return {"name": name, "kwargs": kwargs}
 
     def __repr__(self) -> str:
-        positional, keywords = _split_variadic(type(self), self._arguments)
+        positional, keywords = split_variadic(type(self), self._arguments)
         arguments = [repr(value) for value in positional]
         arguments += [f"{key}={value!r}" for key, value in keywords.items()]
         return f"{type(self).__name__}({', '.join(arguments)})"
@@ -296,51 +292,8 @@ class Manifold(ABC):
 
     def __getnewargs_ex__(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments with which copy and pickle call the constructor."""
-        args, kwargs = _split_variadic(type(self), self._arguments)
+        args, kwargs = split_variadic(type(self), self._arguments)
         return args, kwargs
-
-
-def _signature(cls: type[Manifold]) -> inspect.Signature:
-    if cls.__init__ is object.__init__:
-        return inspect.Signature()
-    signature = inspect.signature(cls.__init__)
-    return signature.replace(parameters=list(signature.parameters.values())[1:])
-
-
-def _bind(cls: type[Manifold], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Return the constructor's arguments by name, defaults included."""
-    signature = _signature(cls)
-    parameters = signature.parameters
-    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-    for key in kwargs:
-        if key not in parameters and not takes_any:
-            raise UnknownParameter(f"{cls.__name__} has no parameter '{key}'; {suggestion(key, parameters)}")
-    try:
-        bound = signature.bind(*args, **kwargs)
-    except TypeError as error:
-        raise UnknownParameter(
-            f"{cls.__name__}{signature} was called with wrong arguments: {error}."
-        ) from None
-    bound.apply_defaults()
-    arguments: dict[str, Any] = {}
-    for key, value in bound.arguments.items():
-        if parameters[key].kind is inspect.Parameter.VAR_KEYWORD:
-            arguments.update(value)
-        else:
-            arguments[key] = value
-    return {key: _frozen(value) for key, value in arguments.items()}
-
-
-def _frozen(value: Any) -> Any:
-    """Return tuples for lists: a spec read back from JSON holds lists where tuples were."""
-    return tuple(_frozen(item) for item in value) if isinstance(value, list | tuple) else value
-
-
-def _split_variadic(cls: type[Manifold], arguments: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return positional and keyword arguments; only a ``*parameter`` is positional."""
-    variadic = [p.name for p in _signature(cls).parameters.values() if p.kind is p.VAR_POSITIONAL]
-    positional = tuple(value for name in variadic for value in arguments.get(name, ()))
-    return positional, {key: value for key, value in arguments.items() if key not in variadic}
 
 
 def _encode(value: Any) -> Any:
@@ -349,9 +302,3 @@ def _encode(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_encode(item) for item in value]
     return value
-
-
-def construct(cls: type[Manifold], arguments: dict[str, Any]) -> Manifold:
-    """Call a manifold's constructor with arguments given by name, ``*parameters`` included."""
-    positional, keywords = _split_variadic(cls, arguments)
-    return cls(*positional, **keywords)

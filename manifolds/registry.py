@@ -1,24 +1,27 @@
-"""Names for manifolds: registration, plugins, and making one from its name.
+"""Manifolds by name: registration, plugins, and making one from its name or its spec."""
 
-Installed packages offer manifolds through the entry-point group ``moduli.manifolds``; such a
-plugin is imported when its name is first asked for, and ``MODULI_NO_PLUGINS=1`` turns all off.
-"""
-
-import importlib
-import inspect
-import os
 from collections.abc import Callable, Mapping
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar, overload
 
-from moduli.manifolds.errors import PluginError, RegistrationError, UnknownManifold, suggestion
-from moduli.manifolds.manifold import Manifold, construct
-
-ENTRY_POINT_GROUP = "moduli.manifolds"
-
-_registered: dict[str, type[Manifold] | str] = {}
+from moduli.errors import RegistrationError
+from moduli.manifolds.errors import UnknownManifold
+from moduli.manifolds.identity import construct
+from moduli.manifolds.manifold import Manifold
+from moduli.registry import Registry
 
 M = TypeVar("M", bound=type[Manifold])
+
+
+def _check_class(thing: object, what: str) -> None:
+    if not (isinstance(thing, type) and issubclass(thing, Manifold)):
+        raise RegistrationError(f"{what} must be a subclass of Manifold, got {thing!r}.")
+    missing = sorted(getattr(thing, "__abstractmethods__", ()))
+    if missing:
+        raise RegistrationError(f"{what}: {thing.__name__} does not define {' and '.join(missing)}.")
+
+
+MANIFOLDS: Registry[type[Manifold]] = Registry("manifold", _check_class, "moduli.manifolds", UnknownManifold)
+"""All manifolds that have a name."""
 
 
 @overload
@@ -49,26 +52,25 @@ def register(
     Raises
     ------
     RegistrationError
-        If the name is taken, or what is given is no manifold class.
+        If the name is taken, or what is given is not a manifold class.
 
     Examples
     --------
-    >>> register("klein", "moduli.manifolds:KleinBottle")
+    >>> register("klein", "moduli.manifolds:Torus")
     Traceback (most recent call last):
         ...
-    moduli.manifolds.errors.RegistrationError: The name 'klein' is taken by ... override=True to replace it.
+    moduli.errors.RegistrationError: The name 'klein' is taken by ... override=True to replace it.
     """
-    if not isinstance(name, str) or not name or ":" in name:
-        raise RegistrationError(f"A manifold's name must be a non-empty string without ':', got {name!r}.")
-    if manifold is None:
+    MANIFOLDS.check_name(name)
+    if manifold is not None:
+        MANIFOLDS.add(name, manifold, override=override)
+        return manifold
 
-        def decorate(cls: M) -> M:
-            _add(name, cls, override)
-            return cls
+    def decorate(cls: M) -> M:
+        MANIFOLDS.add(name, cls, override=override)
+        return cls
 
-        return decorate
-    _add(name, manifold, override)
-    return manifold
+    return decorate
 
 
 def make(name: str, *, kwargs: Mapping[str, Any] | None = None, **arguments: Any) -> Manifold:
@@ -110,7 +112,9 @@ def make(name: str, *, kwargs: Mapping[str, Any] | None = None, **arguments: Any
     moduli.manifolds.errors.UnknownManifold: No manifold is called 'tours'; did you mean 'torus'? ...
     """
     given = {**(kwargs or {}), **arguments}
-    return construct(_resolve(name), {key: _decode(value) for key, value in given.items()})
+    cls = MANIFOLDS.load(name) if isinstance(name, str) and ":" in name else MANIFOLDS.get(name)
+    manifold: Manifold = construct(cls, {key: _decode(value) for key, value in given.items()})
+    return manifold
 
 
 def available() -> dict[str, str]:
@@ -127,87 +131,7 @@ def available() -> dict[str, str]:
     >>> available()["klein"]
     'The flat Klein bottle of side ``period``.'
     """
-    lines = {name: f"Plugin {_origin(plugin)}." for name, plugin in _plugins().items()}
-    for name, manifold in _registered.items():
-        if isinstance(manifold, str):
-            lines[name] = f"Imported from {manifold} when used."
-        else:
-            lines[name] = (inspect.getdoc(manifold) or "").partition("\n")[0]
-    return dict(sorted(lines.items()))
-
-
-def _add(name: str, manifold: type[Manifold] | str, override: bool) -> None:
-    if not override:
-        plugin = _plugins().get(name)
-        taken = _registered.get(name) or (plugin.value if plugin else None)
-        # A plugin's module may also register its class by itself; that is the same claim, made twice.
-        if taken is not None and _import_string(taken) != _import_string(manifold):
-            owner = _origin(plugin) if plugin and taken == plugin.value else taken
-            raise RegistrationError(
-                f"The name '{name}' is taken by {owner}; choose another or pass override=True to replace it."
-            )
-    if isinstance(manifold, str):
-        if manifold.count(":") != 1:
-            raise RegistrationError(f"An import string looks like 'package.module:Class', got '{manifold}'.")
-    else:
-        _check_class(manifold, f"'{name}'")
-        manifold.registered_name = name
-    _registered[name] = manifold
-
-
-def _import_string(manifold: type[Manifold] | str) -> str:
-    return manifold if isinstance(manifold, str) else f"{manifold.__module__}:{manifold.__qualname__}"
-
-
-def _check_class(manifold: object, what: str) -> None:
-    if not (isinstance(manifold, type) and issubclass(manifold, Manifold)):
-        raise RegistrationError(f"{what} must be a subclass of Manifold, got {manifold!r}.")
-    missing = sorted(getattr(manifold, "__abstractmethods__", ()))
-    if missing:
-        raise RegistrationError(f"{what}: {manifold.__name__} does not define {' and '.join(missing)}.")
-
-
-def _plugins() -> dict[str, EntryPoint]:
-    if os.environ.get("MODULI_NO_PLUGINS", "") not in ("", "0"):
-        return {}
-    return {plugin.name: plugin for plugin in entry_points(group=ENTRY_POINT_GROUP)}
-
-
-def _origin(plugin: EntryPoint) -> str:
-    package = f"{plugin.dist.name} {plugin.dist.version}" if plugin.dist is not None else "an unnamed package"
-    return f"{plugin.value} of {package}"
-
-
-def _resolve(name: str) -> type[Manifold]:
-    entry = _registered.get(name)
-    if isinstance(entry, type):
-        return entry
-    if entry is None and ":" in name:
-        return _import(name, f"'{name}'")
-    if entry is not None:
-        manifold = _import(entry, f"Manifold '{name}' ({entry})")
-    else:
-        plugins = _plugins()
-        if name not in plugins:
-            raise UnknownManifold(
-                f"No manifold is called '{name}'; {suggestion(name, _registered.keys() | plugins.keys())}"
-            )
-        manifold = _import(plugins[name].value, f"Manifold '{name}' of plugin {_origin(plugins[name])}")
-    manifold.registered_name = name
-    _registered[name] = manifold
-    return manifold
-
-
-def _import(target: str, what: str) -> type[Manifold]:
-    module, _, qualified_name = target.partition(":")
-    try:
-        found: Any = importlib.import_module(module)
-        for part in qualified_name.split("."):
-            found = getattr(found, part)
-    except Exception as error:  # a plugin's import may fail in any way, and must break nothing else
-        raise PluginError(f"{what} could not be imported: {type(error).__name__}: {error}.") from error
-    _check_class(found, what)
-    return found  # type: ignore[no-any-return]
+    return MANIFOLDS.describe()
 
 
 def _decode(value: Any) -> Any:

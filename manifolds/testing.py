@@ -16,12 +16,10 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from moduli.manifolds.cases import Families
-from moduli.manifolds.counterexamples import Counterexample, MetricAxiomError
-from moduli.manifolds.errors import InvalidParameter
+from moduli.errors import InvalidParameter
 from moduli.manifolds.manifold import Isometry, Manifold
-from moduli.manifolds.search import NotApplicable, Search
-from moduli.manifolds.verification import (
+from moduli.manifolds.verification.cases import Families
+from moduli.manifolds.verification.clauses import (
     CLAUSES,
     Clause,
     Report,
@@ -44,6 +42,8 @@ from moduli.manifolds.verification import (
     require_clauses,
     run_check,
 )
+from moduli.manifolds.verification.counterexamples import Counterexample, MetricAxiomError
+from moduli.manifolds.verification.search import NotApplicable, Search
 
 __all__ = [
     "CLAUSES",

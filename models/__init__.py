@@ -1,22 +1,7 @@
 """Models: sparsifying any recurrent PyTorch module."""
 
-from moduli.models.blocks import order_along
-from moduli.models.compressed import compress
-from moduli.models.embedding import Embedding
-from moduli.models.errors import (
-    CannotCompress,
-    CannotRedraw,
-    InvalidEmbedding,
-    InvalidSchedule,
-    InvalidSparsity,
-    LayerCollapse,
-    MissingDependency,
-    NonFiniteWeights,
-    NothingToPrune,
-    StateMismatch,
-    TiedWeights,
-)
-from moduli.models.graphs import (
+from moduli.errors import MissingDependency
+from moduli.models.analysis.graphs import (
     GraphStatistics,
     Overlap,
     graph_statistics,
@@ -24,12 +9,27 @@ from moduli.models.graphs import (
     mask_overlap,
     wiring_length,
 )
-from moduli.models.masks import geometric_mask, random_mask
-from moduli.models.recurrent import WeightMatrix, weight_matrices
-from moduli.models.regrowth import Regrowth
-from moduli.models.schedules import CubicSchedule, LinearSchedule, OneShotSchedule
-from moduli.models.sparse_modules import dense_state
-from moduli.models.sparse_training import train_survivors
+from moduli.models.errors import (
+    CannotCompress,
+    CannotRedraw,
+    InvalidEmbedding,
+    InvalidSchedule,
+    InvalidSparsity,
+    LayerCollapse,
+    NonFiniteWeights,
+    NothingToPrune,
+    StateMismatch,
+    TiedWeights,
+)
+from moduli.models.fast.compression import compress
+from moduli.models.fast.sparse_modules import dense_state
+from moduli.models.fast.sparse_training import train_survivors
+from moduli.models.masks.families import geometric_mask, random_mask
+from moduli.models.matrices import WeightMatrix, weight_matrices
+from moduli.models.placement.embedding import Embedding
+from moduli.models.pruning.blocks import order_along
+from moduli.models.pruning.regrowth import Regrowth
+from moduli.models.pruning.schedules import CubicSchedule, LinearSchedule, OneShotSchedule
 from moduli.models.sparsifier import Sparsifier
 
 __all__ = [

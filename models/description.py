@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from moduli.models.graphs import GraphStatistics, graph_statistics
+from moduli.models.analysis.graphs import GraphStatistics, graph_statistics
 
 if TYPE_CHECKING:
     from moduli.models.sparsifier import Sparsifier

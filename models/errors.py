@@ -1,6 +1,6 @@
 """The errors of sparsification."""
 
-from moduli.manifolds import ModuliError
+from moduli.errors import ModuliError
 
 
 class CannotCompress(ModuliError, TypeError):
@@ -25,10 +25,6 @@ class InvalidSchedule(ModuliError, ValueError):
 
 class InvalidEmbedding(ModuliError, ValueError):
     """An embedding does not match the neurons that it should place."""
-
-
-class MissingDependency(ModuliError, ImportError):
-    """An optional package is needed and not installed."""
 
 
 class NonFiniteWeights(ModuliError, FloatingPointError):

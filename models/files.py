@@ -8,7 +8,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from moduli.models.errors import MissingDependency, StateMismatch
+from moduli.errors import MissingDependency
+from moduli.models.errors import StateMismatch
 
 
 def write_state(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> None:

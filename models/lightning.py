@@ -5,8 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from moduli.manifolds import InvalidParameter
-from moduli.models.errors import MissingDependency
+from moduli.errors import InvalidParameter, MissingDependency
 from moduli.models.sparsifier import Sparsifier
 
 try:

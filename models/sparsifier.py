@@ -14,8 +14,8 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from moduli.manifolds import InvalidParameter, Manifold, suggestion
-from moduli.models.blocks import Blocks
+from moduli.errors import InvalidParameter, suggestion
+from moduli.manifolds import Manifold
 from moduli.models.description import describe
 from moduli.models.errors import (
     InvalidEmbedding,
@@ -27,13 +27,14 @@ from moduli.models.errors import (
     StateMismatch,
 )
 from moduli.models.files import read_state, write_state
-from moduli.models.pruning import cut, cut_blocks, exchange, magnitude_for_coefficient, stacked
-from moduli.models.recurrent import WeightMatrix, check_untied, weight_matrices
-from moduli.models.regrowth import Regrowth
-from moduli.models.schedules import OneShotSchedule, Schedule
-from moduli.models.targets import Scope, zeros_wanted
-from moduli.models.terms import PenaltyTerm, Placement
-from moduli.models.tickets import redraw_weights
+from moduli.models.matrices import WeightMatrix, check_untied, weight_matrices
+from moduli.models.placement.terms import PenaltyTerm, Placement
+from moduli.models.pruning.blocks import Blocks
+from moduli.models.pruning.cuts import cut, cut_blocks, exchange, magnitude_for_coefficient, stacked
+from moduli.models.pruning.regrowth import Regrowth
+from moduli.models.pruning.schedules import OneShotSchedule, Schedule
+from moduli.models.pruning.targets import Scope, zeros_wanted
+from moduli.models.pruning.tickets import redraw_weights
 from moduli.regularizers import Regularizer, ShapeMismatch
 
 Score = Literal["magnitude", "magnitude/coefficient"] | Callable[[Tensor, Tensor | None], Tensor]

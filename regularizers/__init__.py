@@ -1,12 +1,12 @@
 """Regularizers: from a manifold and an embedding to penalty coefficients, composable in Python."""
 
-from moduli.regularizers.algebra import Regularizer
 from moduli.regularizers.communicability import Communicability
 from moduli.regularizers.errors import (
     InvalidCoefficients,
     InvalidExpression,
     MissingWeight,
     ShapeMismatch,
+    UnknownRegularizer,
 )
 from moduli.regularizers.geometry import Geometry
 from moduli.regularizers.inhibitors import (
@@ -20,6 +20,7 @@ from moduli.regularizers.inhibitors import (
 from moduli.regularizers.parsing import make_regularizer
 from moduli.regularizers.penalties import penalty, proximal
 from moduli.regularizers.registry import register_regularizer, registered_regularizers
+from moduli.regularizers.regularizer import Regularizer
 
 __all__ = [
     "Communicability",
@@ -35,6 +36,7 @@ __all__ = [
     "Ripple",
     "ShapeMismatch",
     "Uniform",
+    "UnknownRegularizer",
     "make_regularizer",
     "penalty",
     "proximal",

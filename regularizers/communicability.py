@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from moduli.regularizers.algebra import Regularizer
 from moduli.regularizers.errors import MissingWeight, ShapeMismatch
 from moduli.regularizers.geometry import Geometry
 from moduli.regularizers.registry import register_regularizer
+from moduli.regularizers.regularizer import Regularizer
 
 
 @register_regularizer("communicability")

@@ -1,6 +1,6 @@
 """The errors of regularizers and penalties."""
 
-from moduli.manifolds import ModuliError
+from moduli.errors import ModuliError
 
 
 class InvalidCoefficients(ModuliError, ValueError):
@@ -16,4 +16,8 @@ class MissingWeight(ModuliError, ValueError):
 
 
 class InvalidExpression(ModuliError, ValueError):
-    """A text or a spec describes no regularizer."""
+    """A text or a spec does not describe a regularizer."""
+
+
+class UnknownRegularizer(InvalidExpression, LookupError):
+    """No regularizer is registered under the given name."""

@@ -12,11 +12,11 @@ from dataclasses import dataclass, fields, is_dataclass
 import torch
 from torch import Tensor
 
-from moduli.manifolds import InvalidParameter
-from moduli.manifolds.parameters import require_positive
-from moduli.regularizers.algebra import Regularizer
+from moduli.errors import InvalidParameter
 from moduli.regularizers.geometry import Geometry
 from moduli.regularizers.registry import register_regularizer
+from moduli.regularizers.regularizer import Regularizer
+from moduli.requirements import require_positive
 
 
 class Inhibitor(Regularizer):

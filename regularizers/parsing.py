@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from moduli.manifolds import ModuliError, suggestion
-from moduli.regularizers.algebra import Multiple, Product, Regularizer, Sum
+from moduli.errors import ModuliError, suggestion
 from moduli.regularizers.errors import InvalidExpression
-from moduli.regularizers.registry import registered_regularizers
+from moduli.regularizers.expressions import ElementwiseProduct, Multiple, Sum
+from moduli.regularizers.registry import REGULARIZERS, registered_regularizers
+from moduli.regularizers.regularizer import Regularizer
 from moduli.regularizers.wrappers import Wrapper
 
 _OPERATIONS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -109,17 +110,17 @@ class _Reader:
 
     def _word(self, name: ast.Name) -> type[Regularizer]:
         """Return the class that a word stands for: by its registered name, or as in a repr."""
-        words = {
-            word: cls
-            for word, cls in registered_regularizers().items()
-            if not issubclass(cls, Wrapper | Sum | Product | Multiple)
-        }
-        cls = words.get(name.id) or {cls.__name__: cls for cls in words.values()}.get(name.id)
-        if cls is None:
+        made_by_operators = Wrapper | Sum | ElementwiseProduct | Multiple
+        hidden = {w for w, cls in registered_regularizers().items() if issubclass(cls, made_by_operators)}
+        words = REGULARIZERS.names() - hidden
+        if name.id in words:
+            return REGULARIZERS.get(name.id)
+        classes = {cls.__name__: cls for w, cls in registered_regularizers().items() if w in words}
+        if name.id not in classes:
             raise self._wrong(
                 name, f"No regularizer is called '{name.id}'; {suggestion(name.id.lower(), words)}"
             )
-        return cls
+        return classes[name.id]
 
     def _method(self, call: ast.Call, attribute: ast.Attribute) -> Regularizer:
         methods = {word: cls for word, cls in registered_regularizers().items() if issubclass(cls, Wrapper)}
@@ -192,12 +193,10 @@ def _characters(text: str, offset: int | None) -> int:
 def _from_spec(spec: Mapping[str, Any]) -> Regularizer:
     if spec.keys() != {"name", "kwargs"} or not isinstance(spec["kwargs"], Mapping):
         raise InvalidExpression(f"A regularizer's spec holds 'name' and 'kwargs', got {dict(spec)!r}.")
-    known = registered_regularizers()
     name = spec["name"]
-    if name not in known:
-        raise InvalidExpression(f"No regularizer is called {name!r}; {suggestion(str(name), known)}")
+    kind = REGULARIZERS.get(name)
     try:
-        regularizer = known[name](**{key: _decode(value) for key, value in spec["kwargs"].items()})
+        regularizer = kind(**{key: _decode(value) for key, value in spec["kwargs"].items()})
         strangers = [operand for operand in regularizer.operands if not isinstance(operand, Regularizer)]
     except TypeError as error:
         raise InvalidExpression(f"The spec of '{name}' does not fit: {error}.") from None

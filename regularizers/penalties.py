@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-from moduli.manifolds import InvalidParameter, suggestion
+from moduli.errors import InvalidParameter, suggestion
 from moduli.regularizers.errors import ShapeMismatch
 from moduli.regularizers.geometry import check_blocks
 

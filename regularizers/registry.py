@@ -1,21 +1,42 @@
-"""Names for regularizers, so that text and JSON can speak of them."""
+"""Regularizers by name, so that text and JSON can speak of them."""
 
 from collections.abc import Callable
 from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from moduli.manifolds import RegistrationError
+from moduli.errors import RegistrationError
+from moduli.registry import Registry
+from moduli.regularizers.errors import UnknownRegularizer
 
 if TYPE_CHECKING:
-    from moduli.regularizers.algebra import Regularizer
+    from moduli.regularizers.regularizer import Regularizer
 
 R = TypeVar("R", bound=type["Regularizer"])
 
-_registered: dict[str, type["Regularizer"]] = {}
+
+def _check_class(thing: object, what: str) -> None:
+    if not (isinstance(thing, type) and hasattr(thing, "coefficients")):
+        raise RegistrationError(f"{what} must be a subclass of Regularizer, got {thing!r}.")
+    missing = sorted(getattr(thing, "__abstractmethods__", ()))
+    if missing:
+        raise RegistrationError(f"{what}: {thing.__name__} does not define {' and '.join(missing)}.")
+    if not (is_dataclass(thing) and thing.__dataclass_params__.frozen):  # type: ignore[attr-defined]
+        raise RegistrationError(
+            f"{thing.__name__} must be a frozen dataclass, so that its fields are its identity; decorate "
+            "it with @dataclass(frozen=True) below @register_regularizer."
+        )
+
+
+REGULARIZERS: "Registry[type[Regularizer]]" = Registry(
+    "regularizer", _check_class, "moduli.regularizers", UnknownRegularizer
+)
+"""All regularizers that have a name."""
 
 
 def register_regularizer(name: str, *, override: bool = False) -> Callable[[R], R]:
     """Register a regularizer class under a name, as a decorator.
+
+    Installed packages offer theirs through the entry-point group ``moduli.regularizers``.
 
     Parameters
     ----------
@@ -32,7 +53,7 @@ def register_regularizer(name: str, *, override: bool = False) -> Callable[[R], 
     Raises
     ------
     RegistrationError
-        If the name is taken or no identifier, or the class is no frozen dataclass.
+        If the name is taken or not an identifier, or the class is not a frozen dataclass.
 
     Examples
     --------
@@ -52,29 +73,12 @@ def register_regularizer(name: str, *, override: bool = False) -> Callable[[R], 
         raise RegistrationError(f"A regularizer's name must be a Python identifier, got {name!r}.")
 
     def decorate(cls: R) -> R:
-        taken = _registered.get(name)
-        # A notebook's cell that runs again defines its class again; that is the same claim, made twice.
-        if taken is not None and _import_string(taken) != _import_string(cls) and not override:
-            raise RegistrationError(
-                f"The name '{name}' is taken by {_import_string(taken)}; choose another or pass "
-                "override=True to replace it."
-            )
-        if not (is_dataclass(cls) and cls.__dataclass_params__.frozen):
-            raise RegistrationError(
-                f"{cls.__name__} must be a frozen dataclass, so that its fields are its identity; decorate "
-                "it with @dataclass(frozen=True) below @register_regularizer."
-            )
-        cls.registered_name = name
-        _registered[name] = cls
+        REGULARIZERS.add(name, cls, override=override)
         return cls
 
     return decorate
 
 
 def registered_regularizers() -> dict[str, type["Regularizer"]]:
-    """Return the registered classes by name."""
-    return dict(sorted(_registered.items()))
-
-
-def _import_string(cls: type) -> str:
-    return f"{cls.__module__}:{cls.__qualname__}"
+    """Return the regularizer classes that are imported, by name."""
+    return REGULARIZERS.registered()

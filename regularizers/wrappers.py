@@ -7,11 +7,12 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from moduli.manifolds import InvalidParameter
-from moduli.regularizers.algebra import Multiple, Product, Regularizer, Sum, parenthesised
+from moduli.errors import InvalidParameter
 from moduli.regularizers.errors import InvalidCoefficients
+from moduli.regularizers.expressions import ElementwiseProduct, Multiple, Sum, parenthesised
 from moduli.regularizers.geometry import Geometry
 from moduli.regularizers.registry import register_regularizer
+from moduli.regularizers.regularizer import Regularizer
 
 
 @dataclass(frozen=True, repr=False)
@@ -27,7 +28,7 @@ class Wrapper(Regularizer):
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{field.name}={getattr(self, field.name)!r}" for field in fields(self)[1:])
-        wrapped = parenthesised(self.regularizer, Sum, Product, Multiple)
+        wrapped = parenthesised(self.regularizer, Sum, ElementwiseProduct, Multiple)
         return f"{wrapped}.{self.registered_name}({arguments})"
 
 

@@ -17,9 +17,9 @@ from typing import Annotated, Literal, get_args
 
 import tyro
 
-from moduli.tasks.configuration import Configuration
-from moduli.tasks.presets import METHODS, PRESETS, protocol
-from moduli.tasks.requirements import require
+from moduli.requirements import require
+from moduli.tasks.experiments.presets import METHODS, PRESETS, protocol
+from moduli.tasks.experiments.settings import Configuration
 
 EXIT_BROKEN = 1
 EXIT_MISTAKE = 2
@@ -165,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # Worker processes may still be busy with their last step; nothing waits for them.
         os._exit(EXIT_INTERRUPTED)
     except Exception as error:
-        from moduli.manifolds import ModuliError
+        from moduli.errors import ModuliError
 
         if not isinstance(error, ModuliError):
             raise
@@ -193,7 +193,7 @@ def _parse(arguments: list[str]) -> Command:
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.AvoidSubcommands),
     )
     if isinstance(command, Experiment) and command.task != task:
-        from moduli.tasks.errors import InvalidConfiguration
+        from moduli.errors import InvalidConfiguration
 
         raise InvalidConfiguration(f"Name the task, '{command.task}', before all options.")
     return command
@@ -220,14 +220,14 @@ def _base(task: TaskName, arguments: list[str]) -> Configuration:
         base = dataclasses.replace(base, pruning=pruning)
     if given.config is None:
         return base
-    from moduli.tasks.configuration_files import read_toml
+    from moduli.tasks.experiments.toml_files import read_toml
 
     return read_toml(given.config, base)
 
 
 def _carry_out(command: Command, arguments: list[str]) -> None:
     if isinstance(command, Check):
-        from moduli.manifolds.commands import check_command
+        from moduli.tasks.checks import check_command
 
         report = check_command(command.target, command.kwargs, command.cases)
         print(_json(report.as_dict()) if command.json else report)
@@ -243,7 +243,7 @@ def _carry_out(command: Command, arguments: list[str]) -> None:
 
         print(write_report(command.folders, command.output))
     elif command.print_config:
-        from moduli.tasks.configuration_files import write_toml
+        from moduli.tasks.experiments.toml_files import write_toml
 
         print(write_toml(command.configuration), end="")
     else:
@@ -271,11 +271,11 @@ def _experiment(command: Compare | Run, arguments: list[str]) -> None:
     from rich.console import Console
     from rich.live import Live
 
-    from moduli.tasks.comparison import Comparison
-    from moduli.tasks.display import Progress, print_summary
-    from moduli.tasks.execution import Execution
+    from moduli.tasks.experiments.comparison import Comparison
+    from moduli.tasks.experiments.execution import Execution
+    from moduli.tasks.experiments.methods import split_methods
     from moduli.tasks.figures.comparison import draw_comparison
-    from moduli.tasks.methods import split_methods
+    from moduli.tasks.report.terminal import Progress, print_summary
 
     name = _name(command)
     if isinstance(command, Compare):
@@ -314,7 +314,7 @@ def _experiment(command: Compare | Run, arguments: list[str]) -> None:
 
 
 def _numbers(text: str) -> list[float]:
-    from moduli.tasks.errors import InvalidConfiguration
+    from moduli.errors import InvalidConfiguration
 
     try:
         return [float(word) for word in text.split(",") if word.strip()]

@@ -1,6 +1,6 @@
 """The errors of running tasks."""
 
-from moduli.manifolds import ModuliError
+from moduli.errors import ModuliError
 
 
 class Diverged(ModuliError, FloatingPointError):
@@ -9,13 +9,6 @@ class Diverged(ModuliError, FloatingPointError):
 
 class UnknownMethod(ModuliError, LookupError):
     """A method's name cannot be read."""
-
-
-class InvalidConfiguration(ModuliError):
-    """A setting is outside its domain.
-
-    No ValueError: the parser of the command line would wrap those in words of its own.
-    """
 
 
 class UnusableCorpus(ModuliError, OSError):

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from moduli.tasks.configuration import Configuration
+from moduli.tasks.experiments.settings import Configuration
 
 Batch = TypeVar("Batch")
 

@@ -15,17 +15,16 @@ from moduli.models import (
     Regrowth,
     Sparsifier,
     StateMismatch,
-    compressed,
     dense_state,
     geometric_mask,
-    kernels,
     order_along,
     random_mask,
 )
-from moduli.models.blocks import Blocks
-from moduli.models.kernels import BlocksProduct, block_side
-from moduli.models.pruning import cut_blocks
-from moduli.models.sparse_modules import SparseRecurrent
+from moduli.models.fast import compression, kernels
+from moduli.models.fast.kernels import BlocksProduct, block_side
+from moduli.models.fast.sparse_modules import SparseRecurrent
+from moduli.models.pruning.blocks import Blocks
+from moduli.models.pruning.cuts import cut_blocks
 from moduli.regularizers import Diffusion
 from tests.conftest import SPACES, seeded
 from tests.test_sparsifier import Reader, train
@@ -228,9 +227,9 @@ def test_blocks_join_the_race_where_a_weight_consists_of_them(monkeypatch):
         return [[float(len(calls) - place)] for place in range(len(calls))]
 
     monkeypatch.setattr(kernels, "timings", last_wins)
-    monkeypatch.setattr(compressed, "timings", last_wins)
+    monkeypatch.setattr(compression, "timings", last_wins)
     assert type(kernels.fastest_product(of_blocks((64, 64), 8), 3)) is BlocksProduct
     assert type(kernels.fastest_product(of_blocks((64, 64), 1), 3)) is kernels.RowsProduct
     model = nn.RNN(2, 64)
     Sparsifier(model, sparsity=0.9, scope="recurrent", granularity=16).step()
-    assert type(compressed.compress(model).weight_hh_l0) is BlocksProduct
+    assert type(compression.compress(model).weight_hh_l0) is BlocksProduct

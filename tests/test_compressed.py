@@ -17,15 +17,14 @@ from moduli.models import (
     CannotCompress,
     Sparsifier,
     compress,
-    compressed,
     dense_state,
-    kernels,
     random_mask,
     train_survivors,
 )
-from moduli.models.kernels import DenseProduct, GatherProduct, RowsProduct
-from moduli.models.sparse_modules import SparseLinear, SparseRecurrent
-from moduli.models.sparse_training import TrainableProduct
+from moduli.models.fast import compression, kernels
+from moduli.models.fast.kernels import DenseProduct, GatherProduct, RowsProduct
+from moduli.models.fast.sparse_modules import SparseLinear, SparseRecurrent
+from moduli.models.fast.sparse_training import TrainableProduct
 from moduli.regularizers import ShapeMismatch
 from tests.conftest import seeded
 
@@ -65,7 +64,7 @@ def prefer(monkeypatch, kernel):
     monkeypatch.setattr(
         kernels, "timings", lambda calls, device: [[float(KERNELS[i] != kernel)] for i in range(3)]
     )
-    monkeypatch.setattr(compressed, "timings", lambda calls, device: [[2.0], [1.0]])
+    monkeypatch.setattr(compression, "timings", lambda calls, device: [[2.0], [1.0]])
 
 
 def assert_same(found, expected, tolerance=1e-5):
@@ -185,7 +184,7 @@ def test_the_fastest_kernel_is_chosen_and_a_full_weight_stays_dense(monkeypatch,
 
 def test_the_plain_module_stays_where_it_is_as_fast(monkeypatch):
     prefer(monkeypatch, GatherProduct)
-    monkeypatch.setattr(compressed, "timings", lambda calls, device: [[1.0, 2.0], [3.0, 1.0]])
+    monkeypatch.setattr(compression, "timings", lambda calls, device: [[1.0, 2.0], [3.0, 1.0]])
     fast = compress(pruned(Reader()))
     assert type(fast.rnn) is nn.RNN
     assert not any(weight.requires_grad for weight in fast.parameters())

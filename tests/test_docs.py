@@ -11,12 +11,14 @@ import pytest
 import torch
 from sphinx.util.inventory import InventoryFile
 
-import moduli.manifolds.registry
+import moduli.manifolds
 import moduli.models
-import moduli.regularizers.registry
-import moduli.tasks.topology
+import moduli.models.analysis.topology
+import moduli.regularizers
+from moduli.manifolds.registry import MANIFOLDS
 from moduli.manifolds.testing import CLAUSES
 from moduli.regularizers import make_regularizer
+from moduli.regularizers.registry import REGULARIZERS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -70,8 +72,8 @@ AFTERWARDS = {
 @pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec.` is deprecated:FutureWarning")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_runs_and_prints_what_it_shows(page, monkeypatch, capsys):
-    for registry in (moduli.manifolds.registry, moduli.regularizers.registry):
-        monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    for registry in (MANIFOLDS, REGULARIZERS):
+        monkeypatch.setattr(registry, "_entries", registry.snapshot())
     module = types.ModuleType("page")
     monkeypatch.setitem(sys.modules, "page", module)
     monkeypatch.chdir(ROOT)
@@ -145,6 +147,6 @@ def test_the_reference_describes_every_public_name(site):
     with (site / "objects.inv").open("rb") as file:
         inventory = InventoryFile.load(file, "", lambda base, path: path)
     described = {name for kind in inventory if kind.startswith("py:") for name in inventory[kind]}
-    for package in (moduli.manifolds, moduli.regularizers, moduli.models, moduli.tasks.topology):
+    for package in (moduli.manifolds, moduli.regularizers, moduli.models, moduli.models.analysis.topology):
         public = {f"{package.__name__}.{name}" for name in package.__all__}
         assert not public - described

@@ -6,17 +6,9 @@ import pkgutil
 
 import pytest
 
-import moduli.manifolds
-import moduli.models
-import moduli.regularizers
-import moduli.tasks
+import moduli
 
-PACKAGES = (moduli.manifolds, moduli.regularizers, moduli.models, moduli.tasks)
-MODULES = [
-    module.name
-    for package in PACKAGES
-    for module in pkgutil.walk_packages(package.__path__, package.__name__ + ".")
-]
+MODULES = [module.name for module in pkgutil.walk_packages(moduli.__path__, "moduli.")]
 
 
 @pytest.mark.parametrize("name", MODULES)

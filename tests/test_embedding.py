@@ -33,7 +33,7 @@ class Discrete(Manifold):
 
 
 def riemannian_adam(parameters, **options):
-    pytest.importorskip("moduli.models.riemannian")
+    pytest.importorskip("moduli.models.placement.riemannian")
     import geoopt
 
     return geoopt.optim.RiemannianAdam(parameters, **options)
@@ -254,6 +254,6 @@ def test_errors(monkeypatch):
         embedding.points[1] = torch.nan
     with pytest.raises(InvalidPoints, match="finite; point 1"):
         embedding.crowding(1.0)
-    monkeypatch.setitem(sys.modules, "moduli.models.riemannian", None)
+    monkeypatch.setitem(sys.modules, "moduli.models.placement.riemannian", None)
     with pytest.raises(MissingDependency, match=r"pip install 'moduli\[learn\]'"):
         Embedding(Torus(), 3, learn=True).riemannian()

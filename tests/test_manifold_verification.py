@@ -19,11 +19,11 @@ from moduli.manifolds import (
     MetricAxiomError,
     Sphere,
     Torus,
-    check_command,
     check_manifold,
     verify,
 )
 from moduli.manifolds.testing import CLAUSES, Search, run_check, strategies
+from moduli.tasks.checks import check_command
 from tests.conftest import seeded
 
 TORUS, SPHERE = Torus(2), Sphere(2)

@@ -21,8 +21,10 @@ from moduli.manifolds import (
 
 
 @pytest.fixture(autouse=True)
-def registry_restored(monkeypatch):
-    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+def registry_restored():
+    before = registry.MANIFOLDS.snapshot()
+    yield
+    registry.MANIFOLDS.restore(before)
 
 
 def test_decorator_call_and_import_string_register():

@@ -21,8 +21,8 @@ from moduli.models import (
     TiedWeights,
     geometric_mask,
 )
-from moduli.models.pruning import cut
-from moduli.models.targets import zeros_wanted
+from moduli.models.pruning.cuts import cut
+from moduli.models.pruning.targets import zeros_wanted
 from moduli.regularizers import Diffusion, ShapeMismatch, Uniform
 from tests.conftest import seeded
 from tests.test_sparsifier import Reader, train

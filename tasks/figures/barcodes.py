@@ -4,7 +4,7 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from moduli.tasks.topology import Topology
+from moduli.models.analysis.topology import Topology
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7")
 """Distinct under colour blindness (Okabe and Ito, "Color universal design", 2008)."""

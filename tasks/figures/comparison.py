@@ -13,9 +13,12 @@ from moduli.manifolds import make
 from moduli.models import order_along, wiring_length
 from moduli.regularizers import Inhibitor, Regularizer, Uniform
 from moduli.regularizers.wrappers import Permuted, WithDiagonal
-from moduli.tasks.comparison import Comparison
-from moduli.tasks.display import label
-from moduli.tasks.estimates import Estimate
+from moduli.tasks.experiments.comparison import Comparison, label
+from moduli.tasks.experiments.estimates import Estimate
+from moduli.tasks.experiments.methods import method
+from moduli.tasks.experiments.metrics import read_metrics
+from moduli.tasks.experiments.protocol import STAGES
+from moduli.tasks.experiments.runs import read_tensors
 from moduli.tasks.figures.curves import draw_training
 from moduli.tasks.figures.flat import draw_neuron_on_plane
 from moduli.tasks.figures.matrices import draw_weight_against_distance, draw_weight_matrix
@@ -25,13 +28,9 @@ from moduli.tasks.figures.spaces import CannotDraw, immerse
 from moduli.tasks.figures.sparsity import draw_error_against_sparsity
 from moduli.tasks.figures.surfaces import draw_neuron_in_space
 from moduli.tasks.figures.survivors import draw_survivors
-from moduli.tasks.methods import method
-from moduli.tasks.metrics import read_metrics
 from moduli.tasks.navigation.grid_scores import grid_scores
 from moduli.tasks.navigation.settings import NavigationSettings
 from moduli.tasks.navigation.task import Navigation
-from moduli.tasks.protocol import STAGES
-from moduli.tasks.runs import read_tensors
 from moduli.tasks.seeds import stream
 
 MOST_PANELS = 6

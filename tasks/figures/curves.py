@@ -6,7 +6,7 @@ import torch
 from matplotlib.axes import Axes
 
 from moduli.regularizers import Inhibitor
-from moduli.tasks.metrics import Row
+from moduli.tasks.experiments.metrics import Row
 
 
 def draw_training(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 
-from moduli.tasks.estimates import Estimate
+from moduli.tasks.experiments.estimates import Estimate
 from moduli.tasks.figures.scales import scale_by_ratio
 
 

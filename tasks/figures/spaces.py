@@ -5,17 +5,8 @@ from functools import singledispatch
 import torch
 from torch import Tensor
 
-from moduli.manifolds import (
-    Cylinder,
-    Euclidean,
-    KleinBottle,
-    Manifold,
-    MobiusBand,
-    ModuliError,
-    Scaled,
-    Sphere,
-    Torus,
-)
+from moduli.errors import ModuliError
+from moduli.manifolds import Cylinder, Euclidean, KleinBottle, Manifold, MobiusBand, Scaled, Sphere, Torus
 
 TUBE = 0.4
 """Thickness of a drawn torus, Klein bottle or ring, relative to the radius of its axis."""

@@ -6,8 +6,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from moduli.manifolds import suggestion
-from moduli.models import MissingDependency
+from moduli.errors import MissingDependency, suggestion
 from moduli.tasks.errors import UnusableCorpus
 
 WIKITEXT = {"wikitext-2": "wikitext-2-v1", "wikitext-103": "wikitext-103-v1"}

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from moduli.tasks.requirements import require
+from moduli.requirements import require
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from typing import Any
 
 from moduli.models import graph_statistics
 from moduli.tasks.errors import DamagedFile, NothingToReport
-from moduli.tasks.estimates import Estimate, decimals_of_table
+from moduli.tasks.experiments.estimates import Estimate, decimals_of_table
+from moduli.tasks.experiments.methods import method
+from moduli.tasks.experiments.protocol import STAGES
+from moduli.tasks.experiments.runs import read_json, read_tensors
 from moduli.tasks.figures.comparison import CAPTIONS
-from moduli.tasks.methods import method
-from moduli.tasks.protocol import STAGES
-from moduli.tasks.runs import read_json, read_tensors
 
 MOST_NEURONS = 1024
 """Graphs of more neurons take minutes, and are left out."""

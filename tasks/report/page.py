@@ -7,8 +7,8 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from moduli.tasks.errors import NothingToReport
+from moduli.tasks.experiments.runs import write_atomically
 from moduli.tasks.report.contents import read_contents
-from moduli.tasks.runs import write_atomically
 
 
 def write_report(folders: Sequence[Path], path: Path | None = None) -> Path:

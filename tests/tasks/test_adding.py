@@ -7,13 +7,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from moduli.errors import InvalidConfiguration
 from moduli.regularizers import ShapeMismatch
 from moduli.tasks.adding.sequences import Sequences, draw
 from moduli.tasks.adding.settings import AddingSettings
 from moduli.tasks.adding.task import Adding
-from moduli.tasks.configuration import Configuration, PruningSettings, TrainingSettings
-from moduli.tasks.errors import InvalidConfiguration
-from moduli.tasks.protocol import Run, carry_out
+from moduli.tasks.experiments.protocol import Run, carry_out
+from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.task import make_task
 from tests.conftest import seeded
 

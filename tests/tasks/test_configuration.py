@@ -5,16 +5,17 @@ from dataclasses import replace
 
 import pytest
 
+from moduli.errors import InvalidConfiguration
 from moduli.models import MissingDependency
 from moduli.regularizers import DifferenceOfGaussians, Diffusion, Uniform
 from moduli.tasks.cli import main
-from moduli.tasks.configuration import Configuration, PruningSettings
-from moduli.tasks.configuration_files import read_toml, write_toml
-from moduli.tasks.errors import InvalidConfiguration, UnknownMethod
-from moduli.tasks.execution import Execution
-from moduli.tasks.methods import method, split_methods
-from moduli.tasks.presets import PRESETS, protocol
-from moduli.tasks.protocol import Run, carry_out
+from moduli.tasks.errors import UnknownMethod
+from moduli.tasks.experiments.execution import Execution
+from moduli.tasks.experiments.methods import method, split_methods
+from moduli.tasks.experiments.presets import PRESETS, protocol
+from moduli.tasks.experiments.protocol import Run, carry_out
+from moduli.tasks.experiments.settings import Configuration, PruningSettings
+from moduli.tasks.experiments.toml_files import read_toml, write_toml
 
 PRESET_CASES = [(task, name) for task, presets in PRESETS.items() for name in presets]
 

@@ -22,6 +22,7 @@ from moduli.manifolds import (
     Sphere,
     Torus,
 )
+from moduli.models.analysis.topology import Topology, persistent_homology
 from moduli.regularizers import DifferenceOfGaussians, Diffusion, ShapeMismatch
 from moduli.tasks.figures import surfaces
 from moduli.tasks.figures.barcodes import MOST_BARS, draw_barcode, draw_persistence_diagram
@@ -33,7 +34,6 @@ from moduli.tasks.figures.spaces import CannotDraw, immerse, offsets, sheet, sid
 from moduli.tasks.figures.sparsity import draw_error_against_sparsity
 from moduli.tasks.figures.surfaces import RESOLUTION, draw_field, draw_neuron_in_space
 from moduli.tasks.figures.survivors import draw_survivors
-from moduli.tasks.topology import Topology, persistent_homology
 from tests.conftest import seeded
 
 FLAT = [Torus(2, (10.0, 4.0)), KleinBottle(), Cylinder(), MobiusBand(10.0, 3.0)]

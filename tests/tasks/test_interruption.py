@@ -15,14 +15,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from moduli.tasks import runs
-from moduli.tasks.configuration import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.errors import CannotWrite
-from moduli.tasks.execution import Execution
-from moduli.tasks.interruption import stop_requests
-from moduli.tasks.metrics import read_metrics
+from moduli.tasks.experiments import runs
+from moduli.tasks.experiments.execution import Execution
+from moduli.tasks.experiments.interruption import stop_requests
+from moduli.tasks.experiments.metrics import read_metrics
+from moduli.tasks.experiments.protocol import Run, carry_out
+from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.navigation.settings import NavigationSettings
-from moduli.tasks.protocol import Run, carry_out
 
 STEPS = 100
 OPTIONS = (

@@ -10,17 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
+from moduli.errors import InvalidConfiguration
 from moduli.models import MissingDependency
-from moduli.tasks.configuration import Configuration, PruningSettings, TrainingSettings
-from moduli.tasks.errors import InvalidConfiguration, UnusableCorpus
-from moduli.tasks.execution import Execution
+from moduli.tasks.errors import UnusableCorpus
+from moduli.tasks.experiments.execution import Execution
+from moduli.tasks.experiments.presets import PRESETS
+from moduli.tasks.experiments.protocol import Run, carry_out
+from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.language.corpora import Corpus, load_corpus
 from moduli.tasks.language.reading import NOTHING, Reading
 from moduli.tasks.language.settings import LanguageSettings
 from moduli.tasks.language.task import Language
 from moduli.tasks.language.vocabulary import Vocabulary
-from moduli.tasks.presets import PRESETS
-from moduli.tasks.protocol import Run, carry_out
 from moduli.tasks.task import make_task
 
 TRAIN = ["the cat sees the dog", "the dog sees a cat", "a bird sings"] * 10

@@ -11,7 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moduli.tasks.errors import InvalidConfiguration
+from moduli.errors import InvalidConfiguration
+from moduli.tasks.experiments.presets import PRESETS
 from moduli.tasks.navigation import task as navigation
 from moduli.tasks.navigation import trajectories
 from moduli.tasks.navigation.arenas import Arena, Disc, PeriodicBox, Polygon, Rectangle, make_arena
@@ -22,7 +23,6 @@ from moduli.tasks.navigation.rate_maps import RateMaps
 from moduli.tasks.navigation.settings import NavigationSettings
 from moduli.tasks.navigation.task import Navigation
 from moduli.tasks.navigation.trajectories import SPEED, observed, walk
-from moduli.tasks.presets import PRESETS
 from tests.conftest import seeded, uniform
 
 ARENAS = [Rectangle(2.0, 1.0), PeriodicBox(2.0, 1.0), Disc(1.5), Polygon.l_shape(1.5)]

@@ -12,20 +12,22 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
-from moduli.manifolds import Euclidean, MetricAxiomError, Torus, registry
+from moduli.errors import InvalidConfiguration
+from moduli.manifolds import Euclidean, MetricAxiomError, Torus
+from moduli.manifolds.registry import MANIFOLDS
 from moduli.tasks.cli import main
-from moduli.tasks.comparison import Comparison
-from moduli.tasks.configuration import Configuration, PruningSettings, TrainingSettings
-from moduli.tasks.display import Progress, print_summary
-from moduli.tasks.errors import DamagedFile, Diverged, InvalidConfiguration, RunMismatch, UnknownMethod
-from moduli.tasks.estimates import Estimate
-from moduli.tasks.execution import Execution
+from moduli.tasks.errors import DamagedFile, Diverged, RunMismatch, UnknownMethod
+from moduli.tasks.experiments.comparison import Comparison
+from moduli.tasks.experiments.estimates import Estimate
+from moduli.tasks.experiments.execution import Execution
+from moduli.tasks.experiments.metrics import MetricsLog, read_metrics
+from moduli.tasks.experiments.protocol import Run, carry_out
+from moduli.tasks.experiments.runs import RunFolder
+from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.figures.comparison import draw_comparison
 from moduli.tasks.figures.flat import draw_neuron_on_plane
-from moduli.tasks.metrics import MetricsLog, read_metrics
 from moduli.tasks.navigation.settings import NavigationSettings
-from moduli.tasks.protocol import Run, carry_out
-from moduli.tasks.runs import RunFolder
+from moduli.tasks.report.terminal import Progress, print_summary
 from moduli.tasks.seeds import stream_seed
 
 TINY = Configuration(
@@ -137,7 +139,7 @@ def test_a_killed_run_resumes_and_ends_bit_identical(tmp_path, monkeypatch, name
 def test_a_finished_run_is_never_repeated(tmp_path, monkeypatch):
     run = Run(TINY, "none", 0, tmp_path)
     first = carry_out(run)
-    monkeypatch.setattr("moduli.tasks.protocol.train", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr("moduli.tasks.experiments.protocol.train", lambda *_: pytest.fail("trained again"))
     assert carry_out(run) == first
 
 
@@ -332,7 +334,7 @@ class Broken(Euclidean):
 
 
 def test_nothing_is_trained_on_what_is_no_metric_space(tmp_path, monkeypatch):
-    monkeypatch.setattr(registry, "_registered", registry._registered | {"broken": Broken})
+    monkeypatch.setattr(MANIFOLDS, "_entries", MANIFOLDS.snapshot() | {"broken": Broken})
     with pytest.raises(MetricAxiomError, match="symmetry"):
         list(Comparison(TINY, ["broken-diffusion"], [0], tmp_path / "folder", "table").carry_out(jobs=1))
     assert not (tmp_path / "folder").exists()

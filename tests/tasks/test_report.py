@@ -10,9 +10,9 @@ from html.parser import HTMLParser
 import pytest
 
 from moduli.tasks.cli import main
-from moduli.tasks.comparison import Comparison
-from moduli.tasks.configuration import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.errors import DamagedFile, NothingToReport
+from moduli.tasks.experiments.comparison import Comparison
+from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.figures.comparison import draw_comparison
 from moduli.tasks.navigation.settings import NavigationSettings
 from moduli.tasks.report import write_report

@@ -7,13 +7,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from moduli.tasks.comparison import Comparison
-from moduli.tasks.configuration import Configuration, PruningSettings, TrainingSettings
-from moduli.tasks.errors import InvalidConfiguration
-from moduli.tasks.execution import Execution
-from moduli.tasks.metrics import read_metrics
+from moduli.errors import InvalidConfiguration
+from moduli.tasks.experiments.comparison import Comparison
+from moduli.tasks.experiments.execution import Execution
+from moduli.tasks.experiments.metrics import read_metrics
+from moduli.tasks.experiments.protocol import STAGES, Run, carry_out
+from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.navigation.settings import NavigationSettings
-from moduli.tasks.protocol import STAGES, Run, carry_out
 
 TINY = Configuration(
     NavigationSettings(units=12, cells=10, walk_length=4, test_walks=20),

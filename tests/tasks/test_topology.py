@@ -28,8 +28,7 @@ from moduli.manifolds import (
     Torus,
 )
 from moduli.models import MissingDependency
-from moduli.regularizers import ShapeMismatch
-from moduli.tasks.topology import (
+from moduli.models.analysis.topology import (
     UnknownTopology,
     betti_numbers,
     bottleneck_distance,
@@ -39,6 +38,7 @@ from moduli.tasks.topology import (
     graph_topology,
     persistent_homology,
 )
+from moduli.regularizers import ShapeMismatch
 from tests.conftest import SPACES, seeded
 
 QUICK = {"landmarks": 60}

@@ -1,0 +1,1 @@
+"""The spaces that come with the library, one kind a module."""

@@ -1,0 +1,224 @@
+"""Any geomstats space as a manifold: the one module that knows geomstats and its backends.
+
+geomstats chooses its backend from the environment variable ``GEOMSTATS_BACKEND`` when it is first
+imported: NumPy unless told otherwise, or PyTorch. Tensors go in and come out with either; gradients
+flow through PyTorch alone.
+"""
+
+import importlib
+import math
+import random
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from moduli.errors import InvalidParameter
+from moduli.manifolds.errors import NotDifferentiable
+from moduli.manifolds.manifold import Manifold
+from moduli.manifolds.registry import register
+
+
+@register("geomstats")
+class GeomstatsManifold(Manifold):
+    """A geomstats space with its Riemannian metric, in geomstats' coordinates.
+
+    Distance: ``space.metric.dist``, computed in float64 whatever the points' dtype.
+
+    Coincident points never reach geomstats: their distance is zero, and so is its gradient, which
+    in geomstats 2.8 is NaN. Elsewhere values and gradients are geomstats' own.
+
+    Parameters
+    ----------
+    space : geomstats space or str
+        The space, or ``"package.module:Class"`` to make it from ``arguments``; only the latter has
+        a ``spec``.
+    **arguments
+        What the named class is called with.
+
+    Examples
+    --------
+    >>> space = GeomstatsManifold("geomstats.geometry.hypersphere:Hypersphere", dim=2)
+    >>> space.distance(torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.0, 1.0, 0.0]))
+    tensor(1.5708)
+    """
+
+    # A pair costs geomstats up to 55 ms (rotations, measured on one core).
+    verification_cases = 64
+
+    def __init__(self, space: Any, **arguments: Any) -> None:
+        if isinstance(space, str):
+            space = _make_space(space, arguments)
+        elif arguments:
+            raise InvalidParameter(
+                f"from_geomstats: arguments {sorted(arguments)} need the space's import string, "
+                f"got an instance of {type(space).__name__}."
+            )
+        if not hasattr(space, "random_point") or not hasattr(space, "shape"):
+            raise InvalidParameter(f"from_geomstats needs a geomstats space, got {space!r}.")
+        if not hasattr(getattr(space, "metric", None), "dist"):
+            raise InvalidParameter(
+                f"from_geomstats: {type(space).__name__} has no metric with a distance; "
+                "call space.equip_with_metric(...) first."
+            )
+        self.space = space
+        self.point_shape = tuple(int(size) for size in space.shape)
+
+    def distance(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return geomstats' geodesic distance.
+
+        Raises
+        ------
+        NotDifferentiable
+            If a gradient is asked for while geomstats runs on NumPy.
+        """
+        x, y = torch.broadcast_tensors(x, y)  # type: ignore[no-untyped-call]
+        leading = x.shape[: x.dim() - len(self.point_shape)]
+        x, y = x.reshape(-1, *self.point_shape), y.reshape(-1, *self.point_shape)
+        apart = (x != y).reshape(len(x), math.prod(self.point_shape)).any(dim=-1).nonzero()[:, 0]
+        if len(apart) == 0:
+            return x.new_zeros(leading)
+        # geomstats drops the batch dimension of a single pair.
+        lengths = _call(self.space.metric.dist, x[apart], y[apart]).reshape(-1)
+        if len(lengths) != len(apart):
+            raise InvalidParameter(
+                f"{self!r}: metric.dist returned {len(lengths)} distances for {len(apart)} pairs of points."
+            )
+        return x.new_zeros(len(x)).index_put((apart,), lengths.to(x)).reshape(leading)
+
+    def random_point(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draw points with the space's own ``random_point``, seeded from the generator."""
+        device = None if generator is None else generator.device
+        seed = int(torch.randint(2**31, (1,), generator=generator, device=device))
+        dtype = torch.get_default_dtype()
+        if n == 0:
+            return torch.empty(0, *self.point_shape, dtype=dtype, device=device)
+        with _seeded(seed), _surroundings():
+            points = torch.as_tensor(self.space.random_point(n))
+        if points.is_complex():
+            raise InvalidParameter(f"{self!r} has complex points; moduli's are real.")
+        return points.reshape(n, *self.point_shape).to(device=device, dtype=dtype)
+
+    def project(self, x: Tensor) -> Tensor:
+        """Return the space's ``projection`` where it has one, and ``x`` itself otherwise."""
+        projection = getattr(self.space, "projection", None)
+        if projection is None or x.numel() == 0:
+            return x
+        flat = x.reshape(-1, *self.point_shape)
+        return _call(projection, flat).reshape(x.shape).to(x)
+
+    def contains(self, x: Tensor) -> Tensor:
+        """Return the space's ``belongs``, to the accuracy of the dtype."""
+        leading = x.shape[: x.dim() - len(self.point_shape)]
+        if x.numel() == 0:
+            return torch.ones(leading, dtype=torch.bool, device=x.device)
+        tolerance = max(1e-6, torch.finfo(x.dtype).eps ** 0.5)
+        flat = x.detach().reshape(-1, *self.point_shape)
+        inside = _call(lambda points: self.space.belongs(points, atol=tolerance), flat)
+        return inside.to(device=x.device, dtype=torch.bool).reshape(-1).expand(len(flat)).reshape(leading)
+
+    def __repr__(self) -> str:
+        arguments = {key: value for key, value in self._arguments.items() if key != "space"}
+        described = "".join(f", {key}={value!r}" for key, value in arguments.items())
+        space = self._arguments["space"]
+        return f"GeomstatsManifold({space if not isinstance(space, str) else repr(space)}{described})"
+
+
+def from_geomstats(space: Any) -> GeomstatsManifold:
+    """Return a geomstats space as a manifold.
+
+    Parameters
+    ----------
+    space : geomstats space
+        Any space whose metric has ``dist``.
+
+    Returns
+    -------
+    GeomstatsManifold
+
+    Raises
+    ------
+    InvalidParameter
+        If it is no geomstats space, or its metric has no ``dist``.
+
+    Examples
+    --------
+    >>> from geomstats.geometry.hypersphere import Hypersphere
+    >>> from_geomstats(Hypersphere(dim=2)).point_shape
+    (3,)
+    """
+    return GeomstatsManifold(space)
+
+
+def _make_space(target: str, arguments: dict[str, Any]) -> Any:
+    module, _, name = target.partition(":")
+    try:
+        with _surroundings():
+            return getattr(importlib.import_module(module), name)(**arguments)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise InvalidParameter(
+            f"GeomstatsManifold: '{target}' with {arguments} could not be made: "
+            f"{type(error).__name__}: {error}."
+        ) from error
+
+
+def _call(function: Callable[..., Any], *points: Tensor) -> Tensor:
+    """Call geomstats with points in float64, in its backend's arrays, and return a tensor."""
+    with _surroundings():
+        import geomstats.backend as backend
+
+        wants_gradient = torch.is_grad_enabled() and any(each.requires_grad for each in points)
+        if backend.__name__.endswith("pytorch"):
+            try:
+                result = torch.as_tensor(function(*(each.cpu().double() for each in points)))
+            except RuntimeError as error:
+                if wants_gradient and "requires grad" in str(error):
+                    raise NotDifferentiable(f"geomstats leaves PyTorch in this space: {error}") from error
+                raise
+            if wants_gradient and not result.requires_grad:
+                raise NotDifferentiable("geomstats leaves PyTorch in this space and drops the gradient.")
+            return result
+        if wants_gradient:
+            raise NotDifferentiable(
+                "geomstats runs on NumPy, which has no gradients; set GEOMSTATS_BACKEND=pytorch "
+                "before its first import, or keep the points fixed."
+            )
+        arrays = (each.detach().cpu().double().numpy() for each in points)
+        return torch.as_tensor(np.asarray(function(*arrays)))
+
+
+@contextmanager
+def _surroundings() -> Iterator[None]:
+    """Give geomstats what it expects of the process, and take it back afterwards.
+
+    geomstats 2.8 imports itself and converts tensors in ways that Python and NumPy deprecate; its
+    PyTorch backend sets torch's default dtype to float64 when imported, and relies on it.
+    """
+    dtype = torch.get_default_dtype()
+    try:
+        torch.set_default_dtype(torch.float64)
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore", ImportWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed the global generators from which geomstats draws, and restore them afterwards."""
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    try:
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.default_generator.manual_seed(seed)
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])

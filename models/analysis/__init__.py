@@ -1,0 +1,1 @@
+"""What the network that pruning left is like: its graph and its topology."""

@@ -1,0 +1,250 @@
+"""The graph of a sparse network: its statistics, and how much two masks share."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from moduli.manifolds import Manifold
+from moduli.models.pruning.cuts import stacked
+from moduli.regularizers import ShapeMismatch
+
+
+@dataclass(frozen=True)
+class GraphStatistics:
+    """What the graph of a recurrent mask looks like.
+
+    Parameters
+    ----------
+    neurons, connections : int
+        Nodes and edges, self-connections included.
+    largest_in_degree, largest_out_degree : int
+        Most weights that arrive at, and leave, one neuron.
+    isolated : int
+        Neurons without any connection to another.
+    reciprocity : float
+        Fraction of connections between two neurons whose reverse exists as well.
+    clustering : float
+        Mean clustering coefficient, directions ignored.
+    weak_components, strong_components : int
+        Components with directions ignored, and followed.
+    small_worldness : float or None
+        ``(C / C_r) / (L / L_r)`` in the largest weak component: clustering C and mean path length L,
+        directions ignored, over those of a random graph of the same size, ``C_r = k / n`` and
+        ``L_r = ln n / ln k`` with mean degree k (Humphries and Gurney, "Network
+        'small-world-ness'", PLoS ONE 2008). Above 1 is small-world; None where k is at most 1 or
+        no path is longer than an edge.
+    wiring : float or None
+        Mean geodesic distance that a connection bridges, in the manifold's units; None without one.
+    wiring_by_chance : float or None
+        Mean geodesic distance between any two neurons: what random connections would bridge.
+    """
+
+    neurons: int
+    connections: int
+    largest_in_degree: int
+    largest_out_degree: int
+    isolated: int
+    reciprocity: float
+    clustering: float
+    weak_components: int
+    strong_components: int
+    small_worldness: float | None
+    wiring: float | None
+    wiring_by_chance: float | None
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How many weights two masks share, and how many they would share by chance.
+
+    Parameters
+    ----------
+    shared : int
+        Weights alive in both.
+    expected : float
+        Mean number shared by random masks of the same sizes.
+    deviation : float
+        Standard deviation of that number (hypergeometric distribution).
+    """
+
+    shared: int
+    expected: float
+    deviation: float
+
+    @property
+    def z(self) -> float:
+        """Deviations by which ``shared`` exceeds what is expected; 0 where nothing can vary."""
+        return (self.shared - self.expected) / self.deviation if self.deviation else 0.0
+
+
+def mask_graph(mask: Tensor) -> Any:
+    """Return a recurrent mask as a directed graph, with an edge from sender to receiver.
+
+    Parameters
+    ----------
+    mask : Tensor
+        Booleans ``(n, n)``, indexed ``[target, source]``; a weight matrix works as well.
+
+    Returns
+    -------
+    networkx.DiGraph
+        On nodes ``0 … n - 1``.
+
+    Raises
+    ------
+    ShapeMismatch
+        If the mask is not square.
+
+    Examples
+    --------
+    >>> mask_graph(torch.tensor([[False, True], [False, False]])).edges
+    OutEdgeView([(1, 0)])
+    """
+    if mask.dim() != 2 or mask.shape[0] != mask.shape[1]:
+        raise ShapeMismatch(f"The graph of a network needs a square mask, got shape {tuple(mask.shape)}.")
+    import networkx  # a quarter of a second that a training never needs
+
+    graph = networkx.DiGraph()
+    graph.add_nodes_from(range(len(mask)))
+    graph.add_edges_from((source, target) for target, source in mask.nonzero().tolist())
+    return graph
+
+
+def graph_statistics(
+    mask: Tensor, manifold: Manifold | None = None, embedding: Tensor | None = None
+) -> GraphStatistics:
+    """Return the statistics of a recurrent mask's graph.
+
+    Parameters
+    ----------
+    mask : Tensor
+        Booleans ``(n, n)``, indexed ``[target, source]``.
+    manifold : Manifold, optional
+        With ``embedding``, where the neurons are.
+    embedding : Tensor, optional
+        Points ``(n, *point_shape)``.
+
+    Returns
+    -------
+    GraphStatistics
+
+    Raises
+    ------
+    ShapeMismatch
+        If the mask is not square, or the embedding places another number of neurons.
+    """
+    import networkx
+
+    graph = mask_graph(mask)
+    between = networkx.DiGraph((u, v) for u, v in graph.edges if u != v)
+    between.add_nodes_from(graph)
+    undirected = between.to_undirected()
+    alive = mask.bool()
+    wiring = by_chance = None
+    if manifold is not None and embedding is not None:
+        wiring, by_chance = wiring_length(mask, manifold, embedding)
+    return GraphStatistics(
+        neurons=len(mask),
+        connections=graph.number_of_edges(),
+        largest_in_degree=int(alive.sum(dim=1).max()) if len(mask) else 0,
+        largest_out_degree=int(alive.sum(dim=0).max()) if len(mask) else 0,
+        isolated=networkx.number_of_isolates(between),
+        reciprocity=networkx.overall_reciprocity(between) if between.number_of_edges() else 0.0,
+        clustering=networkx.average_clustering(undirected) if len(mask) else 0.0,
+        weak_components=networkx.number_weakly_connected_components(graph) if len(mask) else 0,
+        strong_components=networkx.number_strongly_connected_components(graph),
+        small_worldness=_small_worldness(undirected),
+        wiring=wiring,
+        wiring_by_chance=by_chance,
+    )
+
+
+def wiring_length(mask: Tensor, manifold: Manifold, embedding: Tensor) -> tuple[float | None, float | None]:
+    """Return the mean distance that a recurrent mask's connections bridge, and that by chance.
+
+    Connections of a neuron to itself, which bridge nothing, are not counted.
+
+    Parameters
+    ----------
+    mask : Tensor
+        Booleans ``(gates * n, n)``; an LSTM stacks four gates, a GRU three.
+    manifold : Manifold
+        Where the neurons are.
+    embedding : Tensor
+        Points ``(n, *point_shape)``.
+
+    Returns
+    -------
+    wiring : float or None
+        Mean geodesic distance over connections between two neurons; None where there is none.
+    by_chance : float or None
+        Mean geodesic distance over all pairs of neurons; None for fewer than two neurons.
+
+    Raises
+    ------
+    ShapeMismatch
+        If the embedding places another number of neurons than the mask has, or the mask is no whole
+        number of gates.
+    """
+    neurons = mask.shape[1]
+    if len(embedding) != neurons:
+        raise ShapeMismatch(f"The mask has {neurons} neurons, the embedding places {len(embedding)}.")
+    if neurons and len(mask) % neurons:
+        raise ShapeMismatch(f"A mask of shape {tuple(mask.shape)} is no whole number of gates.")
+    if neurons < 2:
+        return None, None
+    distance = manifold.pairwise(embedding.detach())
+    others = ~torch.eye(neurons, dtype=torch.bool, device=distance.device)
+    alive = mask.to(distance.device, torch.bool) & stacked(others, mask)
+    wiring = float(stacked(distance, mask)[alive].mean()) if alive.any() else None
+    return wiring, float(distance[others].mean())
+
+
+def mask_overlap(first: Tensor, second: Tensor) -> Overlap:
+    """Return how many weights two masks share, against chance.
+
+    Parameters
+    ----------
+    first, second : Tensor
+        Booleans of one shape, such as the masks of two networks, or of a network and of its geometry.
+
+    Returns
+    -------
+    Overlap
+
+    Raises
+    ------
+    ShapeMismatch
+        If the shapes differ.
+
+    Examples
+    --------
+    >>> mask_overlap(torch.eye(4) > 0, torch.eye(4) > 0).z > 3
+    True
+    """
+    if first.shape != second.shape:
+        raise ShapeMismatch(
+            f"Masks that overlap have one shape, got {tuple(first.shape)} and {tuple(second.shape)}."
+        )
+    size, own, other = first.numel(), int(first.count_nonzero()), int(second.count_nonzero())
+    expected = own * other / size if size else 0.0
+    variance = expected * (size - own) * (size - other) / (size * (size - 1)) if size > 1 else 0.0
+    return Overlap(int((first.bool() & second.bool()).sum()), expected, math.sqrt(variance))
+
+
+def _small_worldness(undirected: Any) -> float | None:
+    import networkx
+
+    if not len(undirected):
+        return None
+    component = undirected.subgraph(max(networkx.connected_components(undirected), key=len))
+    size, edges = len(component), component.number_of_edges()
+    degree = 2 * edges / size
+    if degree <= 1 or 2 * edges == size * (size - 1):
+        return None
+    clustering = networkx.average_clustering(component) / (degree / size)
+    length = networkx.average_shortest_path_length(component) / (math.log(size) / math.log(degree))
+    return float(clustering / length)

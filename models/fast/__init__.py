@@ -1,0 +1,1 @@
+"""Modules that multiply by surviving weights only, for inference and for training."""

@@ -1,0 +1,84 @@
+"""Inference modules that are really faster than the dense modules that they replace."""
+
+import functools
+
+import torch
+from torch import Tensor, nn
+
+from moduli.errors import InvalidParameter
+from moduli.models.fast.kernels import Product, fastest_product, noise, timings
+from moduli.models.fast.sparse_modules import COLUMNS, SparseLinear, SparseRecurrent, with_replaced_modules
+
+# Time steps of the sequences on which recurrent modules are timed.
+LENGTH = 5
+
+# A gain smaller than this is within the noise of the clock and not worth another module.
+GAIN = 1.05
+
+
+def compress(model: nn.Module, batch_size: int = 1) -> nn.Module:
+    """Return a model for inference that multiplies only by surviving weights, where that is faster.
+
+    Every ``nn.RNN``, ``nn.LSTM``, ``nn.GRU`` and ``nn.Linear`` is timed here and now, on the model's
+    device, with the current number of threads: each of its weight matrices as a dense and as a sparse
+    product, then the whole module against the one of PyTorch, which is kept unless it is slower.
+    Subclasses of these modules are left as they are. The result takes no packed sequences.
+
+    Parameters
+    ----------
+    model : nn.Module
+        A trained and pruned model; it is not changed.
+    batch_size : int
+        Number of sequences that the result will be given at once, at least 1; any other number
+        works, but another kernel may be faster for it.
+
+    Returns
+    -------
+    nn.Module
+        A copy of the model in evaluation mode whose parameters ask for no gradient. Its
+        ``state_dict()`` holds surviving weights only; ``dense_state`` expands it.
+
+    Raises
+    ------
+    InvalidParameter
+        If the batch size is less than 1.
+    CannotCompress
+        If the model holds none of these modules, or one of them has hooks.
+
+    Examples
+    --------
+    >>> from moduli.models import Sparsifier
+    >>> model = nn.RNN(2, 256)
+    >>> Sparsifier(model, sparsity=0.98).step()
+    >>> x = torch.randn(5, 1, 2)
+    >>> torch.allclose(compress(model)(x)[0], model(x)[0], atol=1e-5)
+    True
+    """
+    if batch_size < 1:
+        raise InvalidParameter(f"batch_size must be at least 1, got {batch_size!r}.")
+    fast = with_replaced_modules(model, functools.partial(_faster, batch_size))
+    return fast.eval().requires_grad_(False)
+
+
+def _faster(batch_size: int, path: str, module: nn.Module) -> nn.Module:
+    """Return a sparse module in place of a plain one, or the plain one where that is as fast."""
+
+    def make_product(name: str, weight: Tensor) -> Product:
+        columns = max(batch_size, COLUMNS) if name.startswith("weight_ih") else batch_size
+        return fastest_product(weight, columns)
+
+    module.eval()  # dropout between layers costs time
+    weight = next(module.parameters())
+    if isinstance(module, nn.RNNBase):
+        sparse: nn.Module = SparseRecurrent(module, make_product)
+        sequence = (batch_size, LENGTH) if module.batch_first else (LENGTH, batch_size)
+        x = noise((*sequence, module.input_size), weight)
+    else:
+        assert isinstance(module, nn.Linear)
+        sparse = SparseLinear(module, make_product)
+        x = noise((batch_size, module.in_features), weight)
+    with torch.no_grad():
+        plain_seconds, sparse_seconds = timings(
+            [functools.partial(module, x), functools.partial(sparse, x)], weight.device
+        )
+    return sparse if GAIN * min(sparse_seconds) < min(plain_seconds) else module

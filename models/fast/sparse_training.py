@@ -1,0 +1,171 @@
+"""Training with fixed masks that touches only surviving weights."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx, once_differentiable
+
+from moduli.errors import InvalidParameter, suggestion
+from moduli.models.errors import CannotCompress
+from moduli.models.fast.kernels import DenseProduct, Product, SparseProduct, gather
+from moduli.models.fast.sparse_modules import SparseLinear, SparseRecurrent, with_replaced_modules
+from moduli.regularizers import ShapeMismatch
+
+
+class TrainableProduct(SparseProduct):
+    """A sparse product whose backward pass touches only surviving weights.
+
+    The gradient of the states is the product with the transposed matrix, that of a weight the inner
+    product of its target's gradient and its source's state.
+
+    Parameters
+    ----------
+    weight : Tensor
+        The weight ``(n_targets, n_sources)``.
+    mask : Tensor, optional
+        True where a weight is alive; by default where it is not zero.
+    """
+
+    order: Tensor
+    rows: Tensor
+    column_offsets: Tensor
+
+    def __init__(self, weight: Tensor, mask: Tensor | None = None) -> None:
+        super().__init__(weight, mask)
+        _store_transpose(self)
+        self.register_load_state_dict_post_hook(_store_transpose)  # type: ignore[no-untyped-call]
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Return the weight times the states, ``(n_sources, batch) -> (n_targets, batch)``."""
+        return self.repeated()(states)
+
+    def repeated(self) -> Callable[[Tensor], Tensor]:
+        """Return the product for states of many time steps, between which the weight stays the same."""
+        transposed = (self.values.detach()[self.order], self.rows, self.column_offsets)
+
+        def multiply(states: Tensor) -> Tensor:
+            # Without the states' gradient, PyTorch's own backward pass of the product is that of the weights.
+            result = gather(states.detach(), self.values, self.columns, self.row_offsets)
+            if not (states.requires_grad and torch.is_grad_enabled()):
+                return result
+            attached: Tensor = _AttachStates.apply(result, states, *transposed)  # type: ignore[no-untyped-call]
+            return attached
+
+        return multiply
+
+
+class _AttachStates(torch.autograd.Function):
+    """The identity of a product, with the gradient that its states are due."""
+
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx,
+        result: Tensor,
+        states: Tensor,
+        values: Tensor,
+        rows: Tensor,
+        column_offsets: Tensor,
+    ) -> Tensor:
+        ctx.save_for_backward(values, rows, column_offsets)
+        return result.view_as(result)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        gradient = gradient.contiguous()
+        return gradient, gather(gradient, *ctx.saved_tensors), None, None, None  # type: ignore[attr-defined]
+
+
+def train_survivors(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
+    """Return a copy of a model that stores and trains only the weights that fixed masks leave.
+
+    Parameters
+    ----------
+    model : nn.Module
+        A model that holds ``nn.RNN``, ``nn.LSTM``, ``nn.GRU`` or ``nn.Linear``; it is not changed.
+    masks : mapping from str to Tensor
+        By a weight matrix's name, True where a weight is alive, such as ``Sparsifier.masks`` of a
+        ticket; matrices without a mask stay dense.
+
+    Returns
+    -------
+    nn.Module
+        Called like the model, except that it takes no packed sequences. Its gradients equal those of
+        the masked dense model. ``model.load_state_dict(dense_state(result.state_dict()))`` brings the
+        trained weights back.
+
+    Raises
+    ------
+    InvalidParameter
+        If a mask's name is no weight matrix of such a module.
+    ShapeMismatch
+        If a mask has another shape than its weight.
+    CannotCompress
+        If the model holds none of these modules, one has hooks, or a masked weight is shared.
+
+    Examples
+    --------
+    >>> from moduli.models import Sparsifier, dense_state
+    >>> model = nn.RNN(2, 64)
+    >>> sparsifier = Sparsifier(model, sparsity=0.98, scope="recurrent")
+    >>> sparsifier.step()
+    >>> ticket, ticket_sparsifier = sparsifier.ticket(seed=1)
+    >>> sparse = train_survivors(ticket, ticket_sparsifier.masks)
+    >>> sum(values.numel() for values in sparse.weight_hh_l0.parameters())
+    82
+    >>> optimizer = torch.optim.Adam(sparse.parameters())
+    >>> sparse(torch.randn(5, 3, 2))[0].square().mean().backward(); optimizer.step()
+    >>> ticket.load_state_dict(dense_state(sparse.state_dict()))
+    <All keys matched successfully>
+    """
+    unused = dict(masks)
+    names: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
+
+    def make(path: str, module: nn.Module) -> nn.Module:
+        def make_product(name: str, weight: Tensor) -> Product:
+            full_name = f"{path}.{name}" if path else name
+            mask = unused.pop(full_name, None)
+            if mask is None:
+                return DenseProduct(weight)
+            if mask.shape != weight.shape:
+                raise ShapeMismatch(
+                    f"{full_name} has shape {tuple(weight.shape)}, its mask {tuple(mask.shape)}."
+                )
+            return TrainableProduct(weight, mask)
+
+        if isinstance(module, nn.RNNBase):
+            return SparseRecurrent(module, make_product)
+        assert isinstance(module, nn.Linear)
+        return SparseLinear(module, make_product)
+
+    for name in masks:
+        for shared in names.values():
+            if name in shared and len(shared) > 1:
+                raise CannotCompress(
+                    f"{name} is shared as {', '.join(shared)}; a sparse copy of it would train apart."
+                )
+    result = with_replaced_modules(model, make)
+    if unused:
+        matrices = [name for name, parameter in model.named_parameters() if parameter.dim() == 2]
+        name = next(iter(unused))
+        raise InvalidParameter(
+            f"'{name}' is no weight matrix of an nn.RNN, nn.LSTM, nn.GRU or nn.Linear; "
+            f"{suggestion(name, matrices)}"
+        )
+    return result
+
+
+def _store_transpose(product: TrainableProduct, _: Any = None) -> None:
+    """Keep where the weights that leave each source are, among those that reach each target."""
+    targets = torch.arange(product.n_targets, dtype=torch.int32, device=product.columns.device)
+    reached = targets.repeat_interleave(product.row_offsets.diff())
+    order = product.columns.argsort(stable=True)
+    counts = torch.bincount(product.columns, minlength=product.n_sources)
+    offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)]).int()
+    product.register_buffer("order", order, persistent=False)
+    product.register_buffer("rows", reached[order], persistent=False)
+    product.register_buffer("column_offsets", offsets, persistent=False)

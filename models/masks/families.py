@@ -1,0 +1,124 @@
+"""Masks that are known before training: geometric ones, and random ones as their control."""
+
+import torch
+from torch import Tensor
+
+from moduli.manifolds import Manifold
+from moduli.models.errors import InvalidSparsity
+from moduli.models.pruning.blocks import Blocks
+from moduli.regularizers import Regularizer
+
+
+def geometric_mask(
+    regularizer: Regularizer,
+    manifold: Manifold,
+    targets: Tensor,
+    sources: Tensor | None = None,
+    *,
+    sparsity: float,
+    granularity: int = 1,
+    seed: int = 0,
+) -> Tensor:
+    """Return the mask that keeps the weights of the smallest coefficients.
+
+    It describes beforehand the architecture that penalty and pruning lead to, so that a network can
+    be sparse from its first step (arXiv 2406.06290, section 5). ``regularizer.permuted()`` gives the
+    control with as many weights and no geometry.
+
+    Parameters
+    ----------
+    regularizer : Regularizer
+        Whose coefficients rank the weights.
+    manifold : Manifold
+        The space.
+    targets, sources : Tensor
+        Points of the receiving and of the sending neurons; one population when ``sources`` is absent.
+    sparsity : float
+        Fraction of weights to cut, in [0, 1); exact to within one weight, or one block.
+    granularity : int
+        Height and width of the square blocks that are kept or cut as a whole, by their mean coefficient.
+    seed : int
+        Seed of the order among equal coefficients.
+
+    Returns
+    -------
+    Tensor
+        Booleans ``(n_targets, n_sources)``, True where a weight is alive; on the points' device.
+
+    Raises
+    ------
+    InvalidSparsity
+        If the sparsity is outside [0, 1).
+    InvalidParameter
+        If the granularity is no positive integer.
+
+    Examples
+    --------
+    >>> from moduli.manifolds import Euclidean
+    >>> from moduli.regularizers import Diffusion
+    >>> line = torch.tensor([[0.0], [1.0], [3.0]])
+    >>> geometric_mask(Diffusion(), Euclidean(1), line, sparsity=4 / 9)
+    tensor([[ True,  True, False],
+            [ True,  True, False],
+            [False, False,  True]])
+    """
+    with torch.no_grad():
+        coefficients = regularizer(manifold, targets, sources)
+    blocks = Blocks((coefficients.shape[0], coefficients.shape[1]), granularity)
+    means = blocks.means(coefficients).flatten()
+    order = _shuffled(len(means), seed).to(means.device)
+    return _keep(order[means[order].argsort(stable=True)], blocks, sparsity)
+
+
+def random_mask(
+    n_targets: int, n_sources: int, *, sparsity: float, granularity: int = 1, seed: int = 0
+) -> Tensor:
+    """Return a mask of so many weights, all choices of weights or blocks being equally likely.
+
+    As a graph it is the Erdős-Rényi model G(n, m) (Erdős and Rényi, "On random graphs I", 1959).
+
+    Parameters
+    ----------
+    n_targets, n_sources : int
+        Shape of the weight.
+    sparsity : float
+        Fraction of weights to cut, in [0, 1); exact to within one weight, or one block.
+    granularity : int
+        Height and width of the square blocks that are kept or cut as a whole.
+    seed : int
+        Seed of the choice.
+
+    Returns
+    -------
+    Tensor
+        Booleans ``(n_targets, n_sources)``, True where a weight is alive.
+
+    Raises
+    ------
+    InvalidSparsity
+        If the sparsity is outside [0, 1).
+    InvalidParameter
+        If the granularity is no positive integer.
+
+    Examples
+    --------
+    >>> int(random_mask(10, 20, sparsity=0.9).sum())
+    20
+    """
+    blocks = Blocks((n_targets, n_sources), granularity)
+    return _keep(_shuffled(blocks.sizes.numel(), seed), blocks, sparsity)
+
+
+def _shuffled(count: int, seed: int) -> Tensor:
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+
+
+def _keep(ranked: Tensor, blocks: Blocks, sparsity: float) -> Tensor:
+    """Return the mask of the first blocks in a ranking of flat indices."""
+    if not 0 <= sparsity < 1:
+        raise InvalidSparsity(f"sparsity is the fraction of zeros, in [0, 1); got {sparsity!r}.")
+    sizes = blocks.sizes.flatten().to(ranked.device)
+    last_first = ranked.flip(0)
+    dead = last_first[sizes[last_first].cumsum(0) <= round(sparsity * int(sizes.sum()))]
+    alive = torch.ones_like(sizes, dtype=torch.bool).index_fill_(0, dead, False)
+    return blocks.spread(alive.view(blocks.sizes.shape))

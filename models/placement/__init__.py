@@ -1,0 +1,1 @@
+"""Where neurons are, and what their weights are charged for it."""

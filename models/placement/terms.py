@@ -1,0 +1,143 @@
+"""One weight's term of the penalty: where its neurons are, and the coefficients that follow."""
+
+import torch
+from torch import Tensor
+
+from moduli.manifolds import InvalidPoints, Manifold
+from moduli.models.errors import InvalidEmbedding
+from moduli.models.placement.embedding import Embedding
+from moduli.models.pruning.blocks import order_along
+from moduli.regularizers import Regularizer, penalty
+
+Points = Tensor | Embedding
+Placement = Points | tuple[Points, Points]
+
+
+class PenaltyTerm:
+    """The neurons at both ends of one weight, and its penalty.
+
+    Parameters
+    ----------
+    name : str
+        The weight's name.
+    shape : tuple of int
+        The weight's shape, of which the first may hold several gates.
+    regularizer : Regularizer or None
+        None places the neurons without charging for their connections.
+    manifold : Manifold
+        The space.
+    placement : Tensor, Embedding, pair of either, or None
+        Points of the neurons of a recurrent weight, or of the targets and of the sources of any other;
+        drawn at random when absent.
+    neurons : int or None
+        Number of neurons of a recurrent weight; None for a weight between two populations.
+    generator : torch.Generator
+        Source of random points.
+    ordered : bool
+        Whether random points are ordered along the manifold.
+
+    Raises
+    ------
+    InvalidEmbedding
+        If the points are not on the manifold, or of the wrong number.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        shape: tuple[int, int],
+        regularizer: Regularizer | None,
+        manifold: Manifold,
+        placement: Placement | None,
+        neurons: int | None,
+        generator: torch.Generator,
+        ordered: bool = False,
+    ) -> None:
+        self.name = name
+        self.regularizer = regularizer
+        self.manifold = manifold
+        if neurons is not None and isinstance(placement, tuple):
+            raise InvalidEmbedding(
+                f"{name} connects its {neurons} neurons to one another: give one embedding, not a pair."
+            )
+        if neurons is None and placement is not None and not isinstance(placement, tuple):
+            raise InvalidEmbedding(
+                f"{name} of shape {shape} leads from one population to another: "
+                "give its embedding as a pair (targets, sources)."
+            )
+        self.ends: dict[str, Points] = {}
+        if neurons is not None:
+            counts = {"": neurons}
+            given: dict[str, Points | None] = {"": placement}  # type: ignore[dict-item]
+        else:
+            counts = {".targets": shape[0], ".sources": shape[1]}
+            targets, sources = placement if isinstance(placement, tuple) else (None, None)
+            given = {".targets": targets, ".sources": sources}
+        for end, count in counts.items():
+            points = given[end]
+            if points is None:
+                points = manifold.random_point(count, generator)
+                points = points[order_along(manifold, points)] if ordered else points
+            self.ends[end] = points
+            self._check(self.ends[end], f"{name}{end}", count, stacked=end == ".targets")
+        self._cached: Tensor | None = None
+
+    @property
+    def changes(self) -> bool:
+        """Whether the coefficients change while training: learned points, or terms that read the weight."""
+        learned = any(isinstance(points, Embedding) and points.learn for points in self.ends.values())
+        return learned or (self.regularizer is not None and self.regularizer.depends_on_weight)
+
+    def points(self) -> dict[str, Tensor]:
+        """Return the points of each end, as they are now, without gradient."""
+        return {end: _current(points).detach() for end, points in self.ends.items()}
+
+    def load_points(self, points: dict[str, Tensor]) -> None:
+        """Put the neurons of each end where they are said to be."""
+        for end, new in points.items():
+            old = self.ends[end]
+            if isinstance(old, Embedding):
+                with torch.no_grad():
+                    old.points.copy_(new)
+            else:
+                self.ends[end] = new.clone()
+        self._cached = None
+
+    def coefficients(self, weight: Tensor) -> Tensor:
+        """Return the coefficients as they are now, on the weight's device and dtype."""
+        assert self.regularizer is not None
+        if self._cached is None or self.changes:
+            points = [_current(points) for points in self.ends.values()]
+            targets, sources = points[0], points[1] if len(points) > 1 else None
+            read = weight.to(targets) if self.regularizer.depends_on_weight else None
+            self._cached = self.regularizer(self.manifold, targets, sources, weight=read)
+        coefficients = self._cached.to(weight)
+        self._cached = coefficients.detach()
+        return coefficients
+
+    def penalty(self, weight: Tensor) -> Tensor:
+        """Return the mean of ``C |W|``."""
+        return penalty(weight, self.coefficients(weight))
+
+    def _check(self, points: Points, what: str, count: int, stacked: bool) -> None:
+        if isinstance(points, Embedding) and points.manifold != self.manifold:
+            raise InvalidEmbedding(
+                f"The embedding of {what} is on {points.manifold!r}, but the sparsifier measures distances "
+                f"on {self.manifold!r}; give both the same manifold."
+            )
+        now = _current(points)
+        try:
+            self.manifold.check_points(now, f"The embedding of {what}")
+        except InvalidPoints as error:
+            raise InvalidEmbedding(str(error)) from None
+        # The targets of a weight that stacks several gates share their places.
+        fits = len(now) > 0 and count % len(now) == 0 if stacked else len(now) == count
+        if not fits:
+            raise InvalidEmbedding(
+                f"{what} connects {count} neurons, but the embedding places {len(now)}; "
+                "give one point for each neuron."
+            )
+
+
+def _current(points: Points) -> Tensor:
+    return points() if isinstance(points, Embedding) else points

@@ -1,0 +1,1 @@
+"""Which weights live, which die next, and which return."""

@@ -1,0 +1,1 @@
+"""Experiments: every method on every task, under one protocol."""

@@ -1,0 +1,107 @@
+"""The metrics of a training: metrics.csv, and TensorBoard's files when they are wanted."""
+
+import csv
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from moduli.errors import MissingDependency
+from moduli.tasks.experiments.execution import Execution
+from moduli.tasks.experiments.runs import RunFolder, cannot_write, write_atomically
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+Row = dict[str, float]
+
+
+class MetricsLog:
+    """Writes one row at a time to ``metrics.csv``, from the step of the last checkpoint on.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        Whose metrics.
+    step : int
+        Last step that counts: what a killed run wrote after it is dropped.
+    execution : Execution
+        Whether to write for TensorBoard as well.
+    rank : int
+        Only the first of several devices writes.
+
+    Raises
+    ------
+    MissingDependency
+        If TensorBoard is asked for and not installed.
+    """
+
+    def __init__(self, folder: RunFolder, step: int, execution: Execution, rank: int = 0) -> None:
+        self._path = folder.path / "metrics.csv"
+        self._silent = rank > 0
+        self._board = _board(folder.path, step) if execution.tensorboard and not self._silent else None
+        if not self._silent:
+            self._truncate(step)
+
+    def __enter__(self) -> "MetricsLog":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._board is not None:
+            self._board.close()
+
+    def append(self, row: Row) -> None:
+        """Write the metrics of a step.
+
+        Raises
+        ------
+        CannotWrite
+            If the disk is full or the file cannot be written to.
+        """
+        if self._silent:
+            return
+        is_new = not self._path.exists()
+        try:
+            with self._path.open("a", newline="") as file:
+                writer = csv.DictWriter(file, row.keys())
+                if is_new:
+                    writer.writeheader()
+                writer.writerow(row)
+        except OSError as error:
+            raise cannot_write(self._path, error) from error
+        if self._board is not None:
+            for name in row.keys() - {"step"}:
+                self._board.add_scalar(name, row[name], int(row["step"]))
+
+    def _truncate(self, last_step: int) -> None:
+        if not self._path.exists():
+            return
+        header, *lines = self._path.read_text().splitlines() or [""]
+        kept = [
+            line for line in lines if line.split(",")[0].isdigit() and int(line.split(",")[0]) <= last_step
+        ]
+        if kept:
+            write_atomically(self._path, ("\n".join([header, *kept]) + "\n").encode())
+        else:
+            self._path.unlink()
+
+
+def read_metrics(folder: Path) -> list[Row]:
+    """Return the rows of a folder's metrics.csv that are complete; none where there is no file."""
+    path = folder / "metrics.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if None not in row and None not in row.values()]
+    return [{name: float(value) for name, value in row.items()} for row in rows if all(row.values())]
+
+
+def _board(folder: Path, step: int) -> "SummaryWriter":
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise MissingDependency(
+            "TensorBoard is not installed; pip install 'moduli[tensorboard]', or leave out --tensorboard."
+        ) from error
+    return SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)

@@ -1,0 +1,70 @@
+"""Many runs: side by side on one machine, on a cluster, or one over several devices."""
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+import joblib
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+from moduli.errors import InvalidConfiguration, MissingDependency
+from moduli.tasks.errors import WorkerDied
+from moduli.tasks.experiments.execution import Execution
+from moduli.tasks.experiments.protocol import Run, carry_out
+
+
+def carry_out_all(
+    runs: Sequence[Run], jobs: int, execution: Execution, dask: str | None = None
+) -> list[dict[str, dict[str, Any]]]:
+    """Carry out runs that do not depend on one another.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        What to do.
+    jobs : int
+        Number of runs at once, each in a process of its own.
+    execution : Execution
+        How each is carried out.
+    dask : str, optional
+        Address of a Dask scheduler. Its workers carry the runs out, as many at once as they have
+        threads; they must see the run folders under the same path.
+
+    Returns
+    -------
+    list of dict
+        The results of each run, in the order of the runs.
+
+    Raises
+    ------
+    WorkerDied
+        If a process that carries runs out is killed.
+    InvalidConfiguration
+        If no scheduler answers at the address.
+    MissingDependency
+        If a cluster is asked for without Dask.
+    """
+    with contextlib.ExitStack() as stack:
+        if dask is not None:
+            try:
+                from distributed import Client
+            except ImportError as error:
+                raise MissingDependency(
+                    "Dask is not installed; pip install 'moduli[cluster]', or leave out --dask."
+                ) from error
+            try:
+                stack.enter_context(Client(dask))  # type: ignore[no-untyped-call]
+            except (OSError, ValueError) as error:
+                raise InvalidConfiguration(f"No Dask scheduler answers at '{dask}' ({error}).") from error
+            stack.enter_context(joblib.parallel_config("dask"))
+            jobs = -1
+        try:
+            results: list[dict[str, dict[str, Any]]] = joblib.Parallel(n_jobs=jobs, batch_size=1)(
+                joblib.delayed(carry_out)(run, execution) for run in runs
+            )
+        except TerminatedWorkerError as error:
+            raise WorkerDied(
+                "A worker process died; the system may have killed it for want of memory. The same command "
+                "continues where the runs stopped; fewer --jobs take less memory."
+            ) from error
+    return results

@@ -1,7 +1,0 @@
-"""The errors of topology."""
-
-from moduli.manifolds import ModuliError
-
-
-class UnknownTopology(ModuliError, LookupError):
-    """The Betti numbers of a manifold are not known."""
