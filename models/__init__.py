@@ -25,6 +25,9 @@ from moduli.models.fast.compression import compress
 from moduli.models.fast.sparse_modules import dense_state
 from moduli.models.fast.sparse_training import train_survivors
 from moduli.models.masks.families import geometric_mask, random_mask
+from moduli.models.masks.graphs import clique_mask, regular_mask, ring_mask, small_world_mask
+from moduli.models.masks.registry import UnknownMaskFamily, mask_families, register_mask_family
+from moduli.models.masks.rewiring import rewired_mask
 from moduli.models.matrices import WeightMatrix, weight_matrices
 from moduli.models.placement.embedding import Embedding
 from moduli.models.pruning.blocks import order_along
@@ -52,15 +55,23 @@ __all__ = [
     "Sparsifier",
     "StateMismatch",
     "TiedWeights",
+    "UnknownMaskFamily",
     "WeightMatrix",
+    "clique_mask",
     "compress",
     "dense_state",
     "geometric_mask",
     "graph_statistics",
+    "mask_families",
     "mask_graph",
     "mask_overlap",
     "order_along",
     "random_mask",
+    "register_mask_family",
+    "regular_mask",
+    "rewired_mask",
+    "ring_mask",
+    "small_world_mask",
     "train_survivors",
     "weight_matrices",
     "wiring_length",

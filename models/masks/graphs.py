@@ -1,0 +1,254 @@
+"""Families of graphs as masks: random, and with structure: regular, ring, small world, cliques.
+
+All but the random one are symmetric and keep every self-connection. All hold the same number of weights at
+the same sparsity, exact to within one pair, so that a comparison of families is one at equal mean degree.
+"""
+
+import numpy
+import torch
+from torch import Tensor
+
+from moduli.errors import InvalidParameter
+from moduli.models.errors import InvalidSparsity
+from moduli.models.masks.families import random_mask
+from moduli.models.masks.pairs import Pairs, generator_of, mask_of, pairs_wanted, sole_claims
+from moduli.models.masks.registry import register_mask_family
+from moduli.models.masks.rewiring import rewired_mask
+
+ATTEMPTS = 64
+"""How often a pair of a small world looks for another end; in a mask that is nearly full it may find none."""
+
+
+@register_mask_family("random")
+def random_graph_mask(n: int, *, sparsity: float = 0.9, seed: int = 0) -> Tensor:
+    """Return a recurrent mask of which all choices of weights are equally likely; see `random_mask`.
+
+    Parameters
+    ----------
+    n : int
+        Number of neurons.
+    sparsity : float
+        Fraction of weights to cut.
+    seed : int
+        Seed of the choice.
+
+    Returns
+    -------
+    Tensor
+        Booleans ``(n, n)``, in general neither symmetric nor with all self-connections.
+
+    Raises
+    ------
+    InvalidSparsity
+        If the sparsity is outside [0, 1).
+    """
+    return random_mask(n, n, sparsity=sparsity, seed=seed)
+
+
+@register_mask_family("ring")
+def ring_mask(n: int, *, sparsity: float = 0.9, seed: int = 0) -> Tensor:
+    """Return the mask of a ring on which every neuron is connected to its nearest ones.
+
+    Parameters
+    ----------
+    n : int
+        Number of neurons, in their order on the ring.
+    sparsity : float
+        Fraction of weights to cut.
+    seed : int
+        Seed of the choice among the pairs of the largest distance, of which not all fit.
+
+    Returns
+    -------
+    Tensor
+        Booleans ``(n, n)``, symmetric, with all self-connections.
+
+    Raises
+    ------
+    InvalidParameter, InvalidSparsity
+        If an argument is outside its domain.
+
+    Examples
+    --------
+    >>> ring_mask(5, sparsity=0.4).int()
+    tensor([[1, 1, 0, 0, 1],
+            [1, 1, 1, 0, 0],
+            [0, 1, 1, 1, 0],
+            [0, 0, 1, 1, 1],
+            [1, 0, 0, 1, 1]], dtype=torch.int32)
+    """
+    return mask_of(n, _ring(n, sparsity, generator_of(seed)))
+
+
+@register_mask_family("small-world")
+def small_world_mask(n: int, *, sparsity: float = 0.9, rewiring: float = 0.1, seed: int = 0) -> Tensor:
+    """Return the mask of a ring some of whose pairs lead elsewhere: a small world.
+
+    Each pair of the ring keeps one end, and with probability ``rewiring`` gets another random end (Watts
+    and Strogatz, "Collective dynamics of 'small-world' networks", Nature 1998).
+
+    Parameters
+    ----------
+    n : int
+        Number of neurons, in their order on the ring.
+    sparsity : float
+        Fraction of weights to cut.
+    rewiring : float
+        Probability with which a pair leads elsewhere, in [0, 1].
+    seed : int
+        Seed of all choices.
+
+    Returns
+    -------
+    Tensor
+        Booleans ``(n, n)``, symmetric, with all self-connections.
+
+    Raises
+    ------
+    InvalidParameter, InvalidSparsity
+        If an argument is outside its domain.
+
+    Examples
+    --------
+    >>> int((small_world_mask(64, rewiring=0.5) & ~ring_mask(64)).sum()) > 0
+    True
+    """
+    if isinstance(rewiring, bool) or not isinstance(rewiring, int | float) or not 0 <= rewiring <= 1:
+        raise InvalidParameter(f"rewiring is a probability in [0, 1], got {rewiring!r}.")
+    generator = generator_of(seed)
+    pairs = _ring(n, sparsity, generator)
+    alive = mask_of(n, pairs).numpy()
+    leaving = pairs[generator.random(len(pairs)) < rewiring]
+    for _ in range(ATTEMPTS):
+        kept, new = leaving[:, 0], generator.integers(n, size=len(leaving))
+        free = (kept != new) & ~alive[kept, new]
+        goes = free & sole_claims(kept, new, n, symmetric=True)
+        for ends, value in ((leaving[goes, 1], False), (new[goes], True)):
+            alive[kept[goes], ends] = alive[ends, kept[goes]] = value
+        leaving = leaving[~goes]
+    return torch.from_numpy(alive)
+
+
+@register_mask_family("regular")
+def regular_mask(n: int, *, sparsity: float = 0.9, seed: int = 0) -> Tensor:
+    """Return a random mask in which all neurons have as many connections, to within one.
+
+    It is a graph of these degrees whose connections have exchanged their ends until nothing else is left of
+    it: a random regular graph (Maslov and Sneppen, Science 2002), without the spread of degrees that
+    `random_mask` has.
+
+    Parameters
+    ----------
+    n : int
+        Number of neurons.
+    sparsity : float
+        Fraction of weights to cut.
+    seed : int
+        Seed of all choices.
+
+    Returns
+    -------
+    Tensor
+        Booleans ``(n, n)``, symmetric, with all self-connections.
+
+    Raises
+    ------
+    InvalidParameter, InvalidSparsity
+        If an argument is outside its domain.
+
+    Examples
+    --------
+    >>> degrees = regular_mask(256).sum(dim=0)
+    >>> int(degrees.min()), int(degrees.max())
+    (25, 26)
+    """
+    order = generator_of(seed).permutation(n)
+    return rewired_mask(mask_of(n, order[_even_pairs(n, pairs_wanted(n, sparsity))]), seed=seed)
+
+
+@register_mask_family("cliques")
+def clique_mask(n: int, *, sparsity: float = 0.9, seed: int = 0) -> Tensor:
+    """Return a mask of groups in which all neurons are connected, with no connection between groups.
+
+    The groups are of equal size to within one neuron, and as many as come nearest to the sparsity; a few
+    random pairs are then added between groups, or cut within them, so that the number of weights is exact.
+
+    Parameters
+    ----------
+    n : int
+        Number of neurons.
+    sparsity : float
+        Fraction of weights to cut; a third at least, which leaves two groups.
+    seed : int
+        Seed of the groups' members and of the random pairs.
+
+    Returns
+    -------
+    Tensor
+        Booleans ``(n, n)``, symmetric, with all self-connections.
+
+    Raises
+    ------
+    InvalidParameter, InvalidSparsity
+        If an argument is outside its domain.
+
+    Examples
+    --------
+    >>> from scipy.sparse.csgraph import connected_components
+    >>> connected_components(clique_mask(250, sparsity=0.9).numpy())[0]
+    10
+    """
+    wanted = pairs_wanted(n, sparsity)
+    groups = round(n * n / (n + 2 * wanted))
+    if groups < 2 < n:
+        raise InvalidSparsity(
+            f"Cliques are two groups at least, which takes a sparsity of a third or more; got {sparsity!r}."
+        )
+    generator = generator_of(seed)
+    group = generator.permutation(n) % groups
+    within = numpy.triu(group[:, None] == group, k=1)
+    inner = numpy.argwhere(within)
+    if wanted <= len(inner):
+        return mask_of(n, inner[generator.permutation(len(inner))[:wanted]])
+    outer = numpy.argwhere(numpy.triu(~within, k=1))
+    more = generator.choice(len(outer), size=wanted - len(inner), replace=False)
+    return mask_of(n, numpy.concatenate([inner, outer[more]]))
+
+
+def _ring(n: int, sparsity: float, generator: numpy.random.Generator) -> Pairs:
+    """Return the pairs nearest to each other on a ring; of the last distance, a random choice."""
+    wanted = pairs_wanted(n, sparsity)
+    layers, count = [], 0
+    distance = 0
+    while count < wanted:
+        distance += 1
+        layer = _at_distance(n, distance)
+        layer = layer[numpy.sort(generator.permutation(len(layer))[: wanted - count])]
+        layers.append(layer)
+        count += len(layer)
+    return numpy.concatenate(layers) if layers else numpy.empty((0, 2), dtype=numpy.int64)
+
+
+def _even_pairs(n: int, wanted: int) -> Pairs:
+    """Return pairs of which all neurons have as many, to within one.
+
+    A distance on the ring gives every neuron two pairs. What remains is fewer than n pairs: every second
+    pair of the ring itself, whose pairs in order are a cycle, or all but every second one.
+    """
+    full, rest = divmod(wanted, n)
+    if 2 * (full + 1) >= n:  # every distance is needed, and what remains is opposite pairs
+        layers = [_at_distance(n, distance) for distance in range(1, full + 1)]
+        return numpy.concatenate([*layers, _at_distance(n, n // 2)[:rest]])
+    cycle = _at_distance(n, 1)
+    if 2 * rest <= n:
+        remaining = cycle[: 2 * rest : 2]
+    else:
+        remaining = numpy.delete(cycle, numpy.arange(0, 2 * (n - rest), 2), axis=0)
+    layers = [_at_distance(n, distance) for distance in range(2, full + 2)]
+    return numpy.concatenate([*layers, remaining])
+
+
+def _at_distance(n: int, distance: int) -> Pairs:
+    """Return the pairs of neurons at a distance on a ring, each once."""
+    start = numpy.arange(n // 2 if 2 * distance == n else n, dtype=numpy.int64)
+    return numpy.stack([start, (start + distance) % n], axis=1)

@@ -1,0 +1,94 @@
+"""Symmetric masks as lists of pairs: what the families of random graphs are made of.
+
+A symmetric mask that keeps every self-connection is n self-connections and a number of pairs, each of which
+is two weights: one from i to j and one back.
+"""
+
+import numpy
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from moduli.errors import InvalidParameter
+from moduli.models.errors import InvalidSparsity
+from moduli.requirements import require_dimension
+
+Pairs = NDArray[numpy.int64]
+"""Pairs of different neurons, ``(m, 2)``."""
+
+
+def pairs_wanted(n: int, sparsity: float) -> int:
+    """Return how many pairs a symmetric mask with all self-connections holds at a sparsity.
+
+    The number of weights is exact to within one, since pairs come in twos.
+
+    Raises
+    ------
+    InvalidParameter
+        If n is not a positive integer.
+    InvalidSparsity
+        If the sparsity is not a number in [0, 1), or would cut self-connections as well.
+
+    Examples
+    --------
+    >>> pairs_wanted(256, 0.9)
+    3149
+    """
+    require_dimension("A mask", n, "n")
+    if isinstance(sparsity, bool) or not isinstance(sparsity, int | float) or not 0 <= sparsity < 1:
+        raise InvalidSparsity(f"sparsity is the fraction of zeros, in [0, 1); got {sparsity!r}.")
+    living = n * n - round(sparsity * n * n)
+    if living < n:
+        raise InvalidSparsity(
+            f"{n} neurons keep all their self-connections, so that sparsity is at most {1 - 1 / n:.6g}; "
+            f"got {sparsity!r}."
+        )
+    return round((living - n) / 2)
+
+
+def mask_of(n: int, pairs: Pairs) -> Tensor:
+    """Return the symmetric mask of some pairs and of all self-connections, booleans ``(n, n)``."""
+    mask = torch.eye(n, dtype=torch.bool)
+    low, high = torch.from_numpy(pairs).unbind(dim=1)
+    mask[low, high] = mask[high, low] = True
+    return mask
+
+
+def sole_claims(rows: Pairs, columns: Pairs, n: int, *, symmetric: bool) -> NDArray[numpy.bool_]:
+    """Tell which claims get the place that they want: of several claims to one place, one.
+
+    Parameters
+    ----------
+    rows, columns : array of int64
+        The place of each claim in an ``(n, n)`` matrix; any shape.
+    n : int
+        Number of neurons.
+    symmetric : bool
+        Whether ``(i, j)`` and ``(j, i)`` are one place.
+
+    Returns
+    -------
+    array of bool
+        Of the claims' shape.
+    """
+    if symmetric:
+        rows, columns = numpy.minimum(rows, columns), numpy.maximum(rows, columns)
+    places = rows * n + columns
+    owner = numpy.empty(n * n, dtype=numpy.int32)
+    numbers = numpy.arange(places.size, dtype=numpy.int32).reshape(places.shape)
+    owner[places] = numbers  # of several, one is written last
+    claims: NDArray[numpy.bool_] = owner[places] == numbers
+    return claims
+
+
+def generator_of(seed: int) -> numpy.random.Generator:
+    """Return a generator of random numbers for a seed.
+
+    Raises
+    ------
+    InvalidParameter
+        If the seed is not a non-negative integer.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int | numpy.integer) or seed < 0:
+        raise InvalidParameter(f"A mask's seed must be a non-negative integer, got {seed!r}.")
+    return numpy.random.default_rng(int(seed))

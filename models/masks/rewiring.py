@@ -1,0 +1,101 @@
+"""Rewired masks: other places at equal degrees, the control that changes nothing but the geometry."""
+
+import numpy
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from moduli.errors import InvalidParameter
+from moduli.models.masks.pairs import Pairs, generator_of, sole_claims
+from moduli.regularizers import ShapeMismatch
+
+Taken = NDArray[numpy.bool_]
+
+ROUNDS = 10
+"""In each round every connection is offered one exchange. Of a ring of 256 neurons at 90% sparsity, 22% of
+the connections are where they were after one round, 12% after two, and as many as chance puts there from the
+fourth round on."""
+
+
+def rewired_mask(mask: Tensor, seed: int = 0, share: float = 1.0) -> Tensor:
+    """Return a mask with the connections of another at random places, and the same degrees.
+
+    Every neuron keeps its numbers of incoming and of outgoing connections and its self-connection, and a
+    symmetric mask stays symmetric. Two connections exchange their ends, again and again (Maslov and Sneppen,
+    "Specificity and stability in topology of protein networks", Science 2002), where that makes neither a
+    self-connection nor a connection that is there already.
+
+    Parameters
+    ----------
+    mask : Tensor
+        Booleans ``(n, n)``, indexed ``[target, source]``, True where a weight is alive.
+    seed : int
+        Seed of the exchanges.
+    share : float
+        Share of the connections that take part, in [0, 1]; the others stay.
+
+    Returns
+    -------
+    Tensor
+        Booleans ``(n, n)`` on the mask's device.
+
+    Raises
+    ------
+    ShapeMismatch
+        If the mask is not square.
+    InvalidParameter
+        If the share is outside [0, 1], or the seed is not a non-negative integer.
+
+    Examples
+    --------
+    >>> from moduli.models import ring_mask
+    >>> ring = ring_mask(64, sparsity=0.9)
+    >>> rewired = rewired_mask(ring, seed=1)
+    >>> torch.equal(rewired.sum(dim=0), ring.sum(dim=0)), int((rewired & ring).sum()) < 150
+    (True, True)
+    """
+    if not isinstance(mask, Tensor) or mask.dim() != 2 or mask.shape[0] != mask.shape[1]:
+        given = tuple(mask.shape) if isinstance(mask, Tensor) else type(mask).__name__
+        raise ShapeMismatch(f"A square mask is rewired, (n, n); got {given}.")
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+        raise InvalidParameter(f"share is the share of connections that take part, in [0, 1]; got {share!r}.")
+    alive = mask.detach().cpu().bool().numpy()
+    symmetric = bool((alive == alive.T).all())
+    off_diagonal = alive & ~numpy.eye(len(alive), dtype=bool)
+    places = numpy.argwhere(numpy.triu(off_diagonal) if symmetric else off_diagonal)
+    moved = _exchanged(places, off_diagonal, symmetric, share, generator_of(seed))
+    result = torch.from_numpy(alive & ~off_diagonal)
+    rows, columns = torch.from_numpy(moved).unbind(dim=1)
+    result[rows, columns] = True
+    if symmetric:
+        result[columns, rows] = True
+    return result.to(mask.device)
+
+
+def _exchanged(
+    places: Pairs, taken: Taken, symmetric: bool, share: float, generator: numpy.random.Generator
+) -> Pairs:
+    """Return connections after many exchanges of ends; those of a round happen at once."""
+    chosen = generator.permutation(len(places))[: round(share * len(places))]
+    rest, edges = numpy.delete(places, chosen, axis=0), places[chosen]
+    taken, half = taken.copy(), len(edges) // 2
+    for _ in range(ROUNDS if half else 0):
+        edges = edges[generator.permutation(len(edges))]
+        first, second = edges[:half], edges[half : 2 * half]
+        if symmetric:  # an undirected connection has no first end: either may be exchanged
+            second = numpy.where(generator.random((half, 1)) < 0.5, second, second[:, ::-1])
+        offers = numpy.stack([first[:, 0], second[:, 1], second[:, 0], first[:, 1]], axis=1).reshape(-1, 2, 2)
+        rows, columns = offers[..., 0], offers[..., 1]
+        free = (rows != columns) & ~taken[rows, columns]
+        allowed = (free & sole_claims(rows, columns, len(taken), symmetric=symmetric)).all(axis=1)
+        _mark(taken, numpy.concatenate([first[allowed], second[allowed]]), symmetric, False)
+        _mark(taken, offers[allowed].reshape(-1, 2), symmetric, True)
+        edges[:half][allowed] = offers[allowed, 0]
+        edges[half : 2 * half][allowed] = offers[allowed, 1]
+    return numpy.concatenate([rest, edges])
+
+
+def _mark(taken: Taken, places: Pairs, symmetric: bool, value: bool) -> None:
+    taken[places[:, 0], places[:, 1]] = value
+    if symmetric:
+        taken[places[:, 1], places[:, 0]] = value

@@ -1,0 +1,141 @@
+"""Families of masks: exact counts, equal degrees, seeds, and rewiring that changes nothing but places."""
+
+import networkx
+import pytest
+import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from moduli.errors import InvalidParameter, RegistrationError
+from moduli.models import (
+    InvalidSparsity,
+    clique_mask,
+    mask_families,
+    register_mask_family,
+    regular_mask,
+    rewired_mask,
+    ring_mask,
+    small_world_mask,
+)
+from moduli.models.masks.registry import MASK_FAMILIES, UnknownMaskFamily
+from moduli.regularizers import ShapeMismatch
+
+SYMMETRIC = (ring_mask, small_world_mask, regular_mask, clique_mask)
+families = st.sampled_from(SYMMETRIC)
+sizes, sparsities, seeds = st.integers(1, 40), st.floats(0, 0.99), st.integers(0, 2**31)
+
+
+def graph(mask):
+    """Return the undirected graph without self-connections."""
+    return networkx.from_numpy_array((mask & ~torch.eye(len(mask), dtype=torch.bool)).numpy())
+
+
+@given(families, sizes, sparsities, seeds)
+def test_families_are_symmetric_and_exact_and_keep_self_connections(family, n, sparsity, seed):
+    try:
+        mask = family(n, sparsity=sparsity, seed=seed)
+    except InvalidSparsity:
+        assume(False)
+    assert mask.shape == (n, n)
+    assert mask.dtype == torch.bool
+    assert torch.equal(mask, mask.T)
+    assert mask.diagonal().all()
+    assert abs(int(mask.sum()) - (n * n - round(sparsity * n * n))) <= 1
+
+
+@given(sizes, sparsities, seeds)
+def test_all_neurons_of_a_regular_mask_have_as_many_connections(n, sparsity, seed):
+    assume(n * n - round(sparsity * n * n) >= n)
+    degrees = regular_mask(n, sparsity=sparsity, seed=seed).sum(dim=0)
+    assert degrees.max() - degrees.min() <= 1
+
+
+@pytest.mark.parametrize("family", SYMMETRIC)
+def test_the_seed_alone_decides(family):
+    state = torch.get_rng_state()
+    first, again, other = (family(50, sparsity=0.87, seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_families_are_the_graphs_that_they_are_called_after():
+    cliques = graph(clique_mask(200, sparsity=0.9))
+    assert sorted(map(len, networkx.connected_components(cliques))) == [20] * 10
+    assert networkx.transitivity(cliques) == 1
+    ring = graph(ring_mask(101, sparsity=1 - 11 / 101))
+    assert networkx.is_isomorphic(ring, networkx.circulant_graph(101, range(1, 6)))
+    chance = networkx.transitivity(graph(regular_mask(200, sparsity=0.9)))
+    assert chance == pytest.approx(0.1, abs=0.03)
+    small = [graph(small_world_mask(200, sparsity=0.9, rewiring=share)) for share in (0.0, 0.1, 1.0)]
+    transitivities = [networkx.transitivity(each) for each in small]
+    assert transitivities[0] > transitivities[1] > 2 * transitivities[2]
+    lengths = [networkx.average_shortest_path_length(each) for each in small]
+    assert lengths[0] > 1.5 * lengths[1]
+
+
+masks = st.builds(
+    lambda n, density, seed: torch.rand(n, n, generator=torch.Generator().manual_seed(seed)) < density,
+    st.integers(1, 30),
+    st.floats(0, 1),
+    seeds,
+)
+
+
+@given(masks, seeds, st.floats(0, 1))
+def test_rewiring_keeps_degrees_and_self_connections(mask, seed, share):
+    rewired = rewired_mask(mask, seed, share)
+    for dimension in (0, 1):
+        assert torch.equal(rewired.sum(dim=dimension), mask.sum(dim=dimension))
+    assert torch.equal(rewired.diagonal(), mask.diagonal())
+    assert int((rewired & ~mask).sum()) <= round(share * int(mask.sum()))
+
+
+@given(masks, seeds)
+def test_rewiring_keeps_symmetry(mask, seed):
+    symmetric = mask | mask.T
+    rewired = rewired_mask(symmetric, seed)
+    assert torch.equal(rewired, rewired.T)
+    assert torch.equal(rewired.sum(dim=0), symmetric.sum(dim=0))
+
+
+def test_rewiring_leaves_in_place_what_chance_would():
+    ring = ring_mask(256)
+    others = ring & ~torch.eye(256, dtype=torch.bool)
+    shares = [int((rewired_mask(ring, seed) & others).sum()) / int(others.sum()) for seed in range(5)]
+    assert sum(shares) / 5 == pytest.approx(int(others.sum()) / (256 * 255), abs=0.01)
+    tenth = int((rewired_mask(ring, share=0.1) & ~ring).sum()) / int(others.sum())
+    assert 0.08 < tenth <= 0.1
+
+
+def test_arguments_outside_their_domain_are_refused():
+    for family in SYMMETRIC:
+        for wrong in (1.0, -0.1, float("nan"), "0.9", True):
+            with pytest.raises(InvalidSparsity):
+                family(10, sparsity=wrong)
+        with pytest.raises(InvalidSparsity, match=r"so that sparsity is at most 0\.9"):
+            family(10, sparsity=0.95)
+        with pytest.raises(InvalidParameter, match="n must be a positive integer"):
+            family(0)
+        with pytest.raises(InvalidParameter, match="seed"):
+            family(10, sparsity=0.5, seed=-1)
+    with pytest.raises(InvalidSparsity, match="a third or more"):
+        clique_mask(10, sparsity=0.1)
+    with pytest.raises(InvalidParameter, match="rewiring"):
+        small_world_mask(10, rewiring=2)
+    with pytest.raises(ShapeMismatch, match=r"square mask.*\(2, 3\)"):
+        rewired_mask(torch.ones(2, 3))
+    with pytest.raises(InvalidParameter, match="share"):
+        rewired_mask(torch.eye(3) > 0, share=1.5)
+
+
+def test_families_have_names():
+    before = MASK_FAMILIES.snapshot()
+    assert {"cliques", "random", "regular", "ring", "small-world"} <= mask_families().keys()
+    with pytest.raises(UnknownMaskFamily, match="'smallworld'; did you mean 'small-world'"):
+        MASK_FAMILIES.get("smallworld")
+    with pytest.raises(RegistrationError, match="is taken by"):
+        register_mask_family("ring")(lambda n, *, sparsity, seed: torch.eye(n) > 0)
+    with pytest.raises(RegistrationError, match="must be a function"):
+        register_mask_family("number")(3)
+    MASK_FAMILIES.restore(before)
