@@ -2,13 +2,17 @@
 
 import doctest
 import importlib
-import pkgutil
+from pathlib import Path
 
 import pytest
 
-import moduli
+from tests.floors import House
 
-MODULES = [module.name for module in pkgutil.walk_packages(moduli.__path__, "moduli.")]
+MODULES = sorted(House.read(Path(__file__).parents[1]).imports)
+
+
+def test_all_floors_are_looked_at():
+    assert {"moduli", "moduli.manifolds", "moduli.regularizers", "moduli.models", "moduli.tasks"} < set(MODULES)
 
 
 @pytest.mark.parametrize("name", MODULES)
