@@ -35,13 +35,15 @@ def field_types(settings: type[Any]) -> dict[str, Any]:
     try:
         hints = get_type_hints(settings)
     except (NameError, TypeError) as error:
-        raise InvalidConfiguration(f"The types of {settings.__name__}'s fields are unknown: {error}.") from None
+        raise InvalidConfiguration(
+            f"The types of {settings.__name__}'s fields are unknown: {error}."
+        ) from None
     kinds = {field.name: hints[field.name] for field in dataclasses.fields(settings)}
     for name, kind in kinds.items():
         if not _is_plain(kind):
             raise InvalidConfiguration(
-                f"{settings.__name__}.{name} is of type {getattr(kind, '__name__', kind)}, which no option can "
-                "express; a setting is a bool, int, float, str or Path, a Literal of words, or a tuple of "
+                f"{settings.__name__}.{name} is of type {getattr(kind, '__name__', kind)}, which no option "
+                "can express; a setting is a bool, int, float, str or Path, a Literal of words, or a tuple of "
                 "these, and may be None."
             )
     return kinds

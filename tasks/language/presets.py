@@ -21,9 +21,7 @@ PRESETS = {
     ),
     "smoke": Configuration(
         LanguageSettings(units=32, vocabulary=500),
-        TrainingSettings(
-            steps=200, batch=20, optimizer="sgd", learning_rate=5.0, clip=0.25, log_interval=50
-        ),
+        TrainingSettings(steps=200, batch=20, optimizer="sgd", learning_rate=5.0, clip=0.25, log_interval=50),
         PruningSettings(sparsity=0.8),
     ),
     "paper": Configuration(
