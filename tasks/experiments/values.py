@@ -43,8 +43,8 @@ def field_types(settings: type[Any]) -> dict[str, Any]:
         if not _is_plain(kind):
             raise InvalidConfiguration(
                 f"{settings.__name__}.{name} is of type {getattr(kind, '__name__', kind)}, which no option "
-                "can express; a setting is a bool, int, float, str or Path, a Literal of words, or a tuple of "
-                "these, and may be None."
+                "can express; a setting is a bool, int, float, str or Path, a Literal of words, or a tuple "
+                "of these, and may be None."
             )
     return kinds
 
