@@ -90,7 +90,7 @@ TASKS: Registry[type[Any]] = Registry("task", _check_settings, "moduli.tasks", U
 """The settings classes of all tasks that have a name."""
 
 for _name, _target in BUILT_IN.items():
-    TASKS.add(_name, _target)
+    TASKS.add(_name, _target, override=True)  # whatever plugin wants the name
 
 
 @overload

@@ -129,7 +129,7 @@ def presets_of(settings: type[Any]) -> dict[str, Configuration]:
 
 
 def _own(settings: type[Any]) -> dict[str, Configuration]:
-    if not hasattr(settings, "presets"):
+    if "presets" not in vars(settings):  # those of a base class are configurations of another task
         return {}
     what = f"The presets of {settings.__name__} ({settings.presets})"
     own = import_string(settings.presets, what)
