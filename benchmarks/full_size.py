@@ -17,7 +17,7 @@ from torch.nn.utils import clip_grad_norm_
 from moduli.manifolds import Torus
 from moduli.models import geometric_mask, train_survivors
 from moduli.regularizers import Diffusion
-from moduli.tasks.experiments.presets import PRESETS
+from moduli.tasks import preset
 from moduli.tasks.navigation.task import Navigation
 from moduli.tasks.seeds import stream, stream_seed
 
@@ -30,7 +30,7 @@ WEIGHT = "recurrent.weight_hh_l0"
 def main(sparsity: float = 0.995, seed: int = 0) -> None:
     """Train one network, and print its error beside the floor."""
     settings = dataclasses.replace(
-        PRESETS["navigation"]["paper"].task, initialization="identity", tuning="gaussian", velocity_scale=1.0
+        preset("navigation", "paper").task, initialization="identity", tuning="gaussian", velocity_scale=1.0
     )
     task = Navigation(settings, BATCH, seed)
     torch.manual_seed(stream_seed(seed, "weights"))

@@ -13,12 +13,12 @@ import torch
 
 from moduli.models.analysis.topology import cloud_topology, graph_topology
 from moduli.tasks.experiments.comparison import Comparison
-from moduli.tasks.experiments.presets import METHODS, PRESETS
+from moduli.tasks.experiments.presets import METHODS, preset
 from moduli.tasks.experiments.protocol import STAGES
 from moduli.tasks.experiments.runs import read_tensors
 from moduli.tasks.navigation.task import Navigation
 
-SMALL = PRESETS["navigation"]["small"]
+SMALL = preset("navigation", "small")
 CONFIGURATION = replace(SMALL, task=replace(SMALL.task, initialization="uniform"))
 WEIGHT = "recurrent.weight_hh_l0"
 WALKS = 40

@@ -185,15 +185,39 @@ class Registry(Generic[T]):
         return self._import(plugins[0].value, what)
 
     def _import(self, target: str, what: str) -> T:
-        module, _, qualified_name = target.partition(":")
-        try:
-            found: Any = importlib.import_module(module)
-            for part in qualified_name.split("."):
-                found = getattr(found, part)
-        except (Exception, SystemExit) as error:  # an import may fail in any way, and must break nothing else
-            raise PluginError(f"{what} could not be imported: {type(error).__name__}: {error}.") from error
+        found: T = import_string(target, what)
         self.check(found, what)
-        return found  # type: ignore[no-any-return]
+        return found
+
+
+def import_string(target: str, what: str) -> Any:
+    """Return the object that ``"package.module:name"`` names.
+
+    Parameters
+    ----------
+    target : str
+        The import string.
+    what : str
+        What errors call it.
+
+    Raises
+    ------
+    PluginError
+        If it cannot be imported.
+
+    Examples
+    --------
+    >>> import_string("math:pi", "The ratio")
+    3.141592653589793
+    """
+    module, _, qualified_name = target.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for part in qualified_name.split("."):
+            found = getattr(found, part)
+    except (Exception, SystemExit) as error:  # an import may fail in any way, and must break nothing else
+        raise PluginError(f"{what} could not be imported: {type(error).__name__}: {error}.") from error
+    return found
 
 
 def _import_string(thing: object) -> str:

@@ -7,6 +7,14 @@ class Diverged(ModuliError, FloatingPointError):
     """Training reached a loss that is not finite."""
 
 
+class UnknownTask(ModuliError, LookupError):
+    """Nobody registered a task of this name."""
+
+
+class UnknownPreset(ModuliError, LookupError):
+    """A task has no preset of this name."""
+
+
 class UnknownMethod(ModuliError, LookupError):
     """A method's name cannot be read."""
 

@@ -1,6 +1,5 @@
 """What a task is: a data source, a model, a loss and a score."""
 
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
@@ -8,6 +7,8 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from moduli.errors import RegistrationError
+from moduli.registry import import_string
 from moduli.tasks.experiments.settings import Configuration
 
 Batch = TypeVar("Batch")
@@ -82,13 +83,27 @@ def make_task(configuration: Configuration, seed: int, device: torch.device | st
     device : torch.device or str
         Where data and models are made.
 
+    Raises
+    ------
+    PluginError
+        If the task cannot be imported.
+    RegistrationError
+        If it is not a complete `Task`.
+
     Examples
     --------
-    >>> make_task(Configuration(), seed=0).score_name
+    >>> from moduli.tasks.navigation.settings import NavigationSettings
+    >>> make_task(Configuration(NavigationSettings()), seed=0).score_name
     'error (cm)'
     """
-    module, _, name = configuration.task.task.partition(":")
-    task: Task[Any] = getattr(importlib.import_module(module), name)(
-        configuration.task, configuration.training.batch, seed, device
-    )
+    settings = configuration.task
+    what = f"The task of {type(settings).__name__} ({settings.task})"
+    kind = import_string(settings.task, what)
+    if not (isinstance(kind, type) and issubclass(kind, Task)):
+        raise RegistrationError(f"{what} must be a subclass of Task, got {kind!r}.")
+    missing = sorted(kind.__abstractmethods__)
+    if missing:
+        raise RegistrationError(f"{what} does not define {' and '.join(missing)}.")
+    make: Any = kind  # the constructor of a task takes what the contract says, not what Task itself takes
+    task: Task[Any] = make(settings, configuration.training.batch, seed, device)
     return task

@@ -19,6 +19,7 @@ from moduli.manifolds.registry import MANIFOLDS
 from moduli.manifolds.testing import CLAUSES
 from moduli.regularizers import make_regularizer
 from moduli.regularizers.registry import REGULARIZERS
+from moduli.tasks.registry import TASKS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -72,7 +73,7 @@ AFTERWARDS = {
 @pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec.` is deprecated:FutureWarning")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_runs_and_prints_what_it_shows(page, monkeypatch, capsys):
-    for registry in (MANIFOLDS, REGULARIZERS):
+    for registry in (MANIFOLDS, REGULARIZERS, TASKS):
         monkeypatch.setattr(registry, "_entries", registry.snapshot())
     module = types.ModuleType("page")
     monkeypatch.setitem(sys.modules, "page", module)

@@ -8,10 +8,12 @@ from moduli.requirements import require
 
 @dataclass(frozen=True)
 class AddingSettings:
-    """The sequences of the adding problem and the size of its network."""
+    """The adding problem: tell the sum of the two marked numbers of a sequence."""
 
     name: ClassVar[str] = "adding"
     task: ClassVar[str] = "moduli.tasks.adding.task:Adding"
+    presets: ClassVar[str] = "moduli.tasks.adding.presets:PRESETS"
+    published_epochs: ClassVar[int] = 100
 
     units: int = 128
     """Recurrent units."""

@@ -137,6 +137,36 @@ def method(name: str, seed: int = 0, matched: bool = True) -> Method:
     return Method(name, regularizer=regularizer, manifold=manifold, a_priori="masks" in said, changes=changes)
 
 
+def explained_methods() -> dict[str, str]:
+    """Return the forms of a method's name, and the words in it, each with what it means.
+
+    Examples
+    --------
+    >>> explained_methods()["@a-priori"]
+    'never dense: the weights of the smallest coefficients are the mask from the first step on'
+    """
+    return {
+        "dense": "no penalty, and no pruning",
+        "none": "pruned without a penalty",
+        "l1": "equal coefficients",
+        "MANIFOLD-INHIBITOR": "coefficients of distance, such as torus-diffusion or sphere(dim=3)-gaussian",
+        "MANIFOLD:EXPRESSION": "any regularizer, such as torus:0.5*dog + 0.1*uniform",
+        "permuted-": "the same coefficients, dealt out at random: the control without geometry",
+        "pair-permuted-": "the same, but what connects two neurons to and fro stays together",
+        "@layer": "each weight matrix is pruned alone",
+        "@global": "all weight matrices are pruned together",
+        "@recurrent": "recurrent matrices are pruned, each alone",
+        "@erk": "all weight matrices are pruned, small ones less",
+        "@cubic": "pruned fast, then slower",
+        "@linear": "pruned at a constant pace",
+        "@one-shot": "pruned all at once",
+        "@free-diagonal": "self-connections cost nothing",
+        "@charged-diagonal": "self-connections cost as much as others on average",
+        "@a-priori": "never dense: the weights of the smallest coefficients are the mask from the first step "
+        "on",
+    }
+
+
 def split_methods(text: str) -> list[str]:
     """Return the names in a text, between commas that are outside parentheses.
 

@@ -10,11 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args, get_type_hints
 
 from moduli.requirements import require, require_choices
-from moduli.tasks.adding.settings import AddingSettings
-from moduli.tasks.language.settings import LanguageSettings
-from moduli.tasks.navigation.settings import NavigationSettings
-
-TaskSettings = NavigationSettings | LanguageSettings | AddingSettings
+from moduli.tasks.experiments.values import as_json
 
 
 @dataclass(frozen=True)
@@ -74,9 +70,19 @@ class PruningSettings:
 
 @dataclass(frozen=True)
 class Configuration:
-    """Everything that determines a run's numbers, but for its method and seed."""
+    """Everything that determines a run's numbers, but for its method and seed.
 
-    task: TaskSettings = field(default_factory=NavigationSettings)
+    Parameters
+    ----------
+    task : dataclass
+        The settings of any task; see `moduli.tasks.registry`.
+    training : TrainingSettings
+        How networks are trained.
+    pruning : PruningSettings
+        How they are pruned.
+    """
+
+    task: Any
     training: TrainingSettings = field(default_factory=TrainingSettings)
     pruning: PruningSettings = field(default_factory=PruningSettings)
 
@@ -110,7 +116,7 @@ def plain(settings: Any) -> dict[str, Any]:
     >>> plain(PruningSettings(strength=10))["strength"]
     10.0
     """
-    values = dataclasses.asdict(settings)
+    values: dict[str, Any] = as_json(dataclasses.asdict(settings))
     for name, kind in get_type_hints(type(settings)).items():
         if isinstance(values.get(name), int) and float in (kind, *get_args(kind)):
             values[name] = float(values[name])

@@ -10,10 +10,12 @@ Cell = Literal["rnn", "gru", "lstm"]
 
 @dataclass(frozen=True)
 class LanguageSettings:
-    """The text of the language task and the size of its network."""
+    """Language: tell the next word of a text."""
 
     name: ClassVar[str] = "language"
     task: ClassVar[str] = "moduli.tasks.language.task:Language"
+    presets: ClassVar[str] = "moduli.tasks.language.presets:PRESETS"
+    published_epochs: ClassVar[int] = 15
 
     cell: Cell = "rnn"
     """Kind of recurrent layer; rnn has the hyperbolic tangent."""

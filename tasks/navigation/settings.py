@@ -8,10 +8,12 @@ from moduli.requirements import require
 
 @dataclass(frozen=True)
 class NavigationSettings:
-    """The world of the navigation task and the size of its network."""
+    """Navigation: tell from a walk's start and velocities where it has led."""
 
     name: ClassVar[str] = "navigation"
     task: ClassVar[str] = "moduli.tasks.navigation.task:Navigation"
+    presets: ClassVar[str] = "moduli.tasks.navigation.presets:PRESETS"
+    published_epochs: ClassVar[int] = 30
 
     units: int = 256
     """Recurrent units."""

@@ -1,4 +1,4 @@
-"""Settings: presets, protocols, TOML files, and names of methods."""
+"""Settings: presets, styles of pruning, TOML files, and names of methods."""
 
 import sys
 from dataclasses import replace
@@ -8,32 +8,73 @@ import pytest
 from moduli.errors import InvalidConfiguration
 from moduli.models import MissingDependency
 from moduli.regularizers import DifferenceOfGaussians, Diffusion, Uniform
+from moduli.tasks import preset
 from moduli.tasks.cli import main
-from moduli.tasks.errors import UnknownMethod
+from moduli.tasks.errors import UnknownMethod, UnknownPreset, UnknownTask
 from moduli.tasks.experiments.execution import Execution
-from moduli.tasks.experiments.methods import method, split_methods
-from moduli.tasks.experiments.presets import PRESETS, protocol
+from moduli.tasks.experiments.methods import (
+    A_PRIORI,
+    CHANGES,
+    CONTROLS,
+    DIAGONALS,
+    explained_methods,
+    method,
+    split_methods,
+)
+from moduli.tasks.experiments.presets import presets_of, with_style
 from moduli.tasks.experiments.protocol import Run, carry_out
 from moduli.tasks.experiments.settings import Configuration, PruningSettings
 from moduli.tasks.experiments.toml_files import read_toml, write_toml
+from moduli.tasks.navigation.settings import NavigationSettings
+from moduli.tasks.registry import BUILT_IN, find_task
 
-PRESET_CASES = [(task, name) for task, presets in PRESETS.items() for name in presets]
+PRESET_CASES = [(task, name) for task in BUILT_IN for name in presets_of(find_task(task))]
+DEFAULT = Configuration(NavigationSettings())
 
 
 @pytest.mark.parametrize(("task", "name"), PRESET_CASES)
-def test_every_preset_survives_toml_and_takes_every_protocol(tmp_path, task, name):
-    preset = PRESETS[task][name]
-    assert preset.task.name == task
+def test_every_preset_survives_toml_and_takes_every_style_of_pruning(tmp_path, task, name):
+    configuration = preset(task, name)
+    assert configuration.task.name == task
     path = tmp_path / "preset.toml"
-    path.write_text(write_toml(preset))
-    assert read_toml(path, PRESETS[task]["smoke"]) == preset
-    pruned = [replace(preset.pruning, **protocol(word, task)) for word in ("recovery", "paper")]
+    path.write_text(write_toml(configuration))
+    assert read_toml(path, preset(task, "smoke")) == configuration
+    pruned = [with_style(configuration, style).pruning for style in ("recovery", "paper")]
     assert pruned[0] != pruned[1]
-    assert preset.pruning in pruned
+    assert configuration.pruning in pruned
+
+
+@pytest.mark.parametrize(
+    ("task", "name", "digest"),
+    [
+        ("navigation", "demo", "2a735f5d"),
+        ("navigation", "paper", "d6c47003"),
+        ("language", "small", "fc5e8276"),
+        ("adding", "paper", "dccae0c4"),
+    ],
+)
+def test_the_identity_of_runs_that_are_on_disk_stays(task, name, digest):
+    assert preset(task, name).digest() == digest
+
+
+def test_unknown_tasks_and_presets_get_a_suggestion():
+    with pytest.raises(UnknownTask, match="did you mean 'navigation'"):
+        preset("navigaton")
+    with pytest.raises(UnknownPreset, match="'navigation' has no preset 'smkoe'; did you mean 'smoke'"):
+        preset("navigation", "smkoe")
+    with pytest.raises(UnknownTask, match="A task's name is a string, got 3"):
+        preset(3)
+
+
+def test_every_word_of_a_method_s_name_is_explained():
+    words = explained_methods()
+    assert {f"@{word}" for word in (*CHANGES, *DIAGONALS, A_PRIORI)} | CONTROLS.keys() < words.keys()
+    for name in ("dense", "none", "l1"):
+        assert method(name).name in words
 
 
 def test_equal_settings_are_one_run_and_one_comparison(tmp_path):
-    whole, broken = (Configuration(pruning=PruningSettings(strength=strength)) for strength in (10, 10.0))
+    whole, broken = (replace(DEFAULT, pruning=PruningSettings(strength=strength)) for strength in (10, 10.0))
     assert whole == broken
     assert whole.digest() == broken.digest()
     assert Run(whole, "l1", 0, tmp_path).folder == Run(broken, "l1", 0, tmp_path).folder
@@ -44,7 +85,7 @@ def test_print_config_prints_what_config_reads(tmp_path, capsys):
     main([*options, "--print-config"])
     path = tmp_path / "settings.toml"
     path.write_text(capsys.readouterr().out)
-    configuration = read_toml(path, Configuration())
+    configuration = read_toml(path, DEFAULT)
     assert configuration.task.units == 48
     assert configuration.pruning.scope == "global"
     assert not configuration.pruning.matched
@@ -70,12 +111,12 @@ def test_bad_files(tmp_path, text, message):
     path = tmp_path / "settings.toml"
     path.write_text(text)
     with pytest.raises(InvalidConfiguration, match=message):
-        read_toml(path, Configuration())
+        read_toml(path, DEFAULT)
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InvalidConfiguration, match=r"nothing\.toml cannot be read"):
-        read_toml(tmp_path / "nothing.toml", Configuration())
+        read_toml(tmp_path / "nothing.toml", DEFAULT)
 
 
 def test_methods_are_matched_in_mean_coefficient_unless_told_otherwise():
@@ -151,8 +192,8 @@ def test_a_missing_optional_library_is_named_with_its_remedy(
     tmp_path, monkeypatch, library, execution, settings, message
 ):
     monkeypatch.setitem(sys.modules, library, None)
-    preset = PRESETS["navigation"]["smoke"]
-    run = Run(replace(preset, training=replace(preset.training, **settings)), "none", 0, tmp_path)
+    smoke = preset("navigation", "smoke")
+    run = Run(replace(smoke, training=replace(smoke.training, **settings)), "none", 0, tmp_path)
     with pytest.raises(MissingDependency, match=message):
         carry_out(run, execution)
 
@@ -160,11 +201,11 @@ def test_a_missing_optional_library_is_named_with_its_remedy(
 def test_tensorboard_gets_every_row_once(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    preset = PRESETS["navigation"]["smoke"]
+    smoke = preset("navigation", "smoke")
     tiny = replace(
-        preset,
-        task=replace(preset.task, units=8, cells=8, walk_length=3, test_walks=10),
-        training=replace(preset.training, steps=6, batch=4, log_interval=2),
+        smoke,
+        task=replace(smoke.task, units=8, cells=8, walk_length=3, test_walks=10),
+        training=replace(smoke.training, steps=6, batch=4, log_interval=2),
     )
     run = Run(tiny, "none", 0, tmp_path)
     carry_out(run, Execution(tensorboard=True))

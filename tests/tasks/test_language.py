@@ -14,7 +14,7 @@ from moduli.errors import InvalidConfiguration
 from moduli.models import MissingDependency
 from moduli.tasks.errors import UnusableCorpus
 from moduli.tasks.experiments.execution import Execution
-from moduli.tasks.experiments.presets import PRESETS
+from moduli.tasks.experiments.presets import preset
 from moduli.tasks.experiments.protocol import Run, carry_out
 from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.language.corpora import Corpus, load_corpus
@@ -300,9 +300,9 @@ def test_a_killed_run_resumes_with_its_state_and_ends_bit_identical(tmp_path, mo
 # Learning
 
 
-@pytest.mark.parametrize("preset", ["demo", "small", "smoke"])
-def test_a_preset_s_fresh_network_holds_all_words_equally_likely(preset):
-    configuration = PRESETS["language"][preset]
+@pytest.mark.parametrize("name", ["demo", "small", "smoke"])
+def test_a_preset_s_fresh_network_holds_all_words_equally_likely(name):
+    configuration = preset("language", name)
     task = make_task(configuration, seed=0)
     loss = task.loss(task.model(), task.batch(0)).item()
     assert loss == pytest.approx(math.log(configuration.task.vocabulary), abs=0.1)

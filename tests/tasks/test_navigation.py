@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moduli.errors import InvalidConfiguration
-from moduli.tasks.experiments.presets import PRESETS
+from moduli.tasks.experiments.presets import preset
 from moduli.tasks.navigation import task as navigation
 from moduli.tasks.navigation import trajectories
 from moduli.tasks.navigation.arenas import Arena, Disc, PeriodicBox, Polygon, Rectangle, make_arena
@@ -220,7 +220,7 @@ def test_errors_that_need_no_network_are_those_of_the_paper_s_world():
     16 seeds. Standing still errs 40.0 over the positions before each step, the start among them, and
     41.4 over those after it, which is what networks are scored on.
     """
-    settings = replace(PRESETS["navigation"]["paper"].task, units=8, test_walks=600)
+    settings = replace(preset("navigation", "paper").task, units=8, test_walks=600)
     tasks = [Navigation(settings, 10, seed) for seed in range(3)]
     floor, still, centre, random = (
         sum(values) / 3 for values in zip(*(task.references().values() for task in tasks), strict=True)

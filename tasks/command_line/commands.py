@@ -1,0 +1,139 @@
+"""The commands and their options, as the dataclasses that tyro reads them from; free of torch.
+
+``module`` names the module that executes a command; it is imported when the command is given.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import tyro
+
+from moduli.tasks.experiments.presets import METHODS, PruningStyle
+from moduli.tasks.experiments.settings import Configuration
+
+Catalogue = Literal["manifolds", "regularizers", "masks", "tasks", "methods", "presets"]
+
+
+@dataclass(frozen=True)
+class ExperimentCommand:
+    """What every command that trains has in common."""
+
+    module: ClassVar[str] = "moduli.tasks.command_line.experiment"
+
+    configuration: Configuration
+    preset: str = "demo"
+    """Where the settings below come from. demo: minutes on two cores; small: under an hour; paper: as
+    published, for a GPU; smoke: seconds, too short to learn much; or another of the task's own, see moduli
+    list presets."""
+    style: Annotated[PruningStyle | None, tyro.conf.arg(name="protocol")] = None
+    """How networks are pruned, if not as the preset says. recovery: each recurrent matrix, with steps left
+    to recover; paper: all matrices together, linearly over the last epoch, as published."""
+    config: Path | None = None
+    """TOML file with settings that replace the preset's; the options below replace both."""
+    print_config: bool = False
+    """Print all settings as TOML and stop."""
+    jobs: int | None = None
+    """Runs at once; as many as there are processor cores when not given."""
+    dask: str | None = None
+    """Address of a Dask scheduler whose workers do the work, such as tcp://host:8786."""
+    device: str = "cpu"
+    """PyTorch device."""
+    devices: int = 1
+    """Devices that share each run, through Lightning Fabric."""
+    checkpoint_seconds: float = 10.0
+    """Seconds between two checkpoints of a run."""
+    tensorboard: bool = False
+    """Write metrics for TensorBoard as well."""
+    out: Path = Path("runs")
+    """Folder of all experiments."""
+    json: bool = False
+    """Print the results as JSON, and nothing else."""
+
+
+@dataclass(frozen=True)
+class CompareCommand(ExperimentCommand):
+    """Compare methods on a task, each with its lottery ticket.
+
+    Example: moduli compare navigation --methods dense,none,l1,torus-dog --sparsities 0.9,0.98 --seeds 5
+    """
+
+    methods: str = ",".join(METHODS)
+    """Names with commas between: dense, none, l1, MANIFOLD-INHIBITOR, MANIFOLD:EXPRESSION,
+    permuted- or pair-permuted-MANIFOLD-INHIBITOR; NAME@SCOPE or NAME@SCHEDULE for one that has its own;
+    NAME@free-diagonal, NAME@charged-diagonal, NAME@a-priori. See moduli list methods."""
+    sparsities: str = ""
+    """Fractions of zeros with commas between; the one below when not given."""
+    seeds: int = 1
+    """Number of seeds; more than one gives 95% intervals."""
+    control: str = "none"
+    """The method from which differences, seed by seed, are taken."""
+
+
+@dataclass(frozen=True)
+class RunCommand(ExperimentCommand):
+    """Run one method on a task, and its lottery ticket.
+
+    Example: moduli run navigation --method torus-diffusion --seed 3
+    """
+
+    method: str = "torus-diffusion"
+    """A method's name, as compare takes it."""
+    seed: int = 0
+    """Seed of data, weights and embedding."""
+
+
+@dataclass(frozen=True)
+class CheckCommand:
+    """Check that a manifold is a metric space; exit with 1 if a clause is broken.
+
+    Example: moduli check torus --kwargs dim=3 period=2.5
+
+    Example: moduli check my_package.my_module:Cylinder --kwargs height=2.0
+    """
+
+    module: ClassVar[str] = "moduli.tasks.command_line.check"
+
+    target: tyro.conf.Positional[str]
+    """A registered name, or package.module:Class."""
+    kwargs: tuple[str, ...] = ()
+    """The constructor's arguments as name=value."""
+    cases: int | None = None
+    """Triples of points that each clause tries; more is more thorough."""
+    json: bool = False
+    """Print the verdicts as JSON."""
+
+
+@dataclass(frozen=True)
+class ListCommand:
+    """List what is known by name, each with one line about it.
+
+    Example: moduli list manifolds
+    """
+
+    module: ClassVar[str] = "moduli.tasks.command_line.catalogues"
+
+    what: tyro.conf.Positional[Catalogue] = "manifolds"
+    """What to list."""
+    json: bool = False
+    """Print names and descriptions as JSON."""
+
+
+@dataclass(frozen=True)
+class ReportCommand:
+    """Write one HTML page about finished experiments: tables, figures, graphs, and how to repeat them.
+
+    Example: moduli report runs/navigation-demo
+    """
+
+    module: ClassVar[str] = "moduli.tasks.command_line.report"
+
+    folders: tyro.conf.Positional[tuple[Path, ...]]
+    """Folders of comparisons, or of single networks."""
+    output: Path | None = None
+    """The page; report.html in the first folder when not given."""
+
+
+Command = CompareCommand | RunCommand | CheckCommand | ListCommand | ReportCommand
+EXPERIMENTS: dict[str, type[ExperimentCommand]] = {"compare": CompareCommand, "run": RunCommand}
+"""The commands that are followed by a task."""

@@ -1,0 +1,91 @@
+"""`moduli compare` and `moduli run`."""
+
+import json
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.live import Live
+
+from moduli.errors import InvalidConfiguration
+from moduli.requirements import require
+from moduli.tasks.command_line.commands import CompareCommand, RunCommand
+from moduli.tasks.experiments.comparison import Comparison
+from moduli.tasks.experiments.execution import Execution
+from moduli.tasks.experiments.methods import split_methods
+from moduli.tasks.experiments.presets import presets_of, with_style
+from moduli.tasks.experiments.toml_files import write_toml
+from moduli.tasks.figures.comparison import draw_comparison
+from moduli.tasks.report.terminal import Progress, print_summary
+
+
+def execute(command: CompareCommand | RunCommand, arguments: Sequence[str]) -> bool:
+    """Carry out all runs, print their table and draw their figures; or print the settings alone."""
+    if command.print_config:
+        print(write_toml(command.configuration), end="")
+        return True
+    comparison = _comparison(command)
+    require(command.jobs is None or command.jobs > 0, "jobs", "positive", command.jobs)
+    jobs = 1 if command.devices > 1 else min(command.jobs or os.cpu_count() or 1, len(comparison.runs))
+    execution = Execution(
+        command.device,
+        command.devices,
+        max(1, (os.cpu_count() or 1) // jobs),
+        command.checkpoint_seconds,
+        command.tensorboard,
+    )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as after Ctrl-C, what there is is saved
+    console = Console(width=None if sys.stdout.isatty() else 160, quiet=command.json)
+    where = f"on {command.dask}" if command.dask else f"{jobs} at once"
+    count = len(comparison.runs)
+    console.print(f"{count} {'run' if count == 1 else 'runs'}, {where}, in {command.out}")
+    with Live(Progress(comparison), console=console, refresh_per_second=2, transient=True):
+        results = comparison.carry_out(jobs, execution, command.dask)
+    summary = comparison.summarize(results, f"moduli {shlex.join(arguments)}")
+    print_summary(console, comparison, summary)
+    if command.json:
+        print(json.dumps(summary, indent=2, default=str))
+    draw_comparison(comparison, summary)
+    return True
+
+
+def _comparison(command: CompareCommand | RunCommand) -> Comparison:
+    name = _folder_name(command)
+    if isinstance(command, RunCommand):
+        return Comparison(command.configuration, [command.method], [command.seed], command.out, name)
+    return Comparison(
+        command.configuration,
+        split_methods(command.methods),
+        range(command.seeds),
+        command.out,
+        name,
+        _numbers(command.sparsities),
+        command.control,
+    )
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(word) for word in text.split(",") if word.strip()]
+    except ValueError:
+        raise InvalidConfiguration(
+            f"--sparsities takes numbers with commas between, such as 0.9,0.98; got '{text}'."
+        ) from None
+
+
+def _folder_name(command: CompareCommand | RunCommand) -> str:
+    """Return the name of an experiment's folder, in which no other experiment's table is."""
+    settings = command.configuration.task
+    words: list[str] = [settings.name, command.preset]
+    usual = presets_of(type(settings))[command.preset]
+    if command.style is not None:
+        words.append(f"{command.style}-protocol")
+        usual = with_style(usual, command.style)
+    if isinstance(command, RunCommand):
+        words += [command.method, "seed", str(command.seed)]
+    if command.configuration != usual:
+        words.append(command.configuration.digest())
+    return "-".join(words)

@@ -1,0 +1,41 @@
+"""The presets of the language task; free of torch."""
+
+from moduli.tasks.experiments.presets import pruning_style
+from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
+from moduli.tasks.language.settings import LanguageSettings
+
+PRESETS = {
+    "demo": Configuration(
+        LanguageSettings(),
+        TrainingSettings(
+            steps=2000, batch=20, optimizer="sgd", learning_rate=5.0, clip=0.25, log_interval=111
+        ),
+        PruningSettings(sparsity=0.9),
+    ),
+    "small": Configuration(
+        LanguageSettings(layers=3),
+        TrainingSettings(
+            steps=2000, batch=20, optimizer="sgd", learning_rate=5.0, clip=0.25, log_interval=111
+        ),
+        PruningSettings(sparsity=0.9),
+    ),
+    "smoke": Configuration(
+        LanguageSettings(units=32, vocabulary=500),
+        TrainingSettings(steps=200, batch=20, optimizer="sgd", learning_rate=5.0, clip=0.25, log_interval=50),
+        PruningSettings(sparsity=0.8),
+    ),
+    "paper": Configuration(
+        LanguageSettings(units=650, layers=3, corpus="wikitext-2", vocabulary=33_278),
+        TrainingSettings(
+            steps=15 * 2984,
+            batch=20,
+            optimizer="sgd",
+            learning_rate=20.0,
+            decay="plateau",
+            clip=0.25,
+            log_interval=2984,
+        ),
+        PruningSettings(sparsity=0.9, **pruning_style("paper", LanguageSettings.published_epochs)),
+    ),
+}
+"""The paper's preset has the network, text and schedule of arXiv 2406.06290."""
