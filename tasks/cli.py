@@ -309,7 +309,7 @@ def _experiment(command: Compare | Run, arguments: list[str]) -> None:
     summary = comparison.summarize(results, f"moduli {shlex.join(arguments)}")
     print_summary(console, comparison, summary)
     if command.json:
-        print(_json(summary))
+        print(_json(summary.as_dict()))
     draw_comparison(comparison, summary)
 
 

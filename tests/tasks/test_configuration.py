@@ -13,7 +13,8 @@ from moduli.tasks.errors import UnknownMethod
 from moduli.tasks.experiments.execution import Execution
 from moduli.tasks.experiments.methods import method, split_methods
 from moduli.tasks.experiments.presets import PRESETS, protocol
-from moduli.tasks.experiments.protocol import Run, carry_out
+from moduli.tasks.experiments.protocol import carry_out
+from moduli.tasks.experiments.run import Run
 from moduli.tasks.experiments.settings import Configuration, PruningSettings
 from moduli.tasks.experiments.toml_files import read_toml, write_toml
 

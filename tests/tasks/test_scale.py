@@ -11,8 +11,10 @@ from moduli.errors import InvalidConfiguration
 from moduli.tasks.experiments.comparison import Comparison
 from moduli.tasks.experiments.execution import Execution
 from moduli.tasks.experiments.metrics import read_metrics
-from moduli.tasks.experiments.protocol import STAGES, Run, carry_out
+from moduli.tasks.experiments.protocol import carry_out
+from moduli.tasks.experiments.run import Run
 from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
+from moduli.tasks.experiments.stages import STAGES
 from moduli.tasks.navigation.settings import NavigationSettings
 
 TINY = Configuration(
@@ -40,7 +42,7 @@ def test_a_dask_cluster_of_two_processes_gives_the_results_of_one_machine(tmp_pa
         done = [prefix.state_counts["memory"] for prefix in cluster.scheduler.task_prefixes.values()]
     assert sum(done) == len(clustered.runs)
     for run, result, other, reference in zip(clustered.runs, results, own.runs, expected, strict=True):
-        assert result["ticket"]["score"] == reference["ticket"]["score"]
+        assert result["ticket"].score == reference["ticket"].score
         for ours, theirs in zip(weights(run), weights(other), strict=True):
             assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
@@ -59,7 +61,7 @@ def test_two_devices_share_each_batch_and_reach_the_weights_of_one(tmp_path):
     whole, shared = (Run(TINY, "torus-diffusion", 0, tmp_path / name) for name in ("one", "two"))
     carry_out(whole)
     results = carry_out(shared, Execution(devices=2))
-    assert results["trained"]["sparsity"]["total"] == pytest.approx(0.8, abs=0.01)
+    assert results["trained"].sparsity["total"] == pytest.approx(0.8, abs=0.01)
     assert [row["step"] for row in read_metrics(shared.stage("trained"))] == [5, 10, 15, 20]
     for ours, theirs in zip(weights(shared), weights(whole), strict=True):
         for name, weight in theirs.items():
