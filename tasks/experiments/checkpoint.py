@@ -1,6 +1,7 @@
 """All that changes while a network is trained, as one file, and back."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from moduli.tasks.experiments.run_folder import RunFolder
 from moduli.tasks.task import Task
 
 
+@dataclass(frozen=True)
 class Checkpoint:
     """The parts of a training that change, saved to the folder of a stage and restored from it.
 
@@ -27,23 +29,13 @@ class Checkpoint:
         The first of them writes; each of them restores its own part of the task's state.
     """
 
-    def __init__(
-        self,
-        folder: RunFolder,
-        task: Task[Any],
-        model: nn.Module,
-        sparsifier: Sparsifier | None,
-        optimizer: Optimizer,
-        rate: LearningRate,
-        devices: Devices,
-    ) -> None:
-        self.folder = folder
-        self.task = task
-        self.model = model
-        self.sparsifier = sparsifier
-        self.optimizer = optimizer
-        self.rate = rate
-        self.devices = devices
+    folder: RunFolder
+    task: Task[Any]
+    model: nn.Module
+    sparsifier: Sparsifier | None
+    optimizer: Optimizer
+    rate: LearningRate
+    devices: Devices
 
     def save(self, step: int, seconds: float) -> None:
         """Write all parts, as they are at a step after so many seconds of training."""

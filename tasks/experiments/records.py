@@ -73,15 +73,15 @@ class Record:
         Raises
         ------
         DamagedFile
-            If the file does not hold JSON, a field is missing, or a value is of another type.
+            If the file does not hold JSON, a field is missing, or a value is not what it should be.
         """
         try:
             record: Self = _parsed(cls, read_json(path))
             return record
-        except (TypeCheckError, KeyError) as error:
-            said = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
+        except (TypeCheckError, ValueError) as error:
             raise DamagedFile(
-                f"{path} does not hold what this version writes ({said}); run the experiment's command again."
+                f"{path} does not hold what this version writes ({error}); "
+                "run the experiment's command again."
             ) from error
 
     def as_dict(self) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def _parsed(kind: Any, value: Any, name: str = "") -> Any:
             if field.name in value:
                 arguments[field.name] = _parsed(hints[field.name], value[field.name], path)
             elif field.default is field.default_factory is dataclasses.MISSING:
-                raise KeyError(path)
+                raise ValueError(f"{path} is missing")
         return kind(**arguments)
     if get_origin(kind) is list and isinstance(value, list) and dataclasses.is_dataclass(get_args(kind)[0]):
         return [_parsed(get_args(kind)[0], item, f"{name}[{index}]") for index, item in enumerate(value)]

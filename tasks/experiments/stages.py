@@ -68,6 +68,10 @@ class StageResult(Record):
     seconds: float
     recurrent: list[str] | None = None
 
+    def __post_init__(self) -> None:
+        if "total" not in self.sparsity:
+            raise ValueError("sparsity.total is missing")
+
     @property
     def matrices(self) -> dict[str, float]:
         """The fraction of zeros in each pruned matrix."""

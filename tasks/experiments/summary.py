@@ -123,6 +123,19 @@ class Summary(Record):
     references: dict[str, list[float]]
     seconds_of_training: float
 
+    def __post_init__(self) -> None:
+        seeds = len(self.seeds)
+        if not self.rows or not seeds or not all(self.references.values()):
+            raise ValueError("it has no rows, no seeds, or a reference without a number")
+        for index, row in enumerate(self.rows):
+            differences = dict.fromkeys(STAGES, row.trained) if row.difference is None else row.difference
+            if differences.keys() != set(STAGES):
+                raise ValueError(f"rows[{index}].difference does not have the stages {', '.join(STAGES)}")
+            columns: list[Sequence[object]] = [row.wiring, row.folders, row.trained, row.ticket]
+            columns += [*row.matrices.values(), *differences.values()]
+            if any(len(column) != seeds for column in columns):
+                raise ValueError(f"rows[{index}] does not have a number for each of the {seeds} seeds")
+
     @classmethod
     def of_run(cls, folder: str, results: Results) -> "Summary":
         """Return the summary of a single run in a folder: a table of one row."""

@@ -97,7 +97,7 @@ def neuron_figure(networks: Sequence[StoredNetwork]) -> Figure | None:
     for axes_of_kind, colours in kinds.values():
         bar = figure.colorbar(colours, ax=axes_of_kind, shrink=0.8)
         bar.set_label("|weight| relative to the neuron's largest", fontsize=8)
-    figure.suptitle(f"Incoming weights of neuron {neuron}, where the others are placed", fontsize=10)
+    figure.suptitle(f"Incoming weights of neuron {neuron}, where each method places the others", fontsize=10)
     return figure
 
 

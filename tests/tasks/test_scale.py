@@ -1,5 +1,6 @@
 """The same runs on a cluster, and one run over several devices."""
 
+import sys
 import warnings
 from dataclasses import replace
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from moduli.errors import InvalidConfiguration
+from moduli.errors import InvalidConfiguration, MissingDependency
 from moduli.tasks.experiments.comparison import Comparison
 from moduli.tasks.experiments.execution import Execution
 from moduli.tasks.experiments.metrics import read_metrics
@@ -55,6 +56,13 @@ def test_a_scheduler_that_does_not_answer_is_named(tmp_path, monkeypatch):
     comparison = Comparison(TINY, ["none"], [0], tmp_path, "table")
     with pytest.raises(InvalidConfiguration, match="No Dask scheduler answers at 'tcp://nowhere:1'"):
         comparison.carry_out(jobs=1, dask="tcp://nowhere:1")
+
+
+def test_a_cluster_without_dask_names_the_remedy(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(MissingDependency, match=r"pip install 'moduli\[cluster\]'"):
+        Comparison(TINY, ["none"], [0], tmp_path, "table").carry_out(jobs=1, dask="tcp://nowhere:1")
+    assert not list(tmp_path.iterdir())
 
 
 def test_two_devices_share_each_batch_and_reach_the_weights_of_one(tmp_path):

@@ -85,6 +85,13 @@ def test_what_was_written_is_read_again(finished):
         (lambda stored: stored["rows"].append(7), r"rows\[6\] is not an object"),
         (lambda stored: stored.update(machine={"system": "x", "processor": "y"}), "machine.cores is missing"),
         (lambda stored: stored.update(references=[1.0]), "references: list is not a dict"),
+        (lambda stored: stored.update(references={"floor": []}), "it has no rows, no seeds, or a reference"),
+        (lambda stored: stored.update(rows=[]), "it has no rows"),
+        (
+            lambda stored: stored["rows"][0].update(folders=[]),
+            r"rows\[0\] does not have a number for each of",
+        ),
+        (lambda stored: stored["rows"][3].update(difference={}), r"rows\[3\]\.difference does not have"),
     ],
 )
 def test_a_file_with_other_values_than_it_should_have_is_named_with_the_place(
@@ -96,6 +103,14 @@ def test_a_file_with_other_values_than_it_should_have_is_named_with_the_place(
     path.write_text(json.dumps(stored))
     with pytest.raises(DamagedFile, match=rf"results.json does not hold .*\({message}"):
         Summary.read(path)
+
+
+def test_a_result_without_the_total_sparsity_is_named(finished, tmp_path):
+    stored = json.loads((finished[0].runs[1].stage("trained") / "results.json").read_text())
+    del stored["sparsity"]["total"]
+    (tmp_path / "results.json").write_text(json.dumps(stored))
+    with pytest.raises(DamagedFile, match=r"\(sparsity\.total is missing\)"):
+        StageResult.read(tmp_path / "results.json")
 
 
 def test_results_of_earlier_versions_fall_back_on_pytorch_s_names():
