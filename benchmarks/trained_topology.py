@@ -13,9 +13,9 @@ import torch
 
 from moduli.models.analysis.topology import cloud_topology, graph_topology
 from moduli.tasks.experiments.comparison import Comparison
+from moduli.tasks.experiments.files import read_tensors
 from moduli.tasks.experiments.presets import METHODS, preset
-from moduli.tasks.experiments.protocol import STAGES
-from moduli.tasks.experiments.runs import read_tensors
+from moduli.tasks.experiments.stages import STAGES
 from moduli.tasks.navigation.task import Navigation
 
 SMALL = preset("navigation", "small")
@@ -29,7 +29,7 @@ def main(out: Path) -> None:
     """Print the table."""
     comparison = Comparison(CONFIGURATION, METHODS, SEEDS, out, "navigation-small")
     print("| method | stage | graph | activity |\n| --- | --- | --- | --- |")
-    for name, sparsity in comparison.cells:
+    for name, sparsity in comparison.rows:
         for stage in STAGES:
             graphs: Counter[tuple[int, ...]] = Counter()
             clouds: Counter[tuple[int, ...]] = Counter()

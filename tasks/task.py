@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from moduli.errors import RegistrationError
 from moduli.registry import import_string
 from moduli.tasks.experiments.settings import Configuration
+from moduli.tasks.figures.picture import Picture
 
 Batch = TypeVar("Batch")
 
@@ -61,6 +62,10 @@ class Task(ABC, Generic[Batch]):
 
     def measurements(self, model: nn.Module) -> dict[str, Any]:
         """Return what else is worth knowing of a trained model, as plain values for a result's file."""
+        return {}
+
+    def figures(self, model: nn.Module) -> dict[str, Picture]:
+        """Return what only this task can draw of a trained model, by the names of the files."""
         return {}
 
     def state(self) -> dict[str, Tensor]:

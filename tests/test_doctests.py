@@ -12,7 +12,9 @@ MODULES = sorted(House.read(Path(__file__).parents[1]).imports)
 
 
 def test_all_floors_are_looked_at():
-    assert {"moduli", "moduli.manifolds", "moduli.regularizers", "moduli.models", "moduli.tasks"} < set(MODULES)
+    assert {"moduli", "moduli.manifolds", "moduli.regularizers", "moduli.models", "moduli.tasks"} < set(
+        MODULES
+    )
 
 
 @pytest.mark.parametrize("name", MODULES)

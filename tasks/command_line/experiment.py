@@ -47,7 +47,7 @@ def execute(command: CompareCommand | RunCommand, arguments: Sequence[str]) -> b
     summary = comparison.summarize(results, f"moduli {shlex.join(arguments)}")
     print_summary(console, comparison, summary)
     if command.json:
-        print(json.dumps(summary, indent=2, default=str))
+        print(json.dumps(summary.as_dict(), indent=2, default=str))
     draw_comparison(comparison, summary)
     return True
 

@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
 from moduli.errors import suggestion
@@ -12,13 +11,14 @@ from moduli.manifolds import verify
 from moduli.requirements import require
 from moduli.tasks.errors import UnknownMethod
 from moduli.tasks.experiments.execution import Execution
+from moduli.tasks.experiments.files import write_csv, write_json
 from moduli.tasks.experiments.methods import method
-from moduli.tasks.experiments.protocol import STAGES, Run
-from moduli.tasks.experiments.runs import provenance, write_csv, write_json
+from moduli.tasks.experiments.records import provenance
+from moduli.tasks.experiments.run import Run
 from moduli.tasks.experiments.settings import Configuration
+from moduli.tasks.experiments.stages import STAGES, Results
+from moduli.tasks.experiments.summary import Row, Summary
 from moduli.tasks.experiments.sweeps import carry_out_all
-
-Results = dict[str, dict[str, Any]]
 
 CONTROL = "none"
 
@@ -77,7 +77,7 @@ class Comparison:
         return self.out / self.name
 
     @property
-    def cells(self) -> list[tuple[str, float]]:
+    def rows(self) -> list[tuple[str, float]]:
         """The method and the sparsity of each row of the table; a dense network has none."""
         wanted = self.sparsities or [self.configuration.pruning.sparsity]
         return [
@@ -87,7 +87,7 @@ class Comparison:
     @property
     def runs(self) -> list[Run]:
         """One run for each row and seed; every row of a seed before the next seed."""
-        return [self.run(name, sparsity, seed) for seed in self.seeds for name, sparsity in self.cells]
+        return [self.run(name, sparsity, seed) for seed in self.seeds for name, sparsity in self.rows]
 
     def run(self, name: str, sparsity: float, seed: int) -> Run:
         """Return the run of a row with a seed."""
@@ -117,15 +117,15 @@ class Comparison:
         Raises
         ------
         MetricAxiomError
-            If a method's manifold is no metric space; nothing is trained then.
+            If a method's manifold is not a metric space; nothing is trained then.
         """
         for manifold in {method(name).manifold for name in self.methods}:
             if manifold is not None:
                 verify(manifold)
         return carry_out_all(self.runs, jobs, execution or Execution(), dask)
 
-    def summarize(self, results: Sequence[Results], command: str | None = None) -> dict[str, Any]:
-        """Return the comparison's table as plain values; write it to results.json and results.csv.
+    def summarize(self, results: Sequence[Results], command: str | None = None) -> Summary:
+        """Return the comparison's table; write it to results.json and results.csv.
 
         Parameters
         ----------
@@ -136,61 +136,40 @@ class Comparison:
 
         Returns
         -------
-        dict
-            ``rows`` (one a method and sparsity: the fraction of zeros, of each pruned matrix as well,
-            wiring relative to chance, and each stage's score and its difference from the control, for
-            each seed), ``references`` (scores that need no network), and what it takes to repeat them.
+        Summary
         """
-        own = {cell: list(results[index :: len(self.cells)]) for index, cell in enumerate(self.cells)}
-        scores = {
-            cell: {stage: [result[stage]["score"] for result in own[cell]] for stage in STAGES}
-            for cell in self.cells
-        }
-        rows = []
-        for (name, sparsity), stages in scores.items():
-            control = scores.get((self.control, sparsity))
-            rows.append(
-                {
-                    "method": name,
-                    "sparsity": mean(
-                        result["trained"]["sparsity"]["total"] for result in own[name, sparsity]
-                    ),
-                    "matrices": {
-                        matrix: [result["trained"]["sparsity"][matrix] for result in own[name, sparsity]]
-                        for matrix in _matrices(own[name, sparsity])
-                    },
-                    "wiring": [result["trained"]["wiring"] for result in own[name, sparsity]],
-                    "folders": [
+        own = {row: list(results[index :: len(self.rows)]) for index, row in enumerate(self.rows)}
+        first = [result["trained"] for result in own[self.rows[0]]]
+        summary = Summary(
+            command=command,
+            score_name=first[0].score_name,
+            configuration=self.configuration.as_dict(),
+            seeds=list(self.seeds),
+            control=self.control,
+            rows=[
+                Row.of(
+                    name,
+                    own[name, sparsity],
+                    folders=[
                         str(self.run(name, sparsity, seed).folder.relative_to(self.out))
                         for seed in self.seeds
                     ],
-                    **stages,
-                    "difference": None
-                    if control is None or name == self.control
-                    else {stage: _differences(stages[stage], control[stage]) for stage in STAGES},
-                }
-            )
-        first = own[self.cells[0]]
-        summary = {
-            "command": command,
-            "score_name": first[0]["trained"]["score_name"],
-            "configuration": self.configuration.as_dict(),
-            "seeds": list(self.seeds),
-            "control": self.control,
-            "rows": rows,
-            "references": {
-                name: [result["trained"]["references"][name] for result in first]
-                for name in first[0]["trained"]["references"]
-            },
-            "seconds_of_training": sum(result[stage]["seconds"] for result in results for stage in STAGES),
+                    control=None if name == self.control else own.get((self.control, sparsity)),
+                )
+                for name, sparsity in self.rows
+            ],
+            references={name: [result.references[name] for result in first] for name in first[0].references},
+            seconds_of_training=sum(result[stage].seconds for result in results for stage in STAGES),
             **provenance(),
-        }
-        write_json(self.folder / "results.json", summary)
+        )
+        write_json(self.folder / "results.json", summary.as_dict())
         write_csv(self.folder / "results.csv", list(self._records(own)))
         return summary
 
     def _records(self, own: dict[tuple[str, float], list[Results]]) -> Iterator[dict[str, Any]]:
-        matrices = _matrices([result for results in own.values() for result in results])
+        matrices = dict.fromkeys(
+            matrix for results in own.values() for result in results for matrix in result["trained"].matrices
+        )
         for (name, sparsity), results in own.items():
             for seed, result in zip(self.seeds, results, strict=True):
                 for stage in STAGES:
@@ -199,34 +178,12 @@ class Comparison:
                         "target_sparsity": sparsity,
                         "seed": seed,
                         "stage": stage,
-                        "sparsity": result[stage]["sparsity"]["total"],
+                        "sparsity": result[stage].sparsity["total"],
                         **{
-                            f"sparsity of {matrix}": result[stage]["sparsity"].get(matrix)
-                            for matrix in matrices
+                            f"sparsity of {matrix}": result[stage].sparsity.get(matrix) for matrix in matrices
                         },
-                        "wiring": result[stage]["wiring"],
-                        "score": result[stage]["score"],
-                        "seconds": result[stage]["seconds"],
+                        "wiring": result[stage].wiring,
+                        "score": result[stage].score,
+                        "seconds": result[stage].seconds,
                         "folder": self.run(name, sparsity, seed).stage(stage).relative_to(self.out),
                     }
-
-
-def label(method: str, sparsity: float) -> str:
-    """Return how a row of a comparison is called.
-
-    Examples
-    --------
-    >>> label("none", 0.98), label("dense", 0.0)
-    ('none 98%', 'dense')
-    """
-    return f"{method} {100 * sparsity:.4g}%" if sparsity else method
-
-
-def _matrices(results: Sequence[Results]) -> list[str]:
-    """Return the names of all matrices that any of the networks was pruned in."""
-    names = dict.fromkeys(name for result in results for name in result["trained"]["sparsity"])
-    return [name for name in names if name != "total"]
-
-
-def _differences(values: Sequence[float], control: Sequence[float]) -> list[float]:
-    return [value - other for value, other in zip(values, control, strict=True)]

@@ -1,53 +1,99 @@
 """The devices of one run: one in full precision, or several, or less precision, through Fabric."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, final
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from moduli.errors import InvalidConfiguration, MissingDependency
+from moduli.errors import InvalidConfiguration
+from moduli.requirements import require_package
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
 
+T = TypeVar("T")
 
-class OneDevice:
-    """One device, in the model's own precision.
+
+class Devices(ABC):
+    """The devices that share each batch of a training, seen from the process of one of them.
 
     Attributes
     ----------
+    device : torch.device
+        Where this process has the data and the whole model.
     rank : int
         Which of the devices this process uses.
     count : int
         How many there are.
     """
 
-    rank = 0
-    count = 1
+    device: torch.device
+    rank: int
+    count: int
 
+    @abstractmethod
     def prepare(self, model: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:
         """Return the model and the optimizer as the training loop must call them."""
-        return model, optimizer
 
+    @abstractmethod
     def backward(self, loss: Tensor) -> None:
         """Add the gradients of a loss; the mean over all devices' parts of the batch."""
-        loss.backward()  # type: ignore[no-untyped-call]
 
+    @abstractmethod
     def gather(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return each tensor with those of all devices stacked along a new first axis."""
-        return {name: tensor[None] for name, tensor in tensors.items()}
 
+    @abstractmethod
     def any(self, flag: bool) -> bool:
         """Return whether the flag is raised on any device."""
-        return flag
 
+    @abstractmethod
     def wait(self) -> None:
         """Wait until every device has come this far."""
 
 
-class FabricDevices(OneDevice):
+@final
+class OneDevice(Devices):
+    """One device, in the model's own precision.
+
+    Parameters
+    ----------
+    device : torch.device or str
+        Which one.
+    """
+
+    rank = 0
+    count = 1
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
+
+    def prepare(self, model: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:
+        """Return both as they are."""
+        return model, optimizer
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradients of a loss."""
+        loss.backward()  # type: ignore[no-untyped-call]
+
+    def gather(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return each tensor with a new first axis of length 1."""
+        return {name: tensor[None] for name, tensor in tensors.items()}
+
+    def any(self, flag: bool) -> bool:
+        """Return the flag."""
+        return flag
+
+    def wait(self) -> None:
+        """Go on at once."""
+
+
+@final
+class FabricDevices(Devices):
     """Several devices, or less precision, through Lightning Fabric.
 
     Parameters
@@ -58,22 +104,23 @@ class FabricDevices(OneDevice):
 
     def __init__(self, fabric: "Fabric") -> None:
         self._fabric = fabric
+        self.device = fabric.device
         self.rank = fabric.global_rank
         self.count = fabric.world_size
 
     def prepare(self, model: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:
-        """Return the model and the optimizer as the training loop must call them."""
+        """Return both as Fabric wraps them."""
         prepared: tuple[Any, Any] = self._fabric.setup(model, optimizer)
         return prepared
 
     def backward(self, loss: Tensor) -> None:
-        """Add the gradients of a loss; the mean over all devices' parts of the batch."""
+        """Add the gradients of a loss, averaged over the devices."""
         self._fabric.backward(loss)
 
     def gather(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return each tensor with those of all devices stacked along a new first axis."""
-        if self.count == 1:
-            return super().gather(tensors)
+        if self.count == 1:  # Fabric adds no axis then
+            return {name: tensor[None] for name, tensor in tensors.items()}
         gathered: Any = self._fabric.all_gather(dict(tensors))
         return {name: gathered[name] for name in tensors}
 
@@ -84,43 +131,59 @@ class FabricDevices(OneDevice):
         )
 
     def wait(self) -> None:
-        """Wait until every device has come this far."""
+        """Wait at Fabric's barrier."""
         self._fabric.barrier()
 
 
-def check_device(name: str) -> None:
-    """Refuse a device that PyTorch does not know, or cannot use here.
+def on_devices(work: Callable[[Devices], T], device: str, count: int, precision: str) -> T:
+    """Do some work on devices, in a process for each if there are several.
+
+    Parameters
+    ----------
+    work : callable
+        From the devices to a result; with several devices it can be pickled.
+    device : str
+        PyTorch device.
+    count : int
+        How many of them.
+    precision : str
+        Number format, as Fabric calls it; ``"32-true"`` is the model's own.
+
+    Returns
+    -------
+    object
+        What the work returned, on the first of several devices.
 
     Raises
     ------
     InvalidConfiguration
-        If no tensor can be made there.
+        If no tensor can be made on the device.
+    MissingDependency
+        If Fabric is needed and not installed.
     """
+    _check_device(device)
+    if count == 1 and precision == "32-true":
+        return work(OneDevice(device))
+    place = torch.device(device)
+    fabric = require_package(
+        "lightning.fabric", "Several devices, or another precision,", "lightning"
+    ).Fabric(
+        accelerator=place.type,
+        devices=count if count > 1 or place.index is None else [place.index],
+        precision=precision,
+        strategy="ddp_spawn" if count > 1 else "auto",
+    )
+    result: T = fabric.launch(partial(_on_fabric, work=work))
+    return result
+
+
+def _on_fabric(fabric: "Fabric", work: Callable[[Devices], T]) -> T:
+    return work(FabricDevices(fabric))
+
+
+def _check_device(name: str) -> None:
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).partition("\n")[0]
         raise InvalidConfiguration(f"The device '{name}' cannot be used here ({reason}).") from error
-
-
-def make_fabric(device: str, count: int, precision: str) -> "Fabric":
-    """Return a Fabric for so many devices, which starts a process for each when launched.
-
-    Raises
-    ------
-    MissingDependency
-        If Lightning is not installed.
-    """
-    try:
-        from lightning.fabric import Fabric
-    except ImportError as error:
-        raise MissingDependency(
-            "Several devices, or another precision, need Lightning Fabric: pip install 'moduli[lightning]'."
-        ) from error
-    place = torch.device(device)
-    return Fabric(
-        accelerator=place.type,
-        devices=count if count > 1 or place.index is None else [place.index],
-        precision=precision,  # type: ignore[arg-type]
-        strategy="ddp_spawn" if count > 1 else "auto",
-    )

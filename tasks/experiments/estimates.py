@@ -1,10 +1,9 @@
 """Means over seeds, with what is known of their error."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
-from typing import Any
 
 from scipy.stats import t as student_t
 
@@ -52,21 +51,13 @@ class Estimate:
         return value if self.half_width is None else f"{value} ± {self.half_width:.{decimals}f}"
 
 
-def decimals_of_table(summary: Mapping[str, Any]) -> int:
-    """Return how many decimals show two digits of the smallest score of a comparison, at least one.
-
-    Parameters
-    ----------
-    summary : mapping
-        What ``Comparison.summarize`` returned.
+def decimals(means: Iterable[float]) -> int:
+    """Return how many decimals show two digits of the smallest mean of a table, at least one.
 
     Examples
     --------
-    >>> decimals_of_table({"rows": [{"trained": [8.2, 9.1], "ticket": [95.7]}]})
-    1
-    >>> decimals_of_table({"rows": [{"trained": [0.1667], "ticket": [0.0031]}]})
-    4
+    >>> decimals([8.65, 95.7]), decimals([0.1667, 0.0031])
+    (1, 4)
     """
-    means = [mean(row[stage]) for row in summary["rows"] for stage in ("trained", "ticket")]
     sizes = [abs(value) for value in means if value and math.isfinite(value)]
     return max([1, *(1 - math.floor(math.log10(size)) for size in sizes)])

@@ -5,14 +5,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from moduli.errors import MissingDependency
+from moduli.requirements import require_package
 from moduli.tasks.experiments.execution import Execution
-from moduli.tasks.experiments.runs import RunFolder, cannot_write, write_atomically
+from moduli.tasks.experiments.files import cannot_write, write_atomically
+from moduli.tasks.experiments.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-Row = dict[str, float]
+Metrics = dict[str, float]
+"""The numbers of one step by name: a row of metrics.csv."""
 
 
 class MetricsLog:
@@ -51,7 +53,7 @@ class MetricsLog:
         if self._board is not None:
             self._board.close()
 
-    def append(self, row: Row) -> None:
+    def append(self, row: Metrics) -> None:
         """Write the metrics of a step.
 
         Raises
@@ -87,7 +89,7 @@ class MetricsLog:
             self._path.unlink()
 
 
-def read_metrics(folder: Path) -> list[Row]:
+def read_metrics(folder: Path) -> list[Metrics]:
     """Return the rows of a folder's metrics.csv that are complete; none where there is no file."""
     path = folder / "metrics.csv"
     if not path.exists():
@@ -98,10 +100,7 @@ def read_metrics(folder: Path) -> list[Row]:
 
 
 def _board(folder: Path, step: int) -> "SummaryWriter":
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise MissingDependency(
-            "TensorBoard is not installed; pip install 'moduli[tensorboard]', or leave out --tensorboard."
-        ) from error
-    return SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
+    require_package("tensorboard", "Files for TensorBoard", "tensorboard")  # torch's writer does not name it
+    tensorboard = require_package("torch.utils.tensorboard", "Files for TensorBoard", "tensorboard")
+    writer: SummaryWriter = tensorboard.SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
+    return writer

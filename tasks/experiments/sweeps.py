@@ -2,20 +2,22 @@
 
 import contextlib
 from collections.abc import Sequence
-from typing import Any
 
 import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from moduli.errors import InvalidConfiguration, MissingDependency
+from moduli.errors import InvalidConfiguration
+from moduli.requirements import require_package
 from moduli.tasks.errors import WorkerDied
 from moduli.tasks.experiments.execution import Execution
-from moduli.tasks.experiments.protocol import Run, carry_out
+from moduli.tasks.experiments.protocol import carry_out
+from moduli.tasks.experiments.run import Run
+from moduli.tasks.experiments.stages import Results
 
 
 def carry_out_all(
     runs: Sequence[Run], jobs: int, execution: Execution, dask: str | None = None
-) -> list[dict[str, dict[str, Any]]]:
+) -> list[Results]:
     """Carry out runs that do not depend on one another.
 
     Parameters
@@ -46,20 +48,15 @@ def carry_out_all(
     """
     with contextlib.ExitStack() as stack:
         if dask is not None:
+            distributed = require_package("distributed", "Dask's clusters", "cluster")
             try:
-                from distributed import Client
-            except ImportError as error:
-                raise MissingDependency(
-                    "Dask is not installed; pip install 'moduli[cluster]', or leave out --dask."
-                ) from error
-            try:
-                stack.enter_context(Client(dask))  # type: ignore[no-untyped-call]
+                stack.enter_context(distributed.Client(dask))
             except (OSError, ValueError) as error:
                 raise InvalidConfiguration(f"No Dask scheduler answers at '{dask}' ({error}).") from error
             stack.enter_context(joblib.parallel_config("dask"))
             jobs = -1
         try:
-            results: list[dict[str, dict[str, Any]]] = joblib.Parallel(n_jobs=jobs, batch_size=1)(
+            results: list[Results] = joblib.Parallel(n_jobs=jobs, batch_size=1)(
                 joblib.delayed(carry_out)(run, execution) for run in runs
             )
         except TerminatedWorkerError as error:

@@ -1,17 +1,15 @@
-"""Curves: training error against step, and inhibitors against distance."""
+"""Curves: training error against step."""
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from matplotlib.axes import Axes
 
-from moduli.regularizers import Inhibitor
-from moduli.tasks.experiments.metrics import Row
+from moduli.tasks.experiments.metrics import Metrics
 
 
 def draw_training(
     axes: Axes,
-    metrics: Mapping[str, Sequence[Sequence[Row]]],
+    metrics: Mapping[str, Sequence[Sequence[Metrics]]],
     references: Mapping[str, float],
     score_name: str,
 ) -> None:
@@ -57,24 +55,3 @@ def draw_training(
     axes.set_ylabel(score_name)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
-
-
-def draw_inhibitor(axes: Axes, inhibitor: Inhibitor, largest_distance: float) -> None:
-    """Draw an inhibitor's coefficient against distance.
-
-    Parameters
-    ----------
-    axes : matplotlib Axes
-        Where to draw.
-    inhibitor : Inhibitor
-        Whose curve.
-    largest_distance : float
-        Where the curve ends, in units of length.
-    """
-    distance = torch.linspace(0, largest_distance, 500, dtype=torch.float64)
-    axes.plot(distance.numpy(), inhibitor.profile(distance).numpy(), color="C0")
-    axes.set_title(repr(inhibitor), fontsize=9)
-    axes.set_xlabel("geodesic distance")
-    axes.set_ylabel("coefficient")
-    axes.set_ylim(bottom=0)
-    axes.spines[["top", "right"]].set_visible(False)

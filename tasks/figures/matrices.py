@@ -30,7 +30,7 @@ def draw_weight_matrix(axes: Axes, weight: Tensor, order: Tensor | None = None) 
     Raises
     ------
     ShapeMismatch
-        If the weight is not square, or the order is no permutation of its neurons.
+        If the weight is not square, or the order is not a permutation of its neurons.
     """
     n = len(weight)
     order = torch.arange(n) if order is None else order

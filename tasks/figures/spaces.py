@@ -192,7 +192,7 @@ def sides(manifold: Manifold) -> tuple[float, float]:
     Raises
     ------
     CannotDraw
-        If the space is no torus, cylinder, Klein bottle or Möbius band of dimension 2.
+        If the space is not a torus, cylinder, Klein bottle or Möbius band of dimension 2.
     """
     if isinstance(manifold, Torus) and manifold.dim == 2:
         return manifold.periods[0], manifold.periods[1]

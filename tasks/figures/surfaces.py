@@ -60,9 +60,7 @@ def draw_neuron_in_space(
     return colours
 
 
-def draw_field(
-    axes: Any, manifold: Manifold, regularizer: Regularizer, point: Tensor, largest: float | None = None
-) -> ScalarMappable:
+def draw_field(axes: Any, manifold: Manifold, regularizer: Regularizer, point: Tensor) -> ScalarMappable:
     """Draw what a regularizer charges a neuron for a weight from every other place of its manifold.
 
     Parameters
@@ -75,13 +73,11 @@ def draw_field(
         What gives the coefficients, such as an inhibitor.
     point : Tensor
         Where the neuron is, ``(*point_shape)``; drawn as a star.
-    largest : float, optional
-        Coefficient at the end of the colour scale; the largest on the manifold when absent.
 
     Returns
     -------
     ScalarMappable
-        The colour scale, for a colour bar.
+        The colour scale, for a colour bar: from zero to the largest coefficient on the manifold.
 
     Raises
     ------
@@ -90,8 +86,7 @@ def draw_field(
     """
     points, _ = sheet(manifold, RESOLUTION)
     coefficients = regularizer(manifold, point[None], points.flatten(0, 1).to(point))[0]
-    top = float(coefficients.max()) if largest is None else largest
-    colours = ScalarMappable(Normalize(0, top), colormaps["viridis"])
+    colours = ScalarMappable(Normalize(0, float(coefficients.max())), colormaps["viridis"])
     _draw_sheet(axes, manifold, lambda _: coefficients, point, colours)
     return colours
 

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from moduli.tasks.figures.picture import Picture
 from moduli.tasks.navigation.arenas import make_arena
+from moduli.tasks.navigation.figures import rate_map_picture
 from moduli.tasks.navigation.grid_scores import grid_scores, null_maps
 from moduli.tasks.navigation.network import PathIntegrator
 from moduli.tasks.navigation.place_cells import PlaceCells
@@ -159,6 +161,10 @@ class Navigation(Task[Trajectories]):
             "null": float(bar),
             "share above null": float((scores[scored] > bar).float().mean()),
         }
+
+    def figures(self, model: nn.Module) -> dict[str, Picture]:
+        """Return the rate maps of highest grid score."""
+        return {"rate-maps": rate_map_picture(self.rate_maps(model))}
 
     @torch.no_grad()
     def rate_maps(self, model: nn.Module) -> Tensor:

@@ -1,19 +1,19 @@
 """What a comparison shows on a terminal: progress while it runs, and its table."""
 
 import time
-from collections.abc import Mapping, Sequence
-from statistics import mean
 from typing import Any
 
 from rich.console import Console, Group
 from rich.progress_bar import ProgressBar
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
-from moduli.tasks.experiments.comparison import Comparison, label
-from moduli.tasks.experiments.estimates import Estimate, decimals_of_table
+from moduli.tasks.experiments.comparison import Comparison
 from moduli.tasks.experiments.metrics import read_metrics
-from moduli.tasks.experiments.protocol import STAGES, Run
+from moduli.tasks.experiments.run import Run, label
+from moduli.tasks.experiments.stages import Stage
+from moduli.tasks.experiments.summary import Summary
+from moduli.tasks.report.table import Table, reference_table, score_table
 
 MOST_LINES = 16
 
@@ -43,7 +43,7 @@ class Progress:
             else:
                 (busy if run.folder.exists() else waiting).append(run)
         shown = (busy + done[::-1] + waiting)[:MOST_LINES]
-        table = Table.grid(padding=(0, 2))
+        table = RichTable.grid(padding=(0, 2))
         for _ in range(8):
             table.add_column(no_wrap=True)
         for run in self.runs:
@@ -60,11 +60,10 @@ class Progress:
         )
 
     def _line(self, run: Run) -> list[Any]:
-        stage = "ticket" if (run.stage("trained") / "results.json").exists() else "trained"
+        stage: Stage = "ticket" if (run.stage("trained") / "results.json").exists() else "trained"
         rows = read_metrics(run.stage(stage))
         total = run.configuration.training.steps
-        pruning = run.pruning
-        name = [label(run.method_name, pruning.sparsity if pruning else 0.0), f"seed {run.seed}", stage]
+        name = [run.label, f"seed {run.seed}", stage]
         if not rows:
             return [*name, ProgressBar(total=total, completed=0, width=20), f"0/{total}", "", "", ""]
         last, before = rows[-1], rows[-2] if len(rows) > 1 else {"step": 0.0, "seconds": 0.0}
@@ -80,61 +79,32 @@ class Progress:
         ]
 
 
-def result_table(summary: dict[str, Any]) -> Table:
+def result_table(summary: Summary) -> RichTable:
     """Return the table of a comparison.
 
     Parameters
     ----------
-    summary : dict
+    summary : Summary
         What ``Comparison.summarize`` returned.
     """
-    rows = summary["rows"]
-    decimals = decimals_of_table(summary)
-    control = summary["control"]
-    compared = any(row["difference"] for row in rows)
-    count = len(summary["seeds"])
-    seeds = "1 seed" if count == 1 else f"{count} seeds, mean ± 95% interval"
-    table = Table(title=f"{summary['score_name']}, {seeds}", title_justify="left")
-    table.add_column("method", no_wrap=True)
-    # Where several matrices are pruned together, a nearly empty recurrent one hides in their mean.
-    several = any(len(row["matrices"]) > 1 for row in rows)
-    columns = ["sparsity", *(["recurrent"] if several else []), "wiring", *STAGES]
-    for name in columns + [f"{stage} − {control}" for stage in STAGES if compared]:
-        table.add_column(name, justify="right")
-    for row in rows:
-        wiring = "" if None in row["wiring"] else f"{mean(row['wiring']):.0%}"
-        scores = [Estimate.of(row[stage]).text(decimals) for stage in STAGES]
-        differences = [
-            Estimate.of(row["difference"][stage]).text(decimals, sign=True) if row["difference"] else ""
-            for stage in STAGES
-            if compared
-        ]
-        recurrent = [_recurrent_sparsity(row["matrices"])] if several else []
-        table.add_row(row["method"], f"{row['sparsity']:.1%}", *recurrent, wiring, *scores, *differences)
-    return table
+    table = score_table(summary)
+    shown = RichTable(title=table.title, title_justify="left")
+    shown.add_column(table.columns[0], no_wrap=True)
+    for name in table.columns[1:]:
+        shown.add_column(name, justify="right")
+    for row in table.rows:
+        shown.add_row(*(entry.text for entry in row))
+    return shown
 
 
-def _recurrent_sparsity(matrices: Mapping[str, Sequence[float]]) -> str:
-    """Return the mean fraction of zeros in recurrent matrices, all of which have one size."""
-    zeros = [value for name, values in matrices.items() if "weight_hh" in name for value in values]
-    return f"{mean(zeros):.2%}" if zeros else ""
+def _grid(table: Table) -> RichTable:
+    shown = RichTable.grid(padding=(0, 2))
+    for row in table.rows:
+        shown.add_row(*(entry.text for entry in row))
+    return shown
 
 
-def reference_table(summary: dict[str, Any]) -> Table:
-    """Return the scores that need no network.
-
-    Parameters
-    ----------
-    summary : dict
-        What ``Comparison.summarize`` returned.
-    """
-    table = Table.grid(padding=(0, 2))
-    for name, values in summary["references"].items():
-        table.add_row(name, Estimate.of(values).text(decimals_of_table(summary)))
-    return table
-
-
-def print_summary(console: Console, comparison: Comparison, summary: dict[str, Any]) -> None:
+def print_summary(console: Console, comparison: Comparison, summary: Summary) -> None:
     """Print the table, what it rests on, and where the files are."""
     pruning = comparison.configuration.pruning
     covered = {
@@ -144,18 +114,18 @@ def print_summary(console: Console, comparison: Comparison, summary: dict[str, A
         "erk": "all weight matrices together, small ones spared",
     }[pruning.scope]
     console.print(result_table(summary))
-    console.print(reference_table(summary))
+    console.print(_grid(reference_table(summary)))
     console.print(f"Pruned: {covered}. A ticket has the same masks and fresh weights.")
-    if any(len(row["matrices"]) > 1 for row in summary["rows"]):
+    if summary.several_matrices:
         console.print("Recurrent: zeros in the recurrent matrices, which are a part of what is pruned.")
-    for cell, row in zip(comparison.cells, summary["rows"], strict=True):
-        for matrix, zeros in row["matrices"].items():
+    for wanted, row in zip(comparison.rows, summary.rows, strict=True):
+        for matrix, zeros in row.matrices.items():
             if 1.0 in zeros:
                 count, seeds = zeros.count(1.0), len(zeros)
                 where = f" in {count} of {seeds} seeds" if seeds > 1 else ""
-                console.print(f"{label(*cell)}: nothing is left of {matrix}{where}.")
+                console.print(f"{label(*wanted)}: nothing is left of {matrix}{where}.")
     console.print("Wiring: mean distance that surviving recurrent weights bridge, relative to chance.")
-    if any(row["difference"] for row in summary["rows"]):
+    if summary.compared:
         console.print(f"Differences from {comparison.control} are taken seed by seed; below 0 is better.")
     if len(comparison.seeds) == 1:
         console.print("One seed says little: --seeds 5 gives intervals, and keeps what is here.")

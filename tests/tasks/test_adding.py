@@ -12,7 +12,8 @@ from moduli.regularizers import ShapeMismatch
 from moduli.tasks.adding.sequences import Sequences, draw
 from moduli.tasks.adding.settings import AddingSettings
 from moduli.tasks.adding.task import Adding
-from moduli.tasks.experiments.protocol import Run, carry_out
+from moduli.tasks.experiments.protocol import carry_out
+from moduli.tasks.experiments.run import Run
 from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.task import make_task
 from tests.conftest import seeded
@@ -112,9 +113,9 @@ def test_the_protocol_learns_to_add_with_few_weights(tmp_path):
     assert isinstance(make_task(configuration, seed=0).batch(0), Sequences)
     results = carry_out(Run(configuration, "torus-diffusion", 0, tmp_path))
     for result in results.values():
-        assert result["score_name"] == "mean squared error"
-        assert result["score"] < 0.2 * result["references"]["always answering 1"]
-        assert result["sparsity"]["recurrent.weight_hh_l0"] == pytest.approx(0.5, abs=1e-3)
+        assert result.score_name == "mean squared error"
+        assert result.score < 0.2 * result.references["always answering 1"]
+        assert result.sparsity["recurrent.weight_hh_l0"] == pytest.approx(0.5, abs=1e-3)
 
 
 @pytest.mark.parametrize(

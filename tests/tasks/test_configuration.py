@@ -22,7 +22,8 @@ from moduli.tasks.experiments.methods import (
     split_methods,
 )
 from moduli.tasks.experiments.presets import presets_of, with_style
-from moduli.tasks.experiments.protocol import Run, carry_out
+from moduli.tasks.experiments.protocol import carry_out
+from moduli.tasks.experiments.run import Run
 from moduli.tasks.experiments.settings import Configuration, PruningSettings
 from moduli.tasks.experiments.toml_files import read_toml, write_toml
 from moduli.tasks.navigation.settings import NavigationSettings

@@ -16,11 +16,11 @@ import torch
 from safetensors.torch import load_file
 
 from moduli.tasks.errors import CannotWrite
-from moduli.tasks.experiments import runs
 from moduli.tasks.experiments.execution import Execution
 from moduli.tasks.experiments.interruption import stop_requests
 from moduli.tasks.experiments.metrics import read_metrics
-from moduli.tasks.experiments.protocol import Run, carry_out
+from moduli.tasks.experiments.protocol import carry_out
+from moduli.tasks.experiments.run import Run
 from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.navigation.settings import NavigationSettings
 
@@ -190,13 +190,13 @@ def test_a_full_disk_is_named_and_costs_nothing_that_was_finished(tmp_path, monk
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         fsync(descriptor)
 
-    monkeypatch.setattr(runs.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(CannotWrite, match=r"safetensors cannot be written \(No space left"):
         carry_out(run, Execution(checkpoint_seconds=0.0))
-    monkeypatch.setattr(runs.os, "fsync", fsync)
+    monkeypatch.setattr(os, "fsync", fsync)
     assert not [path for path in tmp_path.rglob(".*") if path.name != ".claim"]
     results = carry_out(run)
-    assert [results[stage]["score"] for stage in results] == [expected[stage]["score"] for stage in expected]
+    assert [results[stage].score for stage in results] == [expected[stage].score for stage in expected]
 
 
 def test_two_commands_on_one_run_wait_for_one_another(tmp_path):
@@ -210,4 +210,4 @@ def test_two_commands_on_one_run_wait_for_one_another(tmp_path):
     assert results[0] == results[1]
     steps = [row["step"] for row in read_metrics(run.stage("trained"))]
     assert steps == [5, 10, 15, 20]
-    assert json.loads((run.stage("trained") / "results.json").read_text()) == results[0]["trained"]
+    assert json.loads((run.stage("trained") / "results.json").read_text()) == results[0]["trained"].as_dict()

@@ -15,7 +15,8 @@ from moduli.models import MissingDependency
 from moduli.tasks.errors import UnusableCorpus
 from moduli.tasks.experiments.execution import Execution
 from moduli.tasks.experiments.presets import preset
-from moduli.tasks.experiments.protocol import Run, carry_out
+from moduli.tasks.experiments.protocol import carry_out
+from moduli.tasks.experiments.run import Run
 from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.language.corpora import Corpus, load_corpus
 from moduli.tasks.language.reading import NOTHING, Reading
@@ -292,7 +293,7 @@ def test_a_killed_run_resumes_with_its_state_and_ends_bit_identical(tmp_path, mo
             carry_out(broken, Execution(checkpoint_seconds=0.0))
     results = carry_out(broken, Execution(checkpoint_seconds=0.0))
     for stage in ("trained", "ticket"):
-        assert results[stage]["score"] == expected[stage]["score"]
+        assert results[stage].score == expected[stage].score
         ours, theirs = (load_file(run.stage(stage) / "weights.safetensors") for run in (broken, whole))
         assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
@@ -315,11 +316,11 @@ def test_the_protocol_learns_and_prunes_every_layer(tmp_path, settings, folder, 
     chosen = configured(settings, steps=80, batch=5, learning_rate=0.04, log_interval=40)
     results = carry_out(Run(chosen, "torus-diffusion", 0, tmp_path))
     for result in results.values():
-        assert result["score_name"] == "perplexity"
-        assert result["score"] < 0.8 * result["references"]["word frequencies"]
-        assert math.log(result["score"]) == pytest.approx(result["measurements"]["nats per word"])
+        assert result.score_name == "perplexity"
+        assert result.score < 0.8 * result.references["word frequencies"]
+        assert math.log(result.score) == pytest.approx(result.measurements["nats per word"])
         for layer in (0, 1):
-            assert result["sparsity"][f"recurrent.weight_hh_l{layer}"] == pytest.approx(0.5, abs=0.01)
+            assert result.sparsity[f"recurrent.weight_hh_l{layer}"] == pytest.approx(0.5, abs=0.01)
 
 
 @pytest.mark.parametrize(

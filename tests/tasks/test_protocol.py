@@ -21,8 +21,9 @@ from moduli.tasks.experiments.comparison import Comparison
 from moduli.tasks.experiments.estimates import Estimate
 from moduli.tasks.experiments.execution import Execution
 from moduli.tasks.experiments.metrics import MetricsLog, read_metrics
-from moduli.tasks.experiments.protocol import Run, carry_out
-from moduli.tasks.experiments.runs import RunFolder
+from moduli.tasks.experiments.protocol import carry_out
+from moduli.tasks.experiments.run import Run
+from moduli.tasks.experiments.run_folder import RunFolder
 from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.figures.comparison import draw_comparison
 from moduli.tasks.figures.flat import draw_neuron_on_plane
@@ -51,12 +52,12 @@ def test_every_method_goes_through_the_whole_protocol(tmp_path, name):
     run = Run(TINY, name, 0, tmp_path)
     results = carry_out(run)
     for stage, result in results.items():
-        assert math.isfinite(result["score"])
-        assert result["training"] == TINY.as_dict()["training"]
-        assert result["seed"] == 0
-        assert result["seconds"] > 0
-        assert {"versions", "commit", "machine", "finished"} <= result.keys()
-        assert result["sparsity"]["total"] == pytest.approx(0 if name == "dense" else 0.8, abs=0.01)
+        assert math.isfinite(result.score)
+        assert result.training == TINY.as_dict()["training"]
+        assert result.seed == 0
+        assert result.seconds > 0
+        assert {"versions", "commit", "machine", "finished"} <= result.as_dict().keys()
+        assert result.sparsity["total"] == pytest.approx(0 if name == "dense" else 0.8, abs=0.01)
         rows = read_metrics(run.stage(stage))
         assert [row["step"] for row in rows] == [5, 10, 15, 20]
         assert not (run.stage(stage) / "checkpoint.safetensors").exists()
@@ -85,7 +86,7 @@ def test_masks_known_a_priori_are_refused_where_other_matrices_are_cut_too(tmp_p
 
 def test_each_seed_changes_weights_embedding_and_data(tmp_path):
     runs = [Run(TINY, "torus-diffusion", seed, tmp_path / str(seed)) for seed in (0, 1)]
-    scores = [carry_out(run)["trained"]["score"] for run in runs]
+    scores = [carry_out(run)["trained"].score for run in runs]
     states = [load_file(run.stage("trained") / "sparsifier.safetensors") for run in runs]
     assert scores[0] != scores[1]
     key = "embedding.recurrent.weight_hh_l0"
@@ -129,7 +130,7 @@ def test_a_killed_run_resumes_and_ends_bit_identical(tmp_path, monkeypatch, name
             continue
     assert results is not None
     for stage in ("trained", "ticket"):
-        assert results[stage]["score"] == expected[stage]["score"]
+        assert results[stage].score == expected[stage].score
         ours, theirs = weights(broken, stage), weights(whole, stage)
         assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
         losses = [[row["loss"] for row in read_metrics(run.stage(stage))] for run in (broken, whole)]
@@ -205,10 +206,10 @@ def test_comparison_table_figures_and_files(tmp_path):
     comparison = Comparison(TINY, ["dense", "none", "torus-diffusion"], [0, 1], tmp_path, "table")
     results = [carry_out(run) for run in comparison.runs]
     summary = comparison.summarize(results)
-    assert json.loads((comparison.folder / "results.json").read_text()) == summary
-    assert [row["method"] for row in summary["rows"]] == ["dense", "none", "torus-diffusion"]
-    scores = [result["ticket"]["score"] for result in results if result["ticket"]["method"] == "dense"]
-    assert summary["rows"][0]["ticket"] == scores
+    assert json.loads((comparison.folder / "results.json").read_text()) == summary.as_dict()
+    assert [row.method for row in summary.rows] == ["dense", "none", "torus-diffusion"]
+    scores = [result["ticket"].score for result in results if result["ticket"].method == "dense"]
+    assert summary.rows[0].ticket == scores
     for path in draw_comparison(comparison, summary):
         assert path.stat().st_size > 10_000
     console = Console(record=True, width=100)
@@ -236,7 +237,7 @@ def test_a_neuron_is_not_drawn_on_a_torus_where_its_method_placed_it_elsewhere(t
         drawn.append(panel)
         return draw_neuron_on_plane(panel, *arguments)
 
-    monkeypatch.setattr("moduli.tasks.figures.comparison.draw_neuron_on_plane", count)
+    monkeypatch.setattr("moduli.tasks.figures.geometry.draw_neuron_on_plane", count)
     comparison = Comparison(TINY, ["dense", "circle-diffusion", "torus-diffusion"], [0], tmp_path, "table")
     draw_comparison(comparison, comparison.summarize([carry_out(run) for run in comparison.runs]))
     titles = [panel.get_title().split()[0] for panel in drawn]
@@ -258,17 +259,17 @@ def test_what_is_left_of_each_matrix_is_told_where_several_are_pruned_together(t
     comparison = Comparison(TINY, ["dense", "none@global", "none"], [0, 1], tmp_path, "table")
     results = [carry_out(run) for run in comparison.runs]
     summary = comparison.summarize(results)
-    dense, together, alone = (row["matrices"] for row in summary["rows"])
+    dense, together, alone = (row.matrices for row in summary.rows)
     assert dense == {}
     assert list(alone) == ["recurrent.weight_hh_l0"]
     recurrent = together["recurrent.weight_hh_l0"]
-    assert recurrent == [result["trained"]["sparsity"]["recurrent.weight_hh_l0"] for result in results[1::3]]
+    assert recurrent == [result["trained"].sparsity["recurrent.weight_hh_l0"] for result in results[1::3]]
     console = Console(record=True, width=100)
     print_summary(console, comparison, summary)
     text = console.export_text()
     assert f"{sum(recurrent) / 2:.2%}" in text
     assert "nothing is left" not in text
-    summary["rows"][1]["matrices"]["decoder.weight"] = [0.5, 1.0]
+    summary.rows[1].matrices["decoder.weight"] = [0.5, 1.0]
     print_summary(console, comparison, summary)
     assert "none@global 80%: nothing is left of decoder.weight in 1 of 2 seeds." in console.export_text()
     with (comparison.folder / "results.csv").open() as file:

@@ -1,5 +1,6 @@
 """The same runs on a cluster, and one run over several devices."""
 
+import sys
 import warnings
 from dataclasses import replace
 
@@ -7,12 +8,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from moduli.errors import InvalidConfiguration
+from moduli.errors import InvalidConfiguration, MissingDependency
 from moduli.tasks.experiments.comparison import Comparison
 from moduli.tasks.experiments.execution import Execution
 from moduli.tasks.experiments.metrics import read_metrics
-from moduli.tasks.experiments.protocol import STAGES, Run, carry_out
+from moduli.tasks.experiments.protocol import carry_out
+from moduli.tasks.experiments.run import Run
 from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
+from moduli.tasks.experiments.stages import STAGES
 from moduli.tasks.navigation.settings import NavigationSettings
 
 TINY = Configuration(
@@ -40,7 +43,7 @@ def test_a_dask_cluster_of_two_processes_gives_the_results_of_one_machine(tmp_pa
         done = [prefix.state_counts["memory"] for prefix in cluster.scheduler.task_prefixes.values()]
     assert sum(done) == len(clustered.runs)
     for run, result, other, reference in zip(clustered.runs, results, own.runs, expected, strict=True):
-        assert result["ticket"]["score"] == reference["ticket"]["score"]
+        assert result["ticket"].score == reference["ticket"].score
         for ours, theirs in zip(weights(run), weights(other), strict=True):
             assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
@@ -55,11 +58,18 @@ def test_a_scheduler_that_does_not_answer_is_named(tmp_path, monkeypatch):
         comparison.carry_out(jobs=1, dask="tcp://nowhere:1")
 
 
+def test_a_cluster_without_dask_names_the_remedy(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(MissingDependency, match=r"pip install 'moduli\[cluster\]'"):
+        Comparison(TINY, ["none"], [0], tmp_path, "table").carry_out(jobs=1, dask="tcp://nowhere:1")
+    assert not list(tmp_path.iterdir())
+
+
 def test_two_devices_share_each_batch_and_reach_the_weights_of_one(tmp_path):
     whole, shared = (Run(TINY, "torus-diffusion", 0, tmp_path / name) for name in ("one", "two"))
     carry_out(whole)
     results = carry_out(shared, Execution(devices=2))
-    assert results["trained"]["sparsity"]["total"] == pytest.approx(0.8, abs=0.01)
+    assert results["trained"].sparsity["total"] == pytest.approx(0.8, abs=0.01)
     assert [row["step"] for row in read_metrics(shared.stage("trained"))] == [5, 10, 15, 20]
     for ours, theirs in zip(weights(shared), weights(whole), strict=True):
         for name, weight in theirs.items():

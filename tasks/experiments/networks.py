@@ -1,0 +1,89 @@
+"""A trained network as it is on disk: its result, weights, masks and embedding."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from torch import Tensor
+
+from moduli.manifolds import Manifold
+from moduli.tasks.experiments.files import read_tensors
+from moduli.tasks.experiments.methods import method
+from moduli.tasks.experiments.run import label
+from moduli.tasks.experiments.stages import StageResult, recurrent_among
+
+
+@dataclass(frozen=True)
+class StoredNetwork:
+    """What a stage of a run left in its folder; each file is read when it is first asked for.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of the stage.
+
+    Raises
+    ------
+    DamagedFile
+        On reading, if a file is missing or does not hold what it should.
+    """
+
+    folder: Path
+
+    @cached_property
+    def result(self) -> StageResult:
+        """What is known of the network."""
+        return StageResult.read(self.folder / "results.json")
+
+    @cached_property
+    def weights(self) -> dict[str, Tensor]:
+        """The model's state."""
+        return read_tensors(self.folder / "weights.safetensors")
+
+    @cached_property
+    def masks(self) -> dict[str, Tensor]:
+        """True where a weight is alive, for each pruned matrix."""
+        return {name: mask.bool() for name, mask in self._part("mask.").items()}
+
+    @cached_property
+    def embeddings(self) -> dict[str, Tensor]:
+        """The points of the neurons, by the name of the matrix that connects them."""
+        return self._part("embedding.")
+
+    @property
+    def label(self) -> str:
+        """How tables and figures call it, but for its seed."""
+        pruning = self.result.pruning
+        return label(self.result.method, pruning["sparsity"] if pruning else 0.0)
+
+    @property
+    def manifold(self) -> Manifold | None:
+        """Where its method places the neurons, if anywhere."""
+        return method(self.result.method).manifold
+
+    @property
+    def recurrent(self) -> list[str]:
+        """The names of its recurrent matrices."""
+        return recurrent_among(
+            (name for name, tensor in self.weights.items() if tensor.ndim == 2), self.result.recurrent
+        )
+
+    def recurrent_weight(self) -> Tensor:
+        """Return the magnitudes of the first layer's recurrent weight, ``(n, n)``; of gates their sum."""
+        weight = self.weights[self.recurrent[0]]
+        return weight.abs().reshape(-1, weight.shape[1], weight.shape[1]).sum(dim=0)
+
+    def points(self) -> Tensor:
+        """Return where the neurons of the first layer are, ``(n, *point_shape)``."""
+        return self.embeddings[self.recurrent[0]]
+
+    @cached_property
+    def _state(self) -> dict[str, Tensor]:
+        return read_tensors(self.folder / "sparsifier.safetensors")
+
+    def _part(self, prefix: str) -> dict[str, Tensor]:
+        return {
+            name.removeprefix(prefix): tensor
+            for name, tensor in self._state.items()
+            if name.startswith(prefix)
+        }

@@ -1,0 +1,110 @@
+"""What each stage of a run starts from: a fresh model, and what prunes it."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from moduli.models import (
+    CubicSchedule,
+    LinearSchedule,
+    OneShotSchedule,
+    Sparsifier,
+    geometric_mask,
+    weight_matrices,
+)
+from moduli.models.errors import NothingToPrune
+from moduli.models.matrices import WeightMatrix
+from moduli.models.pruning.schedules import Schedule
+from moduli.tasks.experiments.run import Run
+from moduli.tasks.experiments.settings import PruningSettings
+from moduli.tasks.seeds import stream, stream_seed
+from moduli.tasks.task import Task
+
+Network = tuple[nn.Module, Sparsifier | None]
+"""A model and what prunes it, if anything does."""
+
+
+def fresh_network(run: Run, task: Task[Any]) -> Network:
+    """Return a fresh model, and the sparsifier that the run's method asks for; none for a dense one."""
+    model = fresh_model(task)
+    pruning = run.pruning
+    return model, None if pruning is None else _sparsifier(model, run, pruning)
+
+
+def ticket_network(run: Run, task: Task[Any]) -> Network:
+    """Return a fresh model with the masks that the run left on disk; a dense one's is just another model."""
+    pruning = run.pruning
+    if pruning is None:
+        return fresh_model(task, "ticket weights"), None
+    sparsifier = _sparsifier(fresh_model(task), run, pruning)
+    sparsifier.load_state_dict(run.open("trained").load_tensors("sparsifier") or {})
+    return sparsifier.ticket(stream_seed(run.seed, "ticket weights"))
+
+
+def fresh_model(task: Task[Any], purpose: str = "weights") -> nn.Module:
+    """Return a task's model with weights from the task's own stream for a purpose."""
+    with torch.random.fork_rng():
+        torch.manual_seed(stream_seed(task.seed, purpose))
+        return task.model()
+
+
+def recurrent_matrices(model: nn.Module) -> list[WeightMatrix]:
+    """Return the recurrent weight matrices of a model's modules, in the model's order; there may be none."""
+    try:
+        return [matrix for matrix in weight_matrices(model) if matrix.recurrent]
+    except NothingToPrune:
+        return []
+
+
+def schedule(pruning: PruningSettings, steps: int) -> Schedule:
+    """Return the schedule that settings describe for a training of so many steps."""
+    begin, end = round(pruning.begin * steps), round(pruning.end * steps)
+    if pruning.schedule == "one-shot":
+        return OneShotSchedule(end)
+    return CubicSchedule(begin, end) if pruning.schedule == "cubic" else LinearSchedule(begin, end)
+
+
+def _sparsifier(model: nn.Module, run: Run, pruning: PruningSettings) -> Sparsifier:
+    chosen = run.method
+    embedding = _embedding(model, run)
+    return Sparsifier(
+        model,
+        chosen.regularizer,
+        chosen.manifold,
+        sparsity=pruning.sparsity,
+        schedule=schedule(pruning, run.configuration.training.steps),
+        strength=0.0 if chosen.a_priori else pruning.strength,
+        scope=pruning.scope,
+        embedding=embedding,
+        masks=_masks_beforehand(model, run, pruning.sparsity, embedding) if chosen.a_priori else None,
+    )
+
+
+def _embedding(model: nn.Module, run: Run) -> dict[str, Tensor]:
+    """Return the points of each recurrent matrix, all from the same stream: layers of one size share them."""
+    manifold = run.method.manifold
+    if manifold is None:
+        return {}
+    return {
+        matrix.name: manifold.random_point(matrix.neurons, stream(run.seed, "embedding"))
+        for matrix in recurrent_matrices(model)
+        if matrix.neurons is not None
+    }
+
+
+def _masks_beforehand(
+    model: nn.Module, run: Run, sparsity: float, embedding: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return masks of the smallest coefficients, one for each recurrent matrix; gates share it."""
+    regularizer, manifold = run.method.regularizer, run.method.manifold
+    assert regularizer is not None
+    assert manifold is not None
+    masks: dict[str, Tensor] = {}
+    for matrix in recurrent_matrices(model):
+        if matrix.name in embedding:
+            seed = stream_seed(run.seed, "ties of masks", len(masks))
+            points = embedding[matrix.name]
+            mask = geometric_mask(regularizer, manifold, points, sparsity=sparsity, seed=seed)
+            masks[matrix.name] = mask.repeat(matrix.gates, 1)
+    return masks

@@ -1,0 +1,146 @@
+"""Dataclasses as JSON, and JSON as dataclasses whose types were checked."""
+
+import dataclasses
+import importlib.metadata
+import os
+import platform
+import subprocess
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self, get_args, get_origin, get_type_hints
+
+from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
+
+from moduli.tasks.errors import DamagedFile
+from moduli.tasks.experiments.files import read_json
+
+PACKAGES = ("moduli", "torch", "numpy")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The machine that something was computed on.
+
+    Parameters
+    ----------
+    system : str
+        Operating system.
+    processor : str
+        Name of the processor.
+    cores : int or None
+        Number of its cores; None where the system does not tell.
+    """
+
+    system: str
+    processor: str
+    cores: int | None
+
+    @classmethod
+    def here(cls) -> "Machine":
+        """Return this machine."""
+        return cls(platform.platform(), _processor(), os.cpu_count())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What a file of results says, with what its reader must know to repeat it.
+
+    Parameters
+    ----------
+    versions : dict of str to str
+        Versions of Python and of the packages.
+    commit : str or None
+        Commit of the source tree, with a + if it was changed; None outside a checkout.
+    machine : Machine
+        Where it was computed.
+    finished : str
+        When, as an ISO date.
+    """
+
+    versions: dict[str, str]
+    commit: str | None
+    machine: Machine
+    finished: str
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a JSON file that ``as_dict`` filled.
+
+        Fields that the file does not have take their defaults, and names that are not fields are ignored,
+        so that files of other versions can be read.
+
+        Raises
+        ------
+        DamagedFile
+            If the file does not hold JSON, a field is missing, or a value is not what it should be.
+        """
+        try:
+            record: Self = _parsed(cls, read_json(path))
+            return record
+        except (TypeCheckError, ValueError) as error:
+            raise DamagedFile(
+                f"{path} does not hold what this version writes ({error}); "
+                "run the experiment's command again."
+            ) from error
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON: what was found, and then what it takes to repeat it."""
+        values = dataclasses.asdict(self)
+        repetition = {field.name: values.pop(field.name) for field in dataclasses.fields(Record)}
+        return values | repetition
+
+
+def provenance() -> dict[str, Any]:
+    """Return the fields of a `Record` for what is computed here and now."""
+    return {
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES}
+        | {"python": platform.python_version()},
+        "commit": _commit(),
+        "machine": Machine.here(),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _parsed(kind: Any, value: Any, name: str = "") -> Any:
+    """Return a JSON value as what a type hint says: a dataclass, a list of them, or a plain value."""
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        hints = get_type_hints(kind)
+        if not isinstance(value, dict):
+            raise TypeCheckError(f"{name or 'the file'} is not an object")
+        arguments = {}
+        for field in dataclasses.fields(kind):
+            path = f"{name}.{field.name}".lstrip(".")
+            if field.name in value:
+                arguments[field.name] = _parsed(hints[field.name], value[field.name], path)
+            elif field.default is field.default_factory is dataclasses.MISSING:
+                raise ValueError(f"{path} is missing")
+        return kind(**arguments)
+    if get_origin(kind) is list and isinstance(value, list) and dataclasses.is_dataclass(get_args(kind)[0]):
+        return [_parsed(get_args(kind)[0], item, f"{name}[{index}]") for index, item in enumerate(value)]
+    try:
+        return check_type(value, kind, collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS)
+    except TypeCheckError as error:
+        raise TypeCheckError(f"{name}: {error}") from error
+
+
+def _commit() -> str | None:
+    here = Path(__file__).parent
+    try:
+        commit = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=12"],
+            cwd=here, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return commit.stdout.strip()
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown"
+    )

@@ -1,0 +1,96 @@
+"""A run: one method with one seed, who it is and where it is."""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from moduli.tasks.experiments.methods import Method, method
+from moduli.tasks.experiments.run_folder import RunFolder
+from moduli.tasks.experiments.settings import Configuration, PruningSettings, plain
+from moduli.tasks.experiments.stages import Stage
+from moduli.tasks.seeds import stream_seed
+
+
+@dataclass(frozen=True)
+class Run:
+    """One method with one seed, in a folder that its content names.
+
+    Comparisons that share a run share its folder: a dense network, which no pruning setting
+    concerns, is trained once for all sparsities.
+
+    Parameters
+    ----------
+    configuration : Configuration
+        Settings of the task, of training and of pruning.
+    method_name : str
+        Name of the method; see `moduli.tasks.experiments.methods.method`.
+    seed : int
+        Seed of data, weights and embedding.
+    out : Path
+        Folder in which the run's folder is.
+    """
+
+    configuration: Configuration
+    method_name: str
+    seed: int
+    out: Path
+
+    @cached_property
+    def method(self) -> Method:
+        """How the network is penalised and pruned."""
+        permutation = stream_seed(self.seed, "permutation")
+        return method(self.method_name, permutation, self.configuration.pruning.matched)
+
+    @property
+    def pruning(self) -> PruningSettings | None:
+        """How the network is pruned; None for a dense one."""
+        chosen = self.method
+        return chosen.pruning(self.configuration.pruning) if chosen.sparse else None
+
+    @property
+    def label(self) -> str:
+        """How tables and figures call the run, but for its seed."""
+        return label(self.method_name, self.pruning.sparsity if self.pruning else 0.0)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What determines the run's numbers."""
+        pruning = self.pruning
+        return self.configuration.as_dict() | {
+            "pruning": None if pruning is None else plain(pruning),
+            "method": self.method_name,
+            "seed": self.seed,
+        }
+
+    @cached_property
+    def folder(self) -> Path:
+        """The run's folder, named by what it is and by a digest of its identity."""
+        digest = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:10]
+        pruning = self.pruning
+        words = [self.configuration.task.name, self.method_name]
+        words += [] if pruning is None else [f"{pruning.sparsity:.4g}"]
+        readable = re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(words))
+        return self.out / f"{readable}-seed-{self.seed}-{digest}"
+
+    def stage(self, stage: Stage) -> Path:
+        """Return the folder of a stage."""
+        return self.folder / stage
+
+    def open(self, stage: Stage) -> RunFolder:
+        """Return what is on disk of a stage."""
+        return RunFolder(self.stage(stage), self.identity | {"stage": stage})
+
+
+def label(method: str, sparsity: float) -> str:
+    """Return how a row of a comparison is called.
+
+    Examples
+    --------
+    >>> label("none", 0.98), label("dense", 0.0)
+    ('none 98%', 'dense')
+    """
+    return f"{method} {100 * sparsity:.4g}%" if sparsity else method

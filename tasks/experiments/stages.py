@@ -1,0 +1,100 @@
+"""The two stages of a run, and what is known of one when it has ended."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from moduli.tasks.experiments.records import Record
+
+Stage = Literal["trained", "ticket"]
+
+STAGES: tuple[Stage, ...] = ("trained", "ticket")
+"""A network is trained and pruned; then its ticket, the same masks with fresh weights, is trained."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageResult(Record):
+    """What ``results.json`` in the folder of a run's stage says.
+
+    Parameters
+    ----------
+    format : int
+        Version of what run folders hold.
+    name : str
+        Name of the task.
+    task, training : dict
+        Settings of the task and of the training.
+    pruning : dict or None
+        How the network was pruned; None for a dense one.
+    method : str
+        Name of the method.
+    seed : int
+        Seed of data, weights and embedding.
+    stage : {"trained", "ticket"}
+        Which stage it is.
+    score_name : str
+        What was scored, with its unit.
+    score : float
+        The score on held-out data; lower is better.
+    measurements : dict
+        What else the task measured.
+    sparsity : dict of str to float
+        Fraction of zeros in each pruned matrix, and in ``"total"``.
+    wiring : float or None
+        Mean distance that surviving recurrent weights bridge, relative to chance; None for a network whose
+        neurons are placed nowhere.
+    references : dict of str to float
+        Scores that need no network.
+    seconds : float
+        Time of training.
+    recurrent : list of str or None
+        Names of the recurrent matrices; None in files of versions that did not write them.
+    """
+
+    format: int
+    name: str
+    task: dict[str, Any]
+    training: dict[str, Any]
+    pruning: dict[str, Any] | None
+    method: str
+    seed: int
+    stage: Stage
+    score_name: str
+    score: float
+    measurements: dict[str, Any]
+    sparsity: dict[str, float]
+    wiring: float | None
+    references: dict[str, float]
+    seconds: float
+    recurrent: list[str] | None = None
+
+    def __post_init__(self) -> None:
+        if "total" not in self.sparsity:
+            raise ValueError("sparsity.total is missing")
+
+    @property
+    def matrices(self) -> dict[str, float]:
+        """The fraction of zeros in each pruned matrix."""
+        return {name: zeros for name, zeros in self.sparsity.items() if name != "total"}
+
+
+Results = dict[Stage, StageResult]
+"""What is known of a run that has ended."""
+
+
+def recurrent_among(names: Iterable[str], recurrent: list[str] | None) -> list[str]:
+    """Return those of some matrices that are recurrent.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Names of parameters.
+    recurrent : list of str or None
+        What a result says; where it says nothing, PyTorch's names of recurrent weights tell.
+
+    Examples
+    --------
+    >>> recurrent_among(["encoder.weight", "cell.h2h"], ["cell.h2h"])
+    ['cell.h2h']
+    """
+    return [name for name in names if ("weight_hh" in name if recurrent is None else name in recurrent)]

@@ -1,0 +1,180 @@
+"""The table of a comparison, as its ``results.json`` holds it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import mean
+from typing import Any
+
+from moduli.tasks.experiments.estimates import decimals
+from moduli.tasks.experiments.records import Record
+from moduli.tasks.experiments.stages import STAGES, Results, Stage, StageResult, recurrent_among
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One method at one sparsity, with all seeds.
+
+    Parameters
+    ----------
+    method : str
+        Name of the method.
+    sparsity : float
+        Fraction of zeros in all pruned matrices together, the mean over seeds.
+    matrices : dict of str to list of float
+        For each pruned matrix its fraction of zeros, a number for each seed.
+    wiring : list of float or None
+        For each seed the distance that weights bridge, relative to chance; None where neurons are placed
+        nowhere.
+    folders : list of str
+        Each seed's folder, relative to that of all experiments.
+    trained, ticket : list of float
+        Each seed's score, of the trained network and of its ticket.
+    difference : dict of str to list of float, or None
+        For each stage the differences from the control, seed by seed; None for the control itself, and
+        where there is none.
+    recurrent : list of str or None
+        Which of the matrices are recurrent; None in files of versions that did not write it.
+    """
+
+    method: str
+    sparsity: float
+    matrices: dict[str, list[float]] = field(default_factory=dict)
+    wiring: list[float | None]
+    folders: list[str]
+    trained: list[float]
+    ticket: list[float]
+    difference: dict[Stage, list[float]] | None
+    recurrent: list[str] | None = None
+
+    @classmethod
+    def of(
+        cls, method: str, results: Sequence[Results], folders: list[str], control: Sequence[Results] | None
+    ) -> "Row":
+        """Return the row of a method's results, one for each seed, beside those of the control."""
+        trained = [result["trained"] for result in results]
+        matrices = dict.fromkeys(matrix for result in trained for matrix in result.matrices)
+        return cls(
+            method=method,
+            sparsity=mean(result.sparsity["total"] for result in trained),
+            matrices={matrix: [result.sparsity[matrix] for result in trained] for matrix in matrices},
+            wiring=[result.wiring for result in trained],
+            folders=folders,
+            trained=_scores(results, "trained"),
+            ticket=_scores(results, "ticket"),
+            difference=None
+            if control is None
+            else {
+                stage: [
+                    value - other
+                    for value, other in zip(_scores(results, stage), _scores(control, stage), strict=True)
+                ]
+                for stage in STAGES
+            },
+            recurrent=recurrent_among(matrices, trained[0].recurrent),
+        )
+
+    def scores(self, stage: Stage) -> list[float]:
+        """Return each seed's score of a stage."""
+        return self.trained if stage == "trained" else self.ticket
+
+    @property
+    def mean_wiring(self) -> float | None:
+        """The mean of the seeds' wiring; None where one has none."""
+        known = [value for value in self.wiring if value is not None]
+        return mean(known) if len(known) == len(self.wiring) else None
+
+    @property
+    def recurrent_sparsity(self) -> float | None:
+        """The mean fraction of zeros over recurrent matrices; None where there are none."""
+        names = recurrent_among(self.matrices, self.recurrent)
+        return mean(zeros for name in names for zeros in self.matrices[name]) if names else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary(Record):
+    """The table of a comparison, and what it takes to repeat it.
+
+    Parameters
+    ----------
+    command : str or None
+        The command that gave it.
+    score_name : str
+        What was scored, with its unit; lower is better.
+    configuration : dict
+        The settings that all runs share, as JSON.
+    seeds : list of int
+        The seeds of every row.
+    control : str
+        The method from which differences are taken.
+    rows : list of Row
+        One for each method and sparsity.
+    references : dict of str to list of float
+        Scores that need no network, a number for each seed.
+    seconds_of_training : float
+        Of all runs together.
+    """
+
+    command: str | None
+    score_name: str
+    configuration: dict[str, Any]
+    seeds: list[int]
+    control: str
+    rows: list[Row]
+    references: dict[str, list[float]]
+    seconds_of_training: float
+
+    def __post_init__(self) -> None:
+        seeds = len(self.seeds)
+        if not self.rows or not seeds or not all(self.references.values()):
+            raise ValueError("it has no rows, no seeds, or a reference without a number")
+        for index, row in enumerate(self.rows):
+            differences = dict.fromkeys(STAGES, row.trained) if row.difference is None else row.difference
+            if differences.keys() != set(STAGES):
+                raise ValueError(f"rows[{index}].difference does not have the stages {', '.join(STAGES)}")
+            columns: list[Sequence[object]] = [row.wiring, row.folders, row.trained, row.ticket]
+            columns += [*row.matrices.values(), *differences.values()]
+            if any(len(column) != seeds for column in columns):
+                raise ValueError(f"rows[{index}] does not have a number for each of the {seeds} seeds")
+
+    @classmethod
+    def of_run(cls, folder: str, results: Results) -> "Summary":
+        """Return the summary of a single run in a folder: a table of one row."""
+        trained: StageResult = results["trained"]
+        return cls(
+            command=None,
+            score_name=trained.score_name,
+            configuration={
+                "name": trained.name,
+                "task": trained.task,
+                "training": trained.training,
+                "pruning": trained.pruning,
+            },
+            seeds=[trained.seed],
+            control="",
+            rows=[Row.of(trained.method, [results], [folder], control=None)],
+            references={name: [value] for name, value in trained.references.items()},
+            seconds_of_training=sum(result.seconds for result in results.values()),
+            versions=trained.versions,
+            commit=trained.commit,
+            machine=trained.machine,
+            finished=trained.finished,
+        )
+
+    @property
+    def compared(self) -> bool:
+        """Whether any row has differences from the control."""
+        return any(row.difference for row in self.rows)
+
+    @property
+    def several_matrices(self) -> bool:
+        """Whether several matrices of a network were pruned: a nearly empty one hides in their mean."""
+        return any(len(row.matrices) > 1 for row in self.rows)
+
+    @property
+    def decimals(self) -> int:
+        """How many decimals its scores are shown with."""
+        return decimals(mean(row.scores(stage)) for row in self.rows for stage in STAGES)
+
+
+def _scores(results: Sequence[Results], stage: Stage) -> list[float]:
+    return [result[stage].score for result in results]

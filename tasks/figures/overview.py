@@ -1,0 +1,90 @@
+"""The figures of a comparison's table: scores, training, sparsity, and what is left of each matrix."""
+
+import math
+from statistics import mean
+
+from matplotlib.figure import Figure
+
+from moduli.tasks.experiments.comparison import Comparison
+from moduli.tasks.experiments.estimates import Estimate
+from moduli.tasks.experiments.methods import method
+from moduli.tasks.experiments.metrics import read_metrics
+from moduli.tasks.experiments.run import label
+from moduli.tasks.experiments.stages import STAGES, Stage
+from moduli.tasks.experiments.summary import Summary
+from moduli.tasks.figures.curves import draw_training
+from moduli.tasks.figures.scores import draw_scores
+from moduli.tasks.figures.sparsity import draw_error_against_sparsity
+from moduli.tasks.figures.survivors import draw_survivors
+
+
+def scores_figure(comparison: Comparison, summary: Summary) -> Figure:
+    """Draw every row's scores, trained and of the ticket."""
+    figure = Figure(figsize=(9, 1.4 + 0.3 * len(summary.rows)), layout="constrained")
+    panels = list(figure.subplots(1, len(STAGES), sharey=True))
+    for axes, stage in zip(panels, STAGES, strict=True):
+        scores = {
+            label(*wanted): row.scores(stage)
+            for wanted, row in zip(comparison.rows, summary.rows, strict=True)
+        }
+        draw_scores(axes, scores, _references(summary), summary.score_name)
+        axes.set_title(stage, fontsize=9)
+    lowest, highest = zip(*(axes.get_xlim() for axes in panels), strict=True)
+    for axes in panels:
+        axes.set_xlim(min(lowest), max(highest))
+    return figure
+
+
+def training_figure(comparison: Comparison, summary: Summary) -> Figure:
+    """Draw how all methods learned, in a panel for each sparsity; the dense one is in all."""
+    sparsities = sorted({sparsity for _, sparsity in comparison.rows if sparsity}) or [0.0]
+    figure = Figure(figsize=(4.5 * len(sparsities) + 2.5, 4), layout="constrained")
+    panels = figure.subplots(1, len(sparsities), sharey=True, squeeze=False)[0]
+    for panel, wanted in zip(panels, sparsities, strict=True):
+        metrics = {
+            name: [read_metrics(comparison.out / folder / "trained") for folder in row.folders]
+            for (name, sparsity), row in zip(comparison.rows, summary.rows, strict=True)
+            if sparsity in (0.0, wanted)
+        }
+        draw_training(panel, metrics, _references(summary), summary.score_name)
+        panel.set_title(f"{100 * wanted:.4g}%", fontsize=9)
+        panel.label_outer()
+    for panel in panels[:-1]:
+        panel.get_legend().remove()
+    return figure
+
+
+def sparsity_figure(comparison: Comparison, summary: Summary) -> Figure | None:
+    """Draw the scores of all sparse methods against sparsity, where there are several."""
+    if len(comparison.sparsities) < 2:
+        return None
+    estimates: dict[Stage, dict[str, list[tuple[float, float, float]]]] = {stage: {} for stage in STAGES}
+    for (name, sparsity), row in zip(comparison.rows, summary.rows, strict=True):
+        if method(name).sparse:
+            for stage in STAGES:
+                found = Estimate.of(row.scores(stage))
+                half = math.nan if found.half_width is None else found.half_width
+                estimates[stage].setdefault(name, []).append((sparsity, found.mean, half))
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    draw_error_against_sparsity(
+        figure.subplots(), estimates["trained"], estimates["ticket"], summary.score_name
+    )
+    return figure
+
+
+def survivors_figure(comparison: Comparison, summary: Summary) -> Figure | None:
+    """Draw what is left of each matrix, of methods that prune several."""
+    rows = {
+        label(*wanted): row.matrices
+        for wanted, row in zip(comparison.rows, summary.rows, strict=True)
+        if len(row.matrices) > 1
+    }
+    if not rows:
+        return None
+    figure = Figure(figsize=(7, 1.8 + 0.3 * len(rows)), layout="constrained")
+    draw_survivors(figure.subplots(), rows)
+    return figure
+
+
+def _references(summary: Summary) -> dict[str, float]:
+    return {name: mean(values) for name, values in summary.references.items()}

@@ -1,0 +1,278 @@
+"""Clauses T3 and T4: what results say is read as it was written, checked, and drawn from disk alone."""
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from moduli.manifolds import Circle, Torus
+from moduli.tasks.errors import DamagedFile
+from moduli.tasks.experiments.comparison import Comparison
+from moduli.tasks.experiments.devices import Devices, FabricDevices, OneDevice
+from moduli.tasks.experiments.networks import StoredNetwork
+from moduli.tasks.experiments.protocol import carry_out
+from moduli.tasks.experiments.run import Run
+from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
+from moduli.tasks.experiments.stages import StageResult, recurrent_among
+from moduli.tasks.experiments.summary import Summary
+from moduli.tasks.figures import geometry
+from moduli.tasks.figures.comparison import CAPTIONS, draw_comparison
+from moduli.tasks.figures.geometry import neuron_figure, shape_figure
+from moduli.tasks.figures.picture import Picture, read_caption
+from moduli.tasks.navigation.settings import NavigationSettings
+from moduli.tasks.report import write_report
+from moduli.tasks.report.terminal import result_table
+from moduli.tasks.task import Task
+from tests.conftest import seeded
+
+RESULTS = sorted((Path(__file__).parents[2] / "results").glob("*/results.json"))
+TINY = Configuration(
+    NavigationSettings(units=12, cells=10, walk_length=4, test_walks=20),
+    TrainingSettings(steps=6, batch=5, learning_rate=0.01, log_interval=3),
+    PruningSettings(sparsity=0.8, strength=1.0),
+)
+WEIGHT = "recurrent.weight_hh_l0"
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.parent.name)
+def test_published_tables_are_read_and_written_as_they_are(path):
+    stored, summary = json.loads(path.read_text()), Summary.read(path)
+    written = json.loads(json.dumps(summary.as_dict()))
+    assert written["rows"] == [{"matrices": {}, "recurrent": None} | row for row in stored["rows"]]
+    assert {key: value for key, value in written.items() if key != "rows"} == {
+        key: value for key, value in stored.items() if key != "rows"
+    }
+    several = any(len(row.get("matrices", {})) > 1 for row in stored["rows"])
+    names = [column.header for column in result_table(summary).columns]
+    assert ("recurrent" in names) == several
+    for row in summary.rows:
+        assert (row.recurrent_sparsity is None) == (not any("weight_hh" in name for name in row.matrices))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Return a comparison of methods on several spaces, and its summary."""
+    out = tmp_path_factory.mktemp("out")
+    methods = ["dense", "none", "circle-diffusion", "torus-dog", "torus(dim=6)-dog", "permuted-torus-dog"]
+    comparison = Comparison(TINY, methods, [0], out, "table")
+    return comparison, comparison.summarize([carry_out(run) for run in comparison.runs])
+
+
+def test_what_was_written_is_read_again(finished):
+    comparison, summary = finished
+    assert Summary.read(comparison.folder / "results.json") == summary
+    for run in comparison.runs:
+        for stage, result in carry_out(run).items():
+            assert StageResult.read(run.stage(stage) / "results.json") == result
+            assert result.recurrent == [WEIGHT]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda stored: stored.pop("seeds"), "seeds is missing"),
+        (lambda stored: stored["rows"][1].pop("ticket"), r"rows\[1\]\.ticket is missing"),
+        (lambda stored: stored["rows"][1].update(sparsity="high"), r"rows\[1\]\.sparsity: str is neither"),
+        (lambda stored: stored["rows"][0].update(trained=[8.0, None]), r"rows\[0\]\.trained: item 1"),
+        (lambda stored: stored["rows"].append(7), r"rows\[6\] is not an object"),
+        (lambda stored: stored.update(machine={"system": "x", "processor": "y"}), "machine.cores is missing"),
+        (lambda stored: stored.update(references=[1.0]), "references: list is not a dict"),
+        (lambda stored: stored.update(references={"floor": []}), "it has no rows, no seeds, or a reference"),
+        (lambda stored: stored.update(rows=[]), "it has no rows"),
+        (
+            lambda stored: stored["rows"][0].update(folders=[]),
+            r"rows\[0\] does not have a number for each of",
+        ),
+        (lambda stored: stored["rows"][3].update(difference={}), r"rows\[3\]\.difference does not have"),
+    ],
+)
+def test_a_file_with_other_values_than_it_should_have_is_named_with_the_place(
+    finished, tmp_path, change, message
+):
+    stored = json.loads((finished[0].folder / "results.json").read_text())
+    change(stored)
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(stored))
+    with pytest.raises(DamagedFile, match=rf"results.json does not hold .*\({message}"):
+        Summary.read(path)
+
+
+def test_a_result_without_the_total_sparsity_is_named(finished, tmp_path):
+    stored = json.loads((finished[0].runs[1].stage("trained") / "results.json").read_text())
+    del stored["sparsity"]["total"]
+    (tmp_path / "results.json").write_text(json.dumps(stored))
+    with pytest.raises(DamagedFile, match=r"\(sparsity\.total is missing\)"):
+        StageResult.read(tmp_path / "results.json")
+
+
+def test_results_of_earlier_versions_fall_back_on_pytorch_s_names():
+    names = ["encoder.weight", "recurrent.weight_hh_l0", "cell.h2h.weight"]
+    assert recurrent_among(names, None) == ["recurrent.weight_hh_l0"]
+    assert recurrent_among(names, ["cell.h2h.weight"]) == ["cell.h2h.weight"]
+
+
+def networks(comparison):
+    return [StoredNetwork(run.stage("trained")) for run in comparison.runs]
+
+
+def test_a_neuron_is_drawn_on_each_method_s_own_space_and_elsewhere_says_so(finished, monkeypatch):
+    drawn = []
+    for name in ("draw_neuron_on_plane", "draw_neuron_in_space"):
+        draw = getattr(geometry, name)
+
+        def spy(axes, manifold, *arguments, draw=draw):
+            drawn.append((axes, manifold))
+            return draw(axes, manifold, *arguments)
+
+        monkeypatch.setattr(geometry, name, spy)
+    neuron_figure(networks(finished[0]))
+    titles = {axes.get_title().splitlines()[0]: (axes, manifold) for axes, manifold in drawn}
+    assert {name: manifold for name, (_, manifold) in titles.items()} == {
+        "dense": Torus(),
+        "none 80%": Torus(),
+        "torus-dog 80%": Torus(),
+        "permuted-torus-dog 80%": Torus(),
+        "circle-diffusion 80%": Circle(),
+    }  # a torus of dimension 6 is not drawn at all
+    for name, (axes, _) in titles.items():
+        assert ("placed as in torus-dog 80%" in axes.get_title()) == (name in ("dense", "none 80%"))
+    drawn.clear()
+    shape_figure(networks(finished[0]))
+    assert {manifold for _, manifold in drawn} == {Circle()}
+
+
+def test_figures_show_the_embedding_that_is_on_disk(finished, tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(
+        geometry,
+        "draw_neuron_on_plane",
+        lambda axes, manifold, weight, places, neuron: shown.append(places) or axes.scatter([0], [0], c=[0]),
+    )
+    source = finished[0].run("torus-dog", 0.8, 0).stage("trained")
+    for path in source.iterdir():
+        if path.is_file():
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    moved = Torus().random_point(12, seeded(7))
+    state = load_file(source / "sparsifier.safetensors") | {f"embedding.{WEIGHT}": moved}
+    save_file(state, tmp_path / "sparsifier.safetensors")
+    neuron_figure([StoredNetwork(source), StoredNetwork(tmp_path)])
+    assert torch.equal(shown[0], load_file(source / "sparsifier.safetensors")[f"embedding.{WEIGHT}"])
+    assert torch.equal(shown[1], moved)
+
+
+def test_every_figure_carries_its_caption_into_the_report(finished, tmp_path):
+    comparison, summary = finished
+    (comparison.folder / "figures").mkdir(exist_ok=True)
+    (comparison.folder / "figures" / "stale.png").write_bytes(b"")
+    paths = draw_comparison(comparison, summary)
+    assert sorted(paths) == sorted((comparison.folder / "figures").iterdir())
+    captions = {path.stem: read_caption(path) for path in paths}
+    assert captions.pop("rate-maps").startswith("The six rate maps")
+    assert captions == {name: CAPTIONS[name] for name in captions}
+    page = write_report([comparison.folder], tmp_path / "report.html").read_text()
+    assert "The six rate maps of highest grid score" in page
+    Image.new("RGB", (4, 4)).save(comparison.folder / "figures" / "old-figure.png")
+    page = write_report([comparison.folder], tmp_path / "report.html").read_text()
+    assert 'alt="old-figure"' in page
+    (comparison.folder / "figures" / "old-figure.png").write_bytes(b"no image")
+    with pytest.raises(DamagedFile, match=r"old-figure\.png is not an image"):
+        write_report([comparison.folder], tmp_path / "report.html")
+
+
+def test_devices_are_abstract_or_final():
+    assert Devices.__abstractmethods__ == {"prepare", "backward", "gather", "any", "wait"}
+    for kind in (OneDevice, FabricDevices):
+        assert kind.__bases__ == (Devices,)
+        assert kind.__final__
+        assert not kind.__abstractmethods__
+
+
+class TwoSizes(nn.Module):
+    """Two recurrent layers of different sizes."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.RNN(1, 8, batch_first=True)
+        self.second = nn.GRU(8, 5, batch_first=True)
+        self.decoder = nn.Linear(5, 1)
+
+    def forward(self, x):
+        return self.decoder(self.second(self.first(x)[0])[0])
+
+
+@dataclass(frozen=True)
+class SumSettings:
+    """Settings without a number of units."""
+
+    name: ClassVar[str] = "sum"
+    task: ClassVar[str] = f"{__name__}:Sum"
+
+
+class Sum(Task[torch.Tensor]):
+    """Tell the sum of numbers."""
+
+    score_name = "squared error"
+
+    def __init__(self, settings, batch_size, seed, device="cpu"):
+        self.batch_size, self.seed, self.device = batch_size, seed, device
+
+    def model(self):
+        return TwoSizes().to(self.device)
+
+    def batch(self, step):
+        return torch.randn(self.batch_size, 4, 1, generator=seeded(step))
+
+    def part(self, batch, index, count):
+        return batch[index::count]
+
+    def loss(self, model, batch):
+        return (model(batch) - batch.cumsum(1)).square().mean()
+
+    @torch.no_grad()
+    def score(self, model):
+        return float(self.loss(model, self.batch(99)))
+
+    validate = score
+
+    def references(self):
+        return {}
+
+
+@pytest.mark.parametrize("name", ["torus-dog", "torus-dog@a-priori", "permuted-klein-dog"])
+def test_layers_of_different_sizes_each_have_their_neurons(tmp_path, name):
+    run = Run(dataclasses.replace(TINY, task=SumSettings()), name, 0, tmp_path)
+    results = carry_out(run)
+    assert results["trained"].recurrent == ["first.weight_hh_l0", "second.weight_hh_l0"]
+    assert all(math.isfinite(result.score) for result in results.values())
+    network = StoredNetwork(run.stage("trained"))
+    assert [len(points) for points in network.embeddings.values()] == [8, 5]
+    assert network.recurrent_weight().shape == (8, 8)
+    assert network.weights["second.weight_hh_l0"].shape == (15, 5)
+
+
+class Pictured(Sum):
+    """A task that draws something of its own."""
+
+    def figures(self, model):
+        from matplotlib.figure import Figure
+
+        figure = Figure()
+        figure.subplots().plot(model.decoder.weight.detach().flatten())
+        return {"decoder": Picture(figure, "The decoder's weights.")}
+
+
+def test_a_task_draws_figures_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(SumSettings, "task", f"{__name__}:Pictured")
+    configuration = dataclasses.replace(TINY, task=SumSettings())
+    comparison = Comparison(configuration, ["dense", "torus-dog"], [0], tmp_path, "table")
+    summary = comparison.summarize([carry_out(run) for run in comparison.runs])
+    assert "decoder" in {path.stem for path in draw_comparison(comparison, summary)}
+    assert "The decoder&#39;s weights." in write_report([comparison.folder]).read_text()
