@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, final
+from typing import TYPE_CHECKING, Any, final
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,6 @@ from moduli.requirements import require_package
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
-
-T = TypeVar("T")
 
 
 class Devices(ABC):
@@ -135,24 +133,19 @@ class FabricDevices(Devices):
         self._fabric.barrier()
 
 
-def on_devices(work: Callable[[Devices], T], device: str, count: int, precision: str) -> T:
+def on_devices(work: Callable[[Devices], None], device: str, count: int, precision: str) -> None:
     """Do some work on devices, in a process for each if there are several.
 
     Parameters
     ----------
     work : callable
-        From the devices to a result; with several devices it can be pickled.
+        Takes the devices; with several of them it can be pickled.
     device : str
         PyTorch device.
     count : int
         How many of them.
     precision : str
         Number format, as Fabric calls it; ``"32-true"`` is the model's own.
-
-    Returns
-    -------
-    object
-        What the work returned, on the first of several devices.
 
     Raises
     ------
@@ -163,7 +156,8 @@ def on_devices(work: Callable[[Devices], T], device: str, count: int, precision:
     """
     _check_device(device)
     if count == 1 and precision == "32-true":
-        return work(OneDevice(device))
+        work(OneDevice(device))
+        return
     place = torch.device(device)
     fabric = require_package(
         "lightning.fabric", "Several devices, or another precision,", "lightning"
@@ -173,12 +167,11 @@ def on_devices(work: Callable[[Devices], T], device: str, count: int, precision:
         precision=precision,
         strategy="ddp_spawn" if count > 1 else "auto",
     )
-    result: T = fabric.launch(partial(_on_fabric, work=work))
-    return result
+    fabric.launch(partial(_on_fabric, work=work))
 
 
-def _on_fabric(fabric: "Fabric", work: Callable[[Devices], T]) -> T:
-    return work(FabricDevices(fabric))
+def _on_fabric(fabric: "Fabric", work: Callable[[Devices], None]) -> None:
+    work(FabricDevices(fabric))
 
 
 def _check_device(name: str) -> None:

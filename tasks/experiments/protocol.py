@@ -49,25 +49,25 @@ def carry_out(run: Run, execution: Execution | None = None) -> Results:
     expected = f"a multiple of {execution.devices} devices"
     require(training.batch % execution.devices == 0, "batch", expected, training.batch)
     stages = partial(_carry_out_stages, run, execution)
-    return on_devices(stages, execution.device, execution.devices, training.precision)
+    on_devices(stages, execution.device, execution.devices, training.precision)
+    return {stage: StageResult.read(run.stage(stage) / "results.json") for stage in STAGES}
 
 
-def _carry_out_stages(run: Run, execution: Execution, devices: Devices) -> Results:
+def _carry_out_stages(run: Run, execution: Execution, devices: Devices) -> None:
     with _threads(execution.threads):
         task = make_task(run.configuration, run.seed, devices.device)
-        return {stage: _carry_out_stage(run, stage, task, execution, devices) for stage in STAGES}
+        for stage in STAGES:
+            _carry_out_stage(run, stage, task, execution, devices)
 
 
-def _carry_out_stage(
-    run: Run, stage: Stage, task: Task[Any], execution: Execution, devices: Devices
-) -> StageResult:
+def _carry_out_stage(run: Run, stage: Stage, task: Task[Any], execution: Execution, devices: Devices) -> None:
     folder = run.open(stage)
     with folder.claimed() if devices.rank == 0 else nullcontext():
         devices.wait()
         finished = folder.result()
         devices.wait()
         if finished is not None:
-            return finished
+            return
         model, sparsifier = (fresh_network if stage == "trained" else ticket_network)(run, task)
         seconds = train(task, model, sparsifier, run.configuration.training, folder, execution, devices)
         result = StageResult(
@@ -85,7 +85,6 @@ def _carry_out_stage(
         if devices.rank == 0:
             folder.finish(result, model.state_dict(), sparsifier.state_dict() if sparsifier else {})
         devices.wait()
-        return result
 
 
 def _wiring(sparsifier: Sparsifier) -> float | None:
