@@ -218,8 +218,8 @@ class Manifold(ABC):
     def pairwise(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Return the matrix of distances between two lists of points.
 
-        The matrix is computed in blocks of rows, so that memory beyond it stays within a few
-        tens of megabytes; with gradients, the blocks are computed again in the backward pass.
+        The matrix is computed in chunks of rows, so that memory beyond it stays within a few
+        tens of megabytes; with gradients, the chunks are computed again in the backward pass.
 
         Parameters
         ----------

@@ -92,16 +92,16 @@ def test_pairwise_is_symmetric_with_zero_diagonal_and_keeps_dtype(manifold, dtyp
 
 
 @pytest.mark.parametrize("gradient", [False, True])
-def test_pairwise_does_not_depend_on_the_block_size(monkeypatch, gradient):
+def test_pairwise_does_not_depend_on_the_chunk_size(monkeypatch, gradient):
     x = points(Torus(), 37, 0).requires_grad_(gradient)
     y = points(Torus(), 23, 1)
     whole, whole_rectangle = Torus().pairwise(x), Torus().pairwise(x, y)
-    monkeypatch.setattr(pairwise, "BLOCK", 200)
+    monkeypatch.setattr(pairwise, "CHUNK", 200)
     assert torch.equal(Torus().pairwise(x), whole)
     assert torch.equal(Torus().pairwise(x, y), whole_rectangle)
     if gradient:
-        blocked = torch.autograd.grad(Torus().pairwise(x).square().sum(), x)[0]
-        assert torch.allclose(blocked, torch.autograd.grad(whole.square().sum(), x)[0])
+        chunked = torch.autograd.grad(Torus().pairwise(x).square().sum(), x)[0]
+        assert torch.allclose(chunked, torch.autograd.grad(whole.square().sum(), x)[0])
 
 
 @pytest.mark.parametrize("manifold", MANIFOLDS, ids=repr)

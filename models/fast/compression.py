@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from moduli.errors import InvalidParameter
-from moduli.models.fast.kernels import Product, fastest_product, noise, timings
+from moduli.models.fast.kernels import Kernel, fastest_kernel, noise, timings
 from moduli.models.fast.sparse_modules import COLUMNS, SparseLinear, SparseRecurrent, with_replaced_modules
 
 # Time steps of the sequences on which recurrent modules are timed.
@@ -63,19 +63,19 @@ def compress(model: nn.Module, batch_size: int = 1) -> nn.Module:
 def _faster(batch_size: int, path: str, module: nn.Module) -> nn.Module:
     """Return a sparse module in place of a plain one, or the plain one where that is as fast."""
 
-    def make_product(name: str, weight: Tensor) -> Product:
+    def make_kernel(name: str, weight: Tensor) -> Kernel:
         columns = max(batch_size, COLUMNS) if name.startswith("weight_ih") else batch_size
-        return fastest_product(weight, columns)
+        return fastest_kernel(weight, columns)
 
     module.eval()  # dropout between layers costs time
     weight = next(module.parameters())
     if isinstance(module, nn.RNNBase):
-        sparse: nn.Module = SparseRecurrent(module, make_product)
+        sparse: nn.Module = SparseRecurrent(module, make_kernel)
         sequence = (batch_size, LENGTH) if module.batch_first else (LENGTH, batch_size)
         x = noise((*sequence, module.input_size), weight)
     else:
         assert isinstance(module, nn.Linear)
-        sparse = SparseLinear(module, make_product)
+        sparse = SparseLinear(module, make_kernel)
         x = noise((batch_size, module.in_features), weight)
     with torch.no_grad():
         plain_seconds, sparse_seconds = timings(
