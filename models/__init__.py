@@ -27,7 +27,7 @@ from moduli.models.fast.sparse_training import train_survivors
 from moduli.models.masks.families import geometric_mask, random_mask
 from moduli.models.matrices import WeightMatrix, weight_matrices
 from moduli.models.placement.embedding import Embedding
-from moduli.models.pruning.blocks import order_along
+from moduli.models.placement.ordering import order_along
 from moduli.models.pruning.regrowth import Regrowth
 from moduli.models.pruning.schedules import CubicSchedule, LinearSchedule, OneShotSchedule
 from moduli.models.sparsifier import Sparsifier

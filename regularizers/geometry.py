@@ -130,5 +130,6 @@ def check_gates(weight: Tensor, shape: tuple[int, ...], whose: str) -> None:
     fits = weight.dim() == len(shape) == 2 and weight.shape[1] == shape[1]
     if not fits or weight.numel() == 0 or weight.shape[0] % shape[0]:
         raise ShapeMismatch(
-            f"A weight of shape {tuple(weight.shape)} is not a stack of gates of {whose} shape {tuple(shape)}."
+            f"A weight of shape {tuple(weight.shape)} is not a stack of gates "
+            f"of {whose} shape {tuple(shape)}."
         )

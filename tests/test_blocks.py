@@ -124,7 +124,7 @@ def test_whole_blocks_die_and_the_target_is_reached_to_within_one(kind, size, gr
             assert not (mask & ~before[name]).any()
             assert torch.equal(model.get_parameter(name) != 0, mask)
             assert consists_of_blocks(mask, granularity, gates if name.startswith("rnn") else 1)
-    wanted = sum(sparsifier._wanted.values())
+    wanted = sum(sparsifier.pruner.wanted.values())
     zeros = sum(int((~mask).sum()) for mask in sparsifier.masks.values())
     assert wanted - granularity**2 < zeros <= wanted
 

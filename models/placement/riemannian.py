@@ -8,11 +8,12 @@ from torch.autograd.functional import jvp
 
 from moduli.manifolds import Manifold
 from moduli.models.errors import InvalidEmbedding
+from moduli.requirements import require_package
 
 with warnings.catch_warnings():
     # geoopt 0.5.1 uses torch.jit.script, which torch 2.13 calls deprecated.
     warnings.simplefilter("ignore", DeprecationWarning)
-    import geoopt
+    geoopt = require_package("geoopt", "Riemannian steps", "learn")
 
 
 def manifold_parameter(manifold: Manifold, points: Tensor) -> nn.Parameter:
