@@ -3,14 +3,14 @@
 import math
 from collections.abc import Mapping
 from numbers import Integral, Real
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from torch import Tensor, nn
 
 from moduli.errors import InvalidParameter
 from moduli.manifolds import Manifold
 from moduli.manifolds.reading import read_manifold
-from moduli.models.errors import InvalidSparsity, NothingToPrune
+from moduli.models.errors import InvalidSparsity
 from moduli.regularizers import Regularizer, make_regularizer
 
 T = TypeVar("T")
@@ -104,20 +104,15 @@ def as_masks(value: object) -> dict[str, Tensor]:
     ------
     InvalidParameter
         If it is not a mapping from names to tensors.
-    NothingToPrune
-        If it is empty.
     """
-    masks: Mapping[Any, Any] = require_instance(
-        "masks", value, Mapping, "a mapping from weights' names to tensors, such as {'weight_hh_l0': mask}"
-    )
-    if not masks:
-        raise NothingToPrune("masks names no weight; name the weights that it cuts: {'weight_hh_l0': mask}.")
+    expected = "a mapping from weights' names to tensors, such as {'weight_hh_l0': mask}"
+    masks: Mapping[Any, Any] = require_instance("masks", value, Mapping, expected)  # type: ignore[type-abstract]
     for name, mask in masks.items():
         require_instance("Each name in masks", name, str, "a string, the name of a weight")
         require_instance(f"The mask of {name}", mask, Tensor, "a tensor, True where a weight is alive")
     return dict(masks)
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     """Tell whether a value is a real number; a boolean is almost surely a mistake."""
     return isinstance(value, Real) and not isinstance(value, bool)

@@ -140,6 +140,23 @@ def named_matrices(model: nn.Module, patterns: Iterable[str] = ()) -> dict[str, 
         return added
 
 
+def named_in_full(matrices: Mapping[str, WeightMatrix], names: Iterable[str]) -> list[WeightMatrix]:
+    """Return the matrices of some names, which are not patterns.
+
+    Raises
+    ------
+    NothingToPrune
+        If there is none, or a name is not of a matrix.
+    """
+    chosen = list(names)
+    for name in chosen:
+        if name not in matrices:
+            raise NothingToPrune(f"No weight matrix is called '{name}'; {suggestion(name, matrices)}")
+    if not chosen:
+        raise NothingToPrune(f"No weight is named; name some of {', '.join(matrices)}.")
+    return [matrices[name] for name in chosen]
+
+
 def matrices_in_scope(matrices: Mapping[str, WeightMatrix], recurrent_only: bool) -> list[WeightMatrix]:
     """Return the matrices that are pruned: all, or the recurrent ones alone.
 

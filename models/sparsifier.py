@@ -14,13 +14,13 @@ from moduli.errors import InvalidParameter
 from moduli.manifolds import Manifold
 from moduli.models.arguments import as_manifold, as_masks, as_model, as_seed, as_sparsity, as_strength
 from moduli.models.description import describe, summary
-from moduli.models.errors import LayerCollapse, NothingToPrune
+from moduli.models.errors import LayerCollapse
 from moduli.models.files import read_state, write_state
-from moduli.models.matrices import WeightMatrix, check_untied, matrices_in_scope, named_matrices
+from moduli.models.matrices import check_untied, matrices_in_scope, named_in_full, named_matrices
 from moduli.models.placement.charges import as_regularizers, placed
 from moduli.models.placement.terms import Placement
 from moduli.models.pruning.living import LivingWeights
-from moduli.models.pruning.masks import Masks
+from moduli.models.pruning.masks import Masks, all_alive, emptied
 from moduli.models.pruning.pruners import GradualPruner, NoPruner, Pruner
 from moduli.models.pruning.regrowth import Regrowth, regrown
 from moduli.models.pruning.schedules import OneShotSchedule, Schedule, as_schedule
@@ -144,36 +144,39 @@ class Sparsifier(Tabular):
         check_score(score)
         self.scope, self.score, self.regrowth = scope, score, regrowth
         self.steps_taken = 0
-        given = None if masks is None else as_masks(masks)
-
-        patterns = [*(self.regularizer if isinstance(self.regularizer, Mapping) else ()), *(given or ())]
-        matrices = named_matrices(model, patterns)
-        generator = torch.Generator().manual_seed(as_seed(seed))
-        ordered = granularity != 1
-        self._charges = placed(matrices, self.regularizer, self.manifold, embedding, generator, ordered)
-        self._pruned = _pruned(matrices, scope, given)
-        check_untied(model, [matrix.name for matrix in self._pruned])
-        unit = unit_of(granularity, regrowth, self._pruned)
-        self.pruner: Pruner
-        if given is not None:
-            _refuse_beside_masks(sparsity=sparsity, schedule=schedule)
-            self.pruner, self.target = NoPruner(), Masks(given).sparsity()
-        else:
-            self.target = as_sparsity(0.9 if sparsity is None else sparsity)
-            wanted = zeros_wanted({each.name: each.shape for each in self._pruned}, self.target, scope)
-            cuts = OneShotSchedule() if schedule is None else as_schedule(schedule)
-            self.pruner = GradualPruner(cuts, wanted, unit)
-        self._weights = LivingWeights(model, given or _everything_alive(model, self._pruned))
-        self._weights.records = _reads_gradient(regrowth, 1)
-        if given is not None:
-            self._weights.apply()
         self.identity = {
             "manifold": repr(self.manifold),
             "regularizer": repr(self.regularizer),
             "scope": scope,
-            "sparsity": repr(self.target),
             "granularity": repr(granularity),
         }
+        given = {} if masks is None else as_masks(masks)
+
+        patterns = [*(self.regularizer if isinstance(self.regularizer, Mapping) else ()), *given]
+        matrices = named_matrices(model, patterns)
+        generator = torch.Generator().manual_seed(as_seed(seed))
+        ordered = granularity != 1
+        self._charges = placed(matrices, self.regularizer, self.manifold, embedding, generator, ordered)
+        if masks is None:
+            self._pruned = matrices_in_scope(matrices, recurrent_only=scope == "recurrent")
+        else:
+            self._pruned = named_in_full(matrices, given)
+        check_untied(model, [matrix.name for matrix in self._pruned])
+        unit = unit_of(granularity, regrowth, self._pruned)
+        if masks is None:
+            self.target = as_sparsity(0.9 if sparsity is None else sparsity)
+            self.identity["sparsity"] = repr(self.target)
+            wanted = zeros_wanted({each.name: each.shape for each in self._pruned}, self.target, scope)
+            cuts = OneShotSchedule() if schedule is None else as_schedule(schedule)
+            self.pruner: Pruner = GradualPruner(cuts, wanted, unit)
+            given = all_alive({each.name: model.get_parameter(each.name) for each in self._pruned})
+        else:
+            _refuse_beside_masks(sparsity=sparsity, schedule=schedule)
+            self.target, self.pruner = Masks(given).sparsity(), NoPruner()
+        self._weights = LivingWeights(model, given)
+        self._weights.records = _reads_gradient(regrowth, 1)
+        if masks is not None:
+            self._weights.apply()
 
     @property
     def masks(self) -> Masks:
@@ -219,13 +222,23 @@ class Sparsifier(Tabular):
             If the schedule returns something else than a fraction.
         """
         self.steps_taken += 1
-        weights, step, regrowth = self._weights, self.steps_taken, self.regrowth
+        weights, step, regrowth, charges = self._weights, self.steps_taken, self.regrowth, self._charges
+
+        def scores(name: str) -> Tensor:
+            weight = weights.weight(name).detach()
+            return scored(self.score, name, weight, lambda: charges.coefficients(name, weight))
+
+        def merits(name: str) -> Tensor | None:
+            if regrowth is not None and regrowth.where == "gradient":
+                return weights.recorded(name)
+            return charges.cheapness(name, weights.weight(name))
+
         weights.follow_model()
         due = self.pruner.due(step, weights.masks)
         if due:
             weights.check_finite(step)
-            changed = self.pruner.cut(due, weights.masks, self._scores)
-            for name in _emptied(weights.masks, changed):
+            changed = self.pruner.cut(due, weights.masks, scores)
+            for name in emptied(weights.masks, changed):
                 warnings.warn(
                     f"{name} has no connection left at step {step} "
                     f"(scope='{self.scope}', target {self.target:g}).",
@@ -235,8 +248,7 @@ class Sparsifier(Tabular):
             weights.masks.update(changed)
         if regrowth is not None and regrowth.is_due(step):
             weights.check_finite(step)
-            merits = weights.recorded if regrowth.where == "gradient" else self._cheapness
-            weights.masks.update(regrown(regrowth, step, weights.masks, self._scores, merits))
+            weights.masks.update(regrown(regrowth, step, weights.masks, scores, merits))
         weights.apply()
         weights.records = _reads_gradient(regrowth, step + 1)
 
@@ -370,27 +382,6 @@ class Sparsifier(Tabular):
         self.load_state_dict(state | {IDENTITY: as_bytes(identity)})
         self._weights.apply()
 
-    def _scores(self, name: str) -> Tensor:
-        weight = self._weights.weight(name).detach()
-        return scored(self.score, name, weight, lambda: self._charges.coefficients(name, weight))
-
-    def _cheapness(self, name: str) -> Tensor | None:
-        """Return how little each weight costs; None for a matrix without geometry."""
-        coefficients = self._charges.coefficients(name, self._weights.weight(name))
-        return None if coefficients is None else -coefficients
-
-
-def _pruned(
-    matrices: Mapping[str, WeightMatrix], scope: Scope, masks: Mapping[str, Tensor] | None
-) -> list[WeightMatrix]:
-    """Return the matrices that are pruned: those of the scope, or those of which masks are given."""
-    if masks is None:
-        return matrices_in_scope(matrices, recurrent_only=scope == "recurrent")
-    for name in masks:
-        if name not in matrices:
-            raise NothingToPrune(f"No weight matrix is called '{name}'; name each weight of masks in full.")
-    return [matrices[name] for name in masks]
-
 
 def _refuse_beside_masks(**options: object) -> None:
     for name, value in options.items():
@@ -400,14 +391,5 @@ def _refuse_beside_masks(**options: object) -> None:
             )
 
 
-def _everything_alive(model: nn.Module, matrices: list[WeightMatrix]) -> dict[str, Tensor]:
-    return {each.name: torch.ones_like(model.get_parameter(each.name), dtype=torch.bool) for each in matrices}
-
-
 def _reads_gradient(regrowth: Regrowth | None, step: int) -> bool:
     return regrowth is not None and regrowth.reads_gradient(step)
-
-
-def _emptied(before: Mapping[str, Tensor], changed: Mapping[str, Tensor]) -> list[str]:
-    """Return the names of matrices that lose their last connection."""
-    return [name for name, mask in changed.items() if before[name].any() and not mask.any()]

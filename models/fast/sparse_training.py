@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from moduli.errors import InvalidParameter, suggestion
+from moduli.models.arguments import as_masks, as_model
 from moduli.models.errors import CannotCompress
 from moduli.models.fast.kernels import DenseKernel, Kernel, SparseKernel, gather
 from moduli.models.fast.sparse_modules import SparseLinear, SparseRecurrent, with_replaced_modules
@@ -99,7 +100,7 @@ def train_survivors(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
     Raises
     ------
     InvalidParameter
-        If a mask's name is no weight matrix of such a module.
+        If the model is not a module, or the masks not a mapping from such modules' weights to tensors.
     ShapeMismatch
         If a mask has another shape than its weight.
     CannotCompress
@@ -120,10 +121,9 @@ def train_survivors(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
     >>> ticket.load_state_dict(dense_state(sparse.state_dict()))
     <All keys matched successfully>
     """
+    masks = as_masks(masks)
+    _check_unshared(as_model(model), masks)
     unused = dict(masks)
-    names: dict[int, list[str]] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        names.setdefault(id(parameter), []).append(name)
 
     def make(path: str, module: nn.Module) -> nn.Module:
         def make_kernel(name: str, weight: Tensor) -> Kernel:
@@ -142,21 +142,27 @@ def train_survivors(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
         assert isinstance(module, nn.Linear)
         return SparseLinear(module, make_kernel)
 
-    for name in masks:
-        for shared in names.values():
-            if name in shared and len(shared) > 1:
-                raise CannotCompress(
-                    f"{name} is shared as {', '.join(shared)}; a sparse copy of it would train apart."
-                )
     result = with_replaced_modules(model, make)
     if unused:
         matrices = [name for name, parameter in model.named_parameters() if parameter.dim() == 2]
         name = next(iter(unused))
         raise InvalidParameter(
-            f"'{name}' is no weight matrix of an nn.RNN, nn.LSTM, nn.GRU or nn.Linear; "
+            f"'{name}' is not a weight matrix of an nn.RNN, nn.LSTM, nn.GRU or nn.Linear; "
             f"{suggestion(name, matrices)}"
         )
     return result
+
+
+def _check_unshared(model: nn.Module, masks: Mapping[str, Tensor]) -> None:
+    names: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
+    for shared in names.values():
+        masked = next((name for name in shared if name in masks), None)
+        if masked is not None and len(shared) > 1:
+            raise CannotCompress(
+                f"{masked} is shared as {', '.join(shared)}; a sparse copy of it would train apart."
+            )
 
 
 def _store_transpose(kernel: TrainableKernel, _: Any = None) -> None:

@@ -49,6 +49,11 @@ class Charges:
             return None
         return stacked(term.coefficients(weight).detach(), weight)
 
+    def cheapness(self, name: str, weight: Tensor) -> Tensor | None:
+        """Return how little each element of a weight costs; None where it is free."""
+        coefficients = self.coefficients(name, weight)
+        return None if coefficients is None else -coefficients
+
     def points(self) -> dict[str, Tensor]:
         """Return the points of the neurons of each weight by name; of a pair, by name and end."""
         return {

@@ -1,6 +1,7 @@
 """The adapter through which geoopt's optimizers step along any manifold of this library."""
 
 import warnings
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from moduli.requirements import require_package
 with warnings.catch_warnings():
     # geoopt 0.5.1 uses torch.jit.script, which torch 2.13 calls deprecated.
     warnings.simplefilter("ignore", DeprecationWarning)
-    geoopt = require_package("geoopt", "Riemannian steps", "learn")
+    geoopt: Any = require_package("geoopt", "Riemannian steps", "learn")
 
 
 def manifold_parameter(manifold: Manifold, points: Tensor) -> nn.Parameter:

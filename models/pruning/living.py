@@ -98,6 +98,7 @@ class LivingWeights:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        self.masks = Masks(self.masks)  # stored as a plain mapping
         self._mask_gradients()  # copies of parameters do not carry their hooks
 
     def _mask_gradients(self) -> None:

@@ -1,16 +1,20 @@
 """Masks: which weights are alive, by the names of their matrices."""
 
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import torch
 from torch import Tensor
 
 from moduli.models.table import Table, Tabular
 
 
-class Masks(dict[str, Tensor], Tabular):  # type: ignore[misc]
+class Masks(dict[str, Tensor], Tabular):
     """Which weights are alive: for each matrix a tensor of booleans, True where a weight is.
 
     Examples
     --------
-    >>> import torch
     >>> Masks(weight_hh_l0=torch.eye(4) > 0, weight_ih_l0=torch.ones(4, 2) > 0)
     Masks
       matrix        shape  alive  zeros
@@ -20,6 +24,10 @@ class Masks(dict[str, Tensor], Tabular):  # type: ignore[misc]
     """
 
     __repr__ = Tabular.__repr__
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Stored as a plain mapping, which torch.load reads with weights_only=True.
+        return OrderedDict, (tuple(self.items()),)
 
     def sparsity(self) -> float:
         """Return the fraction of dead weights in all masks together."""
@@ -35,6 +43,22 @@ class Masks(dict[str, Tensor], Tabular):  # type: ignore[misc]
         alive = sum(mask.numel() - zeros_in(mask) for mask in self.values())
         total = ("total", str(sizes), str(alive), f"{1 - alive / sizes if sizes else 0:.2%}")
         return Table("Masks", ("matrix", "shape", "alive", "zeros"), (*rows, total))
+
+
+def all_alive(weights: Mapping[str, Tensor]) -> Masks:
+    """Return masks in which every weight is alive, where the weights are."""
+    return Masks({name: torch.ones_like(weight, dtype=torch.bool) for name, weight in weights.items()})
+
+
+def emptied(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> list[str]:
+    """Return the names of matrices that lost their last living weight.
+
+    Examples
+    --------
+    >>> emptied({"w": torch.tensor([[True, False]])}, {"w": torch.tensor([[False, False]])})
+    ['w']
+    """
+    return [name for name, mask in after.items() if before[name].any() and not mask.any()]
 
 
 def zeros_in(tensor: Tensor) -> int:
