@@ -217,12 +217,13 @@ def _sparsifier(model: nn.Module, run: Run) -> Sparsifier | None:
         embedding = chosen.manifold.random_point(run.configuration.task.units, stream(run.seed, "embedding"))
         if chosen.a_priori:
             masks = _masks_beforehand(model, run, pruning.sparsity, embedding)
+    cuts = schedule(pruning, run.configuration.training.steps)
     return Sparsifier(
         model,
         chosen.regularizer,
         chosen.manifold,
-        sparsity=pruning.sparsity,
-        schedule=schedule(pruning, run.configuration.training.steps),
+        sparsity=pruning.sparsity if masks is None else None,
+        schedule=cuts if masks is None else None,
         strength=0.0 if chosen.a_priori else pruning.strength,
         scope=pruning.scope,
         embedding=embedding,
