@@ -144,12 +144,6 @@ class Sparsifier(Tabular):
         check_score(score)
         self.scope, self.score, self.regrowth = scope, score, regrowth
         self.steps_taken = 0
-        self.identity = {
-            "manifold": repr(self.manifold),
-            "regularizer": repr(self.regularizer),
-            "scope": scope,
-            "granularity": repr(granularity),
-        }
         given = {} if masks is None else as_masks(masks)
 
         patterns = [*(self.regularizer if isinstance(self.regularizer, Mapping) else ()), *given]
@@ -165,7 +159,6 @@ class Sparsifier(Tabular):
         unit = unit_of(granularity, regrowth, self._pruned)
         if masks is None:
             self.target = as_sparsity(0.9 if sparsity is None else sparsity)
-            self.identity["sparsity"] = repr(self.target)
             wanted = zeros_wanted({each.name: each.shape for each in self._pruned}, self.target, scope)
             cuts = OneShotSchedule() if schedule is None else as_schedule(schedule)
             self.pruner: Pruner = GradualPruner(cuts, wanted, unit)
@@ -177,6 +170,13 @@ class Sparsifier(Tabular):
         self._weights.records = _reads_gradient(regrowth, 1)
         if masks is not None:
             self._weights.apply()
+        self.identity = {
+            "manifold": repr(self.manifold),
+            "regularizer": repr(self.regularizer),
+            "scope": scope,
+            **({"sparsity": repr(self.target)} if masks is None else {}),
+            "granularity": repr(granularity),
+        }
 
     @property
     def masks(self) -> Masks:
