@@ -4,7 +4,6 @@ A manifold is written with three things: ``point_shape``, ``distance`` and ``ran
 Everything else in this class is derived from them and may be overridden.
 """
 
-import functools
 import json
 import math
 from abc import ABC, abstractmethod
@@ -14,7 +13,8 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from moduli.errors import InvalidParameter, ModuliError
+from moduli.errors import ModuliError
+from moduli.manifolds.drawing import ChecksGenerator
 from moduli.manifolds.errors import InvalidPoints
 from moduli.manifolds.identity import bind, split_variadic
 from moduli.manifolds.pairwise import pairwise_distances
@@ -22,7 +22,7 @@ from moduli.manifolds.pairwise import pairwise_distances
 Isometry = Callable[[Tensor], Tensor]
 
 
-class Manifold(ABC):
+class Manifold(ChecksGenerator, ABC):
     """A metric space whose points are tensors.
 
     A subclass defines ``point_shape``, ``distance`` and ``random_point``. Its constructor's
@@ -71,11 +71,6 @@ class Manifold(ABC):
         manifold = super().__new__(cls)
         manifold._arguments = bind(cls, args, kwargs)
         return manifold
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if "random_point" in cls.__dict__:
-            cls.random_point = _checked(cls.random_point)  # type: ignore[method-assign]
 
     @abstractmethod
     def distance(self, x: Tensor, y: Tensor) -> Tensor:
@@ -305,22 +300,6 @@ class Manifold(ABC):
         """Return the arguments with which copy and pickle call the constructor."""
         args, kwargs = split_variadic(type(self), self._arguments)
         return args, kwargs
-
-
-def _checked(draw: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Return ``random_point`` with a check of its generator, for which a seed is easily taken."""
-
-    @functools.wraps(draw)
-    def random_point(self: Manifold, *args: Any, **kwargs: Any) -> Tensor:
-        source = kwargs.get("seed", kwargs.get("generator", args[1] if len(args) > 1 else None))
-        if not (source is None or isinstance(source, torch.Generator)):
-            raise InvalidParameter(
-                f"random_point takes a torch.Generator, got {source!r}; "
-                "pass generator=torch.Generator().manual_seed(0)."
-            )
-        return draw(self, *args, **kwargs)
-
-    return random_point
 
 
 def _encode(value: Any) -> Any:

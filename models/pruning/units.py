@@ -27,15 +27,7 @@ class Unit(Protocol):
 
 @dataclass(frozen=True)
 class SingleWeights:
-    """Every weight lives or dies by itself; see `moduli.models.pruning.cuts.cut`.
-
-    Parameters
-    ----------
-    regrowth : Regrowth or None
-        Which dead weights come back; only single weights can.
-    """
-
-    regrowth: Regrowth | None = None
+    """Every weight lives or dies by itself; see `moduli.models.pruning.cuts.cut`."""
 
     def cut(self, masks: Mapping[str, Tensor], scores: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
         """Return masks in which so many more weights are dead, those of the lowest scores."""
@@ -84,7 +76,7 @@ def unit_of(granularity: int, regrowth: Regrowth | None, matrices: list[WeightMa
     if regrowth is not None:
         require_instance("regrowth", regrowth, Regrowth, "a Regrowth, such as Regrowth(end=1000)")
     if granularity == 1:
-        return SingleWeights(regrowth)
+        return SingleWeights()
     if regrowth is not None:
         raise InvalidParameter(
             f"regrowth exchanges single weights, but granularity={granularity} cuts blocks; "

@@ -17,6 +17,7 @@ from moduli.models.pruning.masks import Masks
 from moduli.models.pruning.pruners import GradualPruner, NoPruner
 from moduli.models.pruning.regrowth import regrown
 from moduli.models.pruning.units import SingleWeights, WholeBlocks, unit_of
+from moduli.models.state import as_bytes
 from moduli.models.table import Table
 from moduli.regularizers import Diffusion, ShapeMismatch, Uniform
 from tests.conftest import seeded, uniform
@@ -147,3 +148,5 @@ def test_a_state_of_given_masks_says_nothing_of_a_target():
     sparsifier = Sparsifier(nn.RNN(3, 8), masks={"weight_hh_l0": mask})
     assert sparsifier.target == 0.75
     assert "sparsity" not in sparsifier.identity
+    earlier = sparsifier.state_dict() | {"spec": as_bytes(sparsifier.identity | {"sparsity": "0.9"})}
+    sparsifier.load_state_dict(earlier)  # as states were written that named the default
