@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from moduli.errors import ModuliError
+from moduli.manifolds.drawing import ChecksGenerator
 from moduli.manifolds.errors import InvalidPoints
 from moduli.manifolds.identity import bind, split_variadic
 from moduli.manifolds.pairwise import pairwise_distances
@@ -21,7 +22,7 @@ from moduli.manifolds.pairwise import pairwise_distances
 Isometry = Callable[[Tensor], Tensor]
 
 
-class Manifold(ABC):
+class Manifold(ChecksGenerator, ABC):
     """A metric space whose points are tensors.
 
     A subclass defines ``point_shape``, ``distance`` and ``random_point``. Its constructor's
@@ -101,6 +102,11 @@ class Manifold(ABC):
         -------
         Tensor
             Points of shape ``(n, *point_shape)`` and torch's default dtype.
+
+        Raises
+        ------
+        InvalidParameter
+            If a seed is given in place of a generator.
         """
 
     def project(self, x: Tensor) -> Tensor:
@@ -218,8 +224,8 @@ class Manifold(ABC):
     def pairwise(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Return the matrix of distances between two lists of points.
 
-        The matrix is computed in blocks of rows, so that memory beyond it stays within a few
-        tens of megabytes; with gradients, the blocks are computed again in the backward pass.
+        The matrix is computed in chunks of rows, so that memory beyond it stays within a few
+        tens of megabytes; with gradients, the chunks are computed again in the backward pass.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Distance matrices in blocks of rows: exact symmetry, little memory, finite gradients."""
+"""Distance matrices in chunks of rows: exact symmetry, little memory, finite gradients."""
 
 from collections.abc import Callable, Iterator
 
@@ -11,7 +11,7 @@ from moduli.manifolds.errors import InvalidDistance
 Distance = Callable[[Tensor, Tensor], Tensor]
 
 # Coordinates handled at once: fewer cost calls, more leave the processor's cache (benchmarks/README.md).
-BLOCK = 2**19
+CHUNK = 2**19
 
 
 def pairwise_distances(distance: Distance, x: Tensor, y: Tensor | None, name: str) -> Tensor:
@@ -60,11 +60,11 @@ def pairwise_distances(distance: Distance, x: Tensor, y: Tensor | None, name: st
     return _filled(checked, x, y)
 
 
-def _row_blocks(x: Tensor, y: Tensor | None) -> Iterator[slice]:
+def _row_chunks(x: Tensor, y: Tensor | None) -> Iterator[slice]:
     width = max(1, len(x if y is None else y) * x[:1].numel())
-    height = max(1, BLOCK // width)
+    height = max(1, CHUNK // width)
     if y is None:
-        # Half of each block on the diagonal is computed in vain; eight blocks keep that to a sixteenth.
+        # Half of each chunk on the diagonal is computed in vain; eight chunks keep that to a sixteenth.
         height = min(height, -(-len(x) // 8) or 1)
     for start in range(0, max(1, len(x)), height):
         yield slice(start, min(start + height, len(x)))
@@ -82,14 +82,14 @@ def _among(distance: Distance, x: Tensor) -> Tensor:
 
 
 def _filled(distance: Distance, x: Tensor, y: Tensor | None) -> Tensor:
-    """Return the matrix where no gradient is recorded: each block of rows in one call."""
+    """Return the matrix where no gradient is recorded: each chunk of rows in one call."""
     out = x.new_empty(len(x), len(x) if y is None else len(y))
-    for rows in _row_blocks(x, y):
+    for rows in _row_chunks(x, y):
         if y is not None:
             out[rows] = distance(x[rows, None], y[None])
             continue
-        block = distance(x[rows, None], x[None, rows.start :])
-        among, later = block[:, : len(block)].triu(1), block[:, len(block) :]
+        chunk = distance(x[rows, None], x[None, rows.start :])
+        among, later = chunk[:, : len(chunk)].triu(1), chunk[:, len(chunk) :]
         out[rows, rows] = among + among.T
         out[rows, rows.stop :] = later
         out[rows.stop :, rows] = later.T
@@ -97,7 +97,7 @@ def _filled(distance: Distance, x: Tensor, y: Tensor | None) -> Tensor:
 
 
 def _concatenated(distance: Distance, x: Tensor, y: Tensor | None) -> Tensor:
-    """Return the matrix with its gradient; writing into slices would copy all of it once a block."""
+    """Return the matrix with its gradient; writing into slices would copy all of it once a chunk."""
 
     def strip(rows: slice) -> Tensor:
         """Return the distances of some rows to ``y``, or above the diagonal."""
@@ -107,6 +107,6 @@ def _concatenated(distance: Distance, x: Tensor, y: Tensor | None) -> Tensor:
         later = distance(x[rows, None], x[None, rows.stop :])
         return torch.cat([among.new_zeros(len(among), rows.start), among, later], dim=1)
 
-    blocks: Iterator[Tensor] = (checkpoint(strip, rows, use_reentrant=False) for rows in _row_blocks(x, y))
-    matrix = torch.cat(list(blocks))
+    chunks: Iterator[Tensor] = (checkpoint(strip, rows, use_reentrant=False) for rows in _row_chunks(x, y))
+    matrix = torch.cat(list(chunks))
     return matrix if y is not None else matrix + matrix.T

@@ -30,7 +30,7 @@ from moduli.models.masks.registry import UnknownMaskFamily, mask_families, regis
 from moduli.models.masks.rewiring import rewired_mask
 from moduli.models.matrices import WeightMatrix, weight_matrices
 from moduli.models.placement.embedding import Embedding
-from moduli.models.pruning.blocks import order_along
+from moduli.models.placement.ordering import order_along
 from moduli.models.pruning.regrowth import Regrowth
 from moduli.models.pruning.schedules import CubicSchedule, LinearSchedule, OneShotSchedule
 from moduli.models.sparsifier import Sparsifier

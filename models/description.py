@@ -1,38 +1,104 @@
 """A sparsifier in words: what is pruned, how far, and what the graph of the survivors is like."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
+from torch import Tensor
+
+from moduli.manifolds import Manifold
 from moduli.models.analysis.graphs import GraphStatistics, graph_statistics
+from moduli.models.matrices import WeightMatrix
+from moduli.models.pruning.masks import zeros_in
+from moduli.models.table import Table
 
-if TYPE_CHECKING:
-    from moduli.models.sparsifier import Sparsifier
 
-
-def describe(sparsifier: "Sparsifier") -> str:
-    """Return a text about every pruned matrix: its sparsity, and the graph of a recurrent one.
+def describe(
+    matrices: Iterable[WeightMatrix],
+    masks: Mapping[str, Tensor],
+    fractions: Mapping[str, float],
+    manifold: Manifold | None,
+    points: Mapping[str, Tensor],
+) -> str:
+    """Return a text about pruned matrices: their sparsity, and the graph of a recurrent one.
 
     Parameters
     ----------
-    sparsifier : Sparsifier
+    matrices : iterable of WeightMatrix
         What is described.
+    masks : mapping from str to Tensor
+        Their masks.
+    fractions : mapping from str to float
+        Their zeros, counted.
+    manifold : Manifold or None
+        Where the neurons are.
+    points : mapping from str to Tensor
+        The places of the neurons of recurrent matrices.
 
     Returns
     -------
     str
         One line a matrix, and a few more for a recurrent one without gates.
+
+    Examples
+    --------
+    >>> import torch
+    >>> print(describe([WeightMatrix("w", (2, 3))], {"w": torch.eye(2, 3) > 0}, {"w": 2 / 3}, None, {}))
+    w: 2 x 3, 66.67% zeros, 2 weights alive
     """
     lines = []
-    fractions = sparsifier.sparsity()
-    for name, mask in sparsifier.masks.items():
-        shape = " x ".join(map(str, mask.shape))
-        lines.append(f"{name}: {shape}, {fractions[name]:.2%} zeros, {int(mask.sum())} weights alive")
-        points = sparsifier.embeddings.get(name)
-        square = mask.shape[0] == mask.shape[1]
-        if square and "weight_hh" in name:
-            manifold = sparsifier.manifold if points is not None else None
-            lines += [f"  {line}" for line in _graph_lines(graph_statistics(mask, manifold, points))]
-    lines.append(f"total: {fractions['total']:.2%} zeros after {sparsifier.steps_taken} steps")
+    for matrix in matrices:
+        name, mask = matrix.name, masks[matrix.name]
+        shape = " x ".join(map(str, matrix.shape))
+        lines.append(
+            f"{name}: {shape}, {fractions[name]:.2%} zeros, {mask.numel() - zeros_in(mask)} weights alive"
+        )
+        if matrix.recurrent and matrix.shape[0] == matrix.shape[1]:
+            places = points.get(name)
+            statistics = graph_statistics(mask, None if places is None else manifold, places)
+            lines += [f"  {line}" for line in _graph_lines(statistics)]
     return "\n".join(lines)
+
+
+def summary(
+    title: str,
+    matrices: Iterable[WeightMatrix],
+    fractions: Mapping[str, float],
+    wanted: Mapping[tuple[str, ...], int],
+) -> Table:
+    """Return a table of pruned matrices: shape, zeros, target, and whether a matrix is recurrent.
+
+    Parameters
+    ----------
+    title : str
+        What it is a table of.
+    matrices : iterable of WeightMatrix
+        Its rows.
+    fractions : mapping from str to float
+        Zeros of each matrix, counted, and in ``"total"``.
+    wanted : mapping
+        From the names of matrices that share a target to their zeros in the end. A matrix that shares its
+        target with others has none of its own.
+
+    Returns
+    -------
+    Table
+    """
+    rows, sizes = [], {}
+    for matrix in matrices:
+        sizes[matrix.name] = matrix.shape[0] * matrix.shape[1]
+        own = wanted.get((matrix.name,))
+        rows.append(
+            (
+                matrix.name,
+                " x ".join(map(str, matrix.shape)),
+                f"{fractions[matrix.name]:.2%}",
+                "" if own is None else f"{own / sizes[matrix.name]:.2%}",
+                "recurrent" if matrix.recurrent else "",
+            )
+        )
+    size = sum(sizes.values())
+    target = f"{sum(wanted.values()) / size:.2%}" if wanted else ""
+    total = ("total", str(size), f"{fractions['total']:.2%}", target, "")
+    return Table(title, ("matrix", "shape", "zeros", "target", ""), (*rows, total))
 
 
 def _graph_lines(statistics: GraphStatistics) -> list[str]:

@@ -20,7 +20,7 @@ class InvalidSparsity(ModuliError, ValueError):
 
 
 class InvalidSchedule(ModuliError, ValueError):
-    """A schedule ends before it begins, or returns what is no sparsity."""
+    """A schedule ends before it begins, returns something else than a fraction, or cannot be called."""
 
 
 class InvalidEmbedding(ModuliError, ValueError):

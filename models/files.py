@@ -8,8 +8,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from moduli.errors import MissingDependency
 from moduli.models.errors import StateMismatch
+from moduli.requirements import require_package
 
 
 def write_state(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> None:
@@ -29,13 +29,10 @@ def write_state(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, 
     MissingDependency
         If safetensors is not installed.
     """
-    try:
-        from safetensors.torch import save
-    except ModuleNotFoundError as error:
-        raise _missing() from error
+    torch_files = require_package("safetensors.torch", "Sparsifiers' files", "tasks")
     # Copies, since the format refuses tensors that share memory, as one embedding of two weights does.
-    data = save({name: tensor.clone().contiguous() for name, tensor in tensors.items()}, dict(header))
-    replace_file(path, data)
+    copies = {name: tensor.clone().contiguous() for name, tensor in tensors.items()}
+    replace_file(path, torch_files.save(copies, dict(header)))
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -85,18 +82,11 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     MissingDependency
         If safetensors is not installed.
     StateMismatch
-        If the file is no complete safetensors file.
+        If the file is not a complete safetensors file.
     """
+    safetensors = require_package("safetensors", "Sparsifiers' files", "tasks")
     try:
-        from safetensors import SafetensorError, safe_open
-    except ModuleNotFoundError as error:
-        raise _missing() from error
-    try:
-        with safe_open(path, "pt") as file:
+        with safetensors.safe_open(path, "pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except SafetensorError as error:
-        raise StateMismatch(f"{path} is no complete safetensors file ({error}); save it again.") from None
-
-
-def _missing() -> MissingDependency:
-    return MissingDependency("Sparsifiers' files need safetensors; install it with: pip install safetensors")
+    except safetensors.SafetensorError as error:
+        raise StateMismatch(f"{path} is not a complete safetensors file ({error}); save it again.") from None

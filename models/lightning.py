@@ -1,19 +1,19 @@
 """A sparsifier in Lightning's trainer; needs ``pip install 'moduli[lightning]'``."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from moduli.errors import InvalidParameter, MissingDependency
+from moduli.errors import InvalidParameter
+from moduli.models.arguments import require_instance
 from moduli.models.sparsifier import Sparsifier
+from moduli.requirements import require_package
 
-try:
+if TYPE_CHECKING:
     from lightning.pytorch import Callback, LightningModule, Trainer
-except ModuleNotFoundError as error:
-    raise MissingDependency(
-        "SparsifierCallback needs Lightning; install it with: pip install 'moduli[lightning]'"
-    ) from error
+else:
+    Callback = require_package("lightning.pytorch", "Callbacks of Lightning", "lightning").Callback
 
 
 class SparsifierCallback(Callback):
@@ -46,10 +46,10 @@ class SparsifierCallback(Callback):
     """
 
     def __init__(self, sparsifier: Sparsifier) -> None:
-        self.sparsifier = sparsifier
+        self.sparsifier = require_instance("sparsifier", sparsifier, Sparsifier, "a Sparsifier")
         self._steps = 0
 
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+    def setup(self, trainer: "Trainer", pl_module: "LightningModule", stage: str) -> None:
         """Check that the trainer was given the sparsifier's model.
 
         Raises
@@ -63,12 +63,12 @@ class SparsifierCallback(Callback):
                 f"{type(pl_module).__name__} that is trained or a part of it; make both of the same object."
             )
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_start(self, trainer: "Trainer", pl_module: "LightningModule") -> None:
         """Begin to count optimizer steps where the trainer does."""
         self._steps = trainer.global_step
 
     def on_before_optimizer_step(
-        self, trainer: Trainer, pl_module: LightningModule, optimizer: torch.optim.Optimizer
+        self, trainer: "Trainer", pl_module: "LightningModule", optimizer: torch.optim.Optimizer
     ) -> None:
         """Add the penalty's gradient to the parameters of an optimizer that is about to step."""
         penalty = self.sparsifier.penalty()
@@ -87,7 +87,7 @@ class SparsifierCallback(Callback):
                 parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: "Trainer", pl_module: "LightningModule", outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Let the sparsifier take its step if the optimizer took one."""
         if trainer.global_step > self._steps:

@@ -1,10 +1,12 @@
 """Which tensors of a model are weight matrices, and which of them are recurrent."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
-from torch import nn
+from torch import Tensor, nn
 
+from moduli.errors import suggestion
 from moduli.models.errors import NothingToPrune, TiedWeights
 
 
@@ -37,7 +39,7 @@ class WeightMatrix:
 def weight_matrices(model: nn.Module) -> list[WeightMatrix]:
     """Return the weight matrices of a model's recurrent and linear modules, in the model's order.
 
-    Biases are no weight matrices.
+    Biases are not weight matrices.
 
     Parameters
     ----------
@@ -72,6 +74,110 @@ def weight_matrices(model: nn.Module) -> list[WeightMatrix]:
     return found
 
 
+def is_recurrent(name: str) -> bool:
+    """Tell whether a weight of this name leads from a hidden state to the next one.
+
+    PyTorch's modules call such weights ``weight_hh`` and ``weight_hh_l0``, whatever module holds them. Where
+    the model is at hand, `WeightMatrix.recurrent` says the same of it; masks on disk have names alone.
+
+    Parameters
+    ----------
+    name : str
+        The parameter's name, as in ``model.named_parameters()``.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_recurrent("encoder.weight_hh_l0"), is_recurrent("encoder.weight_ih_l0")
+    (True, False)
+    """
+    return name.rpartition(".")[2].startswith("weight_hh")
+
+
+def named_matrices(model: nn.Module, patterns: Iterable[str] = ()) -> dict[str, WeightMatrix]:
+    """Return the weight matrices of known modules, and those that patterns add to them, by name.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model.
+    patterns : iterable of str
+        Names or patterns of parameters of two axes, in modules of any kind.
+
+    Returns
+    -------
+    dict of str to WeightMatrix
+
+    Raises
+    ------
+    NothingToPrune
+        If there is none, or a pattern matches none.
+
+    Examples
+    --------
+    >>> list(named_matrices(nn.Embedding(5, 2), ["w*"]))
+    ['weight']
+    """
+    shapes = {
+        name: (parameter.shape[0], parameter.shape[1])
+        for name, parameter in model.named_parameters()
+        if parameter.dim() == 2
+    }
+    added: dict[str, WeightMatrix] = {}
+    for pattern in patterns:
+        matched = [name for name in shapes if fnmatchcase(name, pattern)]
+        if not matched:
+            raise NothingToPrune(f"No weight matrix is called '{pattern}'; {suggestion(pattern, shapes)}")
+        added |= {name: WeightMatrix(name, shapes[name]) for name in matched}
+    try:
+        return added | {matrix.name: matrix for matrix in weight_matrices(model)}
+    except NothingToPrune:
+        if not added:
+            raise
+        return added
+
+
+def named_in_full(matrices: Mapping[str, WeightMatrix], names: Iterable[str]) -> list[WeightMatrix]:
+    """Return the matrices of some names, which are not patterns.
+
+    Raises
+    ------
+    NothingToPrune
+        If there is none, or a name is not of a matrix.
+    """
+    chosen = list(names)
+    for name in chosen:
+        if name not in matrices:
+            raise NothingToPrune(f"No weight matrix is called '{name}'; {suggestion(name, matrices)}")
+    if not chosen:
+        raise NothingToPrune(f"No weight is named; name some of {', '.join(matrices)}.")
+    return [matrices[name] for name in chosen]
+
+
+def matrices_in_scope(matrices: Mapping[str, WeightMatrix], recurrent_only: bool) -> list[WeightMatrix]:
+    """Return the matrices that are pruned: all, or the recurrent ones alone.
+
+    Raises
+    ------
+    NothingToPrune
+        If there is none.
+    """
+    chosen = [matrix for matrix in matrices.values() if matrix.recurrent or not recurrent_only]
+    if not chosen:
+        raise NothingToPrune(
+            f"scope='recurrent' prunes recurrent weights, but the model has none, only {', '.join(matrices)}."
+        )
+    return chosen
+
+
+def stacked(gate: Tensor, weight: Tensor) -> Tensor:
+    """Return values of one gate repeated for every gate that a weight stacks."""
+    return gate.repeat(len(weight) // len(gate), 1)
+
+
 def check_untied(model: nn.Module, names: list[str]) -> None:
     """Raise if a weight that is to be pruned is used under another name as well.
 
@@ -98,7 +204,7 @@ def _matrices_of(module: nn.Module) -> Iterator[WeightMatrix]:
     if isinstance(module, nn.RNNBase | nn.RNNCellBase):
         for name, weight in module.named_parameters(recurse=False):
             if weight.dim() == 2:
-                recurrent = name.startswith("weight_hh")
+                recurrent = is_recurrent(name)
                 square = recurrent and weight.shape[1] == module.hidden_size
                 yield WeightMatrix(
                     name,

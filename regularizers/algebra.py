@@ -81,7 +81,7 @@ def _joined(name: str, first: Algebra, second: Algebra) -> "Regularizer":
     """Return the sum or the product of two expressions; nested ones of that kind become one."""
     kind = REGULARIZERS.get(name)
     parts = [each.operands if isinstance(each, kind) else (each,) for each in (first, second)]
-    return kind((*parts[0], *parts[1]))  # type: ignore[call-arg]  # both kinds take their operands
+    return kind((*parts[0], *parts[1]))
 
 
 def _is_number(value: object) -> bool:

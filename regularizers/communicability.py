@@ -17,7 +17,7 @@ class Communicability(Regularizer):
     """Coefficients that are large where many short paths of strong weights join two neurons.
 
     Formula: ``c = exp(S^(-1/2) A S^(-1/2))`` off the diagonal and 0 on it, with ``A = |W|`` and the
-    diagonal matrix S of outgoing strengths, ``S_jj = Σ_i A_ij``. Gate blocks of W enter with their
+    diagonal matrix S of outgoing strengths, ``S_jj = Σ_i A_ij``. Gates of W enter with their
     mean. A neuron that sends nothing has no paths. Source: Crofts and Higham, "A weighted
     communicability measure applied to complex brain networks", 2009, as used by Achterberg,
     Akarca, Strouse, Duncan and Astle, "Spatially embedded recurrent neural networks", Nature Machine

@@ -42,7 +42,7 @@ class Geometry:
         if self.sources is not None:
             self.manifold.check_points(self.sources, "sources")
         if self.weight is not None:
-            check_blocks(self.weight, self.shape, "the neurons'")
+            check_gates(self.weight, self.shape, "the neurons'")
             if (self.weight.dtype, self.weight.device) != (self.targets.dtype, self.targets.device):
                 raise ShapeMismatch(
                     f"The weight is {self.weight.dtype} on {self.weight.device}, the points are "
@@ -119,8 +119,8 @@ class RelativeGeometry(Geometry):
         return self
 
 
-def check_blocks(weight: Tensor, shape: tuple[int, ...], whose: str) -> None:
-    """Raise unless a weight is a stack of one or more blocks of the given shape.
+def check_gates(weight: Tensor, shape: tuple[int, ...], whose: str) -> None:
+    """Raise unless a weight is a stack of one or more gates of the given shape.
 
     Raises
     ------
@@ -130,5 +130,6 @@ def check_blocks(weight: Tensor, shape: tuple[int, ...], whose: str) -> None:
     fits = weight.dim() == len(shape) == 2 and weight.shape[1] == shape[1]
     if not fits or weight.numel() == 0 or weight.shape[0] % shape[0]:
         raise ShapeMismatch(
-            f"A weight of shape {tuple(weight.shape)} is no stack of blocks of {whose} shape {tuple(shape)}."
+            f"A weight of shape {tuple(weight.shape)} is not a stack of gates "
+            f"of {whose} shape {tuple(shape)}."
         )

@@ -9,12 +9,12 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 
 from moduli.errors import InvalidParameter, suggestion
 from moduli.regularizers.errors import ShapeMismatch
-from moduli.regularizers.geometry import check_blocks
+from moduli.regularizers.geometry import check_gates
 
 Reduction = Literal["mean", "sum"]
 
 # Weights handled at once on a CPU: 2**18 of them are 1 MiB in float32, which stays in a processor's cache.
-BLOCK = 2**18
+CHUNK = 2**18
 
 
 def penalty(weight: Tensor, coefficients: Tensor, p: float = 1, reduction: Reduction = "mean") -> Tensor:
@@ -43,7 +43,7 @@ def penalty(weight: Tensor, coefficients: Tensor, p: float = 1, reduction: Reduc
     Raises
     ------
     ShapeMismatch
-        If the weight is no whole number of gate blocks of the coefficients' shape.
+        If the weight is not a whole number of gates of the coefficients' shape.
     InvalidParameter
         If ``p`` is below 1, or the reduction is unknown.
 
@@ -89,7 +89,7 @@ def proximal(weight: Tensor, coefficients: Tensor, step: float, reduction: Reduc
     Raises
     ------
     ShapeMismatch
-        If the weight is no whole number of gate blocks of the coefficients' shape.
+        If the weight is not a whole number of gates of the coefficients' shape.
     InvalidParameter
         If the step is negative or not finite, or the reduction is unknown.
 
@@ -105,14 +105,14 @@ def proximal(weight: Tensor, coefficients: Tensor, step: float, reduction: Reduc
         raise InvalidParameter(f"The proximal step must be a non-negative finite number, got {step!r}.")
     _check(weight, coefficients)
     share = step * _share(weight, reduction)
-    for own, shared, threshold in _row_blocks(weight, coefficients):
+    for own, shared, threshold in _row_chunks(weight, coefficients):
         torch.mul(coefficients[shared], share, out=threshold)
         weight[own].sub_(weight[own].clamp(-threshold, threshold))
     return weight
 
 
 class _WeightedPower(torch.autograd.Function):
-    """``share * Σ c |w|^p``, block by block, with a backward pass that recomputes instead of storing."""
+    """``share * Σ c |w|^p``, chunk by chunk, with a backward pass that recomputes instead of storing."""
 
     @staticmethod
     def forward(ctx: FunctionCtx, weight: Tensor, coefficients: Tensor, p: float, share: float) -> Tensor:
@@ -121,7 +121,7 @@ class _WeightedPower(torch.autograd.Function):
         # Half precision could not hold the sum of many terms.
         precision = torch.promote_types(weight.dtype, torch.float32)
         total = weight.new_zeros((), dtype=precision)
-        for own, shared, scratch in _row_blocks(weight, coefficients):
+        for own, shared, scratch in _row_chunks(weight, coefficients):
             total += _power(weight[own], p, scratch).mul_(coefficients[shared]).sum(dtype=precision)
         return total.mul_(share).to(weight.dtype)
 
@@ -134,21 +134,21 @@ class _WeightedPower(torch.autograd.Function):
         for_weight = for_coefficients = None
         if ctx.needs_input_grad[0]:  # type: ignore[attr-defined]
             for_weight = torch.empty_like(weight)
-            for own, shared, scratch in _row_blocks(weight, coefficients):
+            for own, shared, scratch in _row_chunks(weight, coefficients):
                 slope = torch.sign(weight[own], out=for_weight[own])
                 if p != 1:
                     slope.mul_(_power(weight[own], p - 1, scratch)).mul_(p)
                 slope.mul_(coefficients[shared]).mul_(scale)
         if ctx.needs_input_grad[1]:  # type: ignore[attr-defined]
             for_coefficients = torch.zeros_like(coefficients)
-            for own, shared, scratch in _row_blocks(weight, coefficients):
+            for own, shared, scratch in _row_chunks(weight, coefficients):
                 for_coefficients[shared].add_(_power(weight[own], p, scratch))
             for_coefficients.mul_(scale)
         return for_weight, for_coefficients, None, None
 
 
 def _check(weight: Tensor, coefficients: Tensor) -> None:
-    check_blocks(weight, tuple(coefficients.shape), "the coefficients'")
+    check_gates(weight, tuple(coefficients.shape), "the coefficients'")
     if (weight.dtype, weight.device) != (coefficients.dtype, coefficients.device):
         raise ShapeMismatch(
             f"The weight is {weight.dtype} on {weight.device}, its coefficients are {coefficients.dtype} on "
@@ -165,14 +165,14 @@ def _share(weight: Tensor, reduction: str) -> float:
     return 1 / weight.numel() if reduction == "mean" else 1.0
 
 
-def _row_blocks(weight: Tensor, coefficients: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
-    """Yield blocks of rows of the weight, with the rows of their coefficients and memory of that size.
+def _row_chunks(weight: Tensor, coefficients: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
+    """Yield chunks of rows of the weight, with the rows of their coefficients and memory of that size.
 
-    On a CPU a block stays in the cache; an accelerator takes a whole gate at once. All blocks share
+    On a CPU a chunk stays in the cache; an accelerator takes a whole gate at once. All chunks share
     one memory: fresh memory for each fragmented the heap until it held one more weight.
     """
     rows, columns = coefficients.shape
-    height = max(1, BLOCK // columns) if weight.device.type == "cpu" else rows
+    height = max(1, CHUNK // columns) if weight.device.type == "cpu" else rows
     scratch = weight.new_empty(min(height, rows), columns)
     for gate in range(0, len(weight), rows):
         for start in range(0, rows, height):

@@ -4,13 +4,14 @@ import json
 import math
 from abc import ABC, abstractmethod
 from dataclasses import MISSING, fields, is_dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
 from moduli.errors import InvalidParameter, RegistrationError
 from moduli.manifolds import Manifold
+from moduli.manifolds.identity import bind
 from moduli.regularizers.algebra import Algebra
 from moduli.regularizers.errors import InvalidCoefficients, ShapeMismatch
 from moduli.regularizers.geometry import Geometry
@@ -22,6 +23,11 @@ class Regularizer(Algebra, ABC):
     Regularizers add, multiply, and scale by non-negative numbers; a number that is added counts
     as that multiple of ``Uniform()``. A subclass is a frozen dataclass that defines
     ``coefficients``.
+
+    Raises
+    ------
+    UnknownParameter
+        If a constructor is called with arguments that it does not take.
 
     Examples
     --------
@@ -37,6 +43,12 @@ class Regularizer(Algebra, ABC):
 
     registered_name: ClassVar[str | None] = None
     """The name under which ``make_regularizer`` knows this class; None if it is not registered."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Refuse arguments that the constructor does not take, by their names."""
+        if args or kwargs:  # copies and pickles are made without any
+            bind(cls, args, kwargs)
+        return super().__new__(cls)
 
     @abstractmethod
     def coefficients(self, geometry: Geometry) -> Tensor:

@@ -21,7 +21,7 @@ from moduli.models import (
     random_mask,
 )
 from moduli.models.fast import compression, kernels
-from moduli.models.fast.kernels import BlocksProduct, block_side
+from moduli.models.fast.kernels import BlocksKernel, block_side
 from moduli.models.fast.sparse_modules import SparseRecurrent
 from moduli.models.pruning.blocks import Blocks
 from moduli.models.pruning.cuts import cut_blocks
@@ -124,7 +124,7 @@ def test_whole_blocks_die_and_the_target_is_reached_to_within_one(kind, size, gr
             assert not (mask & ~before[name]).any()
             assert torch.equal(model.get_parameter(name) != 0, mask)
             assert consists_of_blocks(mask, granularity, gates if name.startswith("rnn") else 1)
-    wanted = sum(sparsifier._wanted.values())
+    wanted = sum(sparsifier.pruner.wanted.values())
     zeros = sum(int((~mask).sum()) for mask in sparsifier.masks.values())
     assert wanted - granularity**2 < zeros <= wanted
 
@@ -195,7 +195,7 @@ def test_blocks_may_hold_a_few_zeros():
     weight = of_blocks((128, 128), 16)
     weight[weight.nonzero(as_tuple=True)] *= torch.rand(int(weight.count_nonzero())) > 0.05
     assert block_side(weight) == 16
-    torch.testing.assert_close(BlocksProduct(weight)(torch.eye(128)), weight)
+    torch.testing.assert_close(BlocksKernel(weight)(torch.eye(128)), weight)
 
 
 @pytest.mark.parametrize("kind", [nn.RNN, nn.GRU, nn.LSTM])
@@ -205,10 +205,10 @@ def test_products_of_blocks_give_the_same_outputs(kind, batch, side):
     module = kind(3, 64)
     module.weight_hh_l0.data.copy_(of_blocks(tuple(module.weight_hh_l0.shape), side))
 
-    def make_product(name, weight):
-        return BlocksProduct(weight) if name == "weight_hh_l0" else kernels.DenseProduct(weight)
+    def make_kernel(name, weight):
+        return BlocksKernel(weight) if name == "weight_hh_l0" else kernels.DenseKernel(weight)
 
-    fast, x = SparseRecurrent(module, make_product).requires_grad_(False), torch.randn(5, batch, 3)
+    fast, x = SparseRecurrent(module, make_kernel).requires_grad_(False), torch.randn(5, batch, 3)
     assert fast.weight_hh_l0.values.shape[1:] == (side, side)
     torch.testing.assert_close(fast(x)[0], module(x)[0], rtol=0, atol=1e-5)
     torch.testing.assert_close(
@@ -228,8 +228,8 @@ def test_blocks_join_the_race_where_a_weight_consists_of_them(monkeypatch):
 
     monkeypatch.setattr(kernels, "timings", last_wins)
     monkeypatch.setattr(compression, "timings", last_wins)
-    assert type(kernels.fastest_product(of_blocks((64, 64), 8), 3)) is BlocksProduct
-    assert type(kernels.fastest_product(of_blocks((64, 64), 1), 3)) is kernels.RowsProduct
+    assert type(kernels.fastest_kernel(of_blocks((64, 64), 8), 3)) is BlocksKernel
+    assert type(kernels.fastest_kernel(of_blocks((64, 64), 1), 3)) is kernels.RowsKernel
     model = nn.RNN(2, 64)
     Sparsifier(model, sparsity=0.9, scope="recurrent", granularity=16).step()
-    assert type(compression.compress(model).weight_hh_l0) is BlocksProduct
+    assert type(compression.compress(model).weight_hh_l0) is BlocksKernel

@@ -22,13 +22,13 @@ from moduli.models import (
     train_survivors,
 )
 from moduli.models.fast import compression, kernels
-from moduli.models.fast.kernels import DenseProduct, GatherProduct, RowsProduct
+from moduli.models.fast.kernels import DenseKernel, GatherKernel, RowsKernel
 from moduli.models.fast.sparse_modules import SparseLinear, SparseRecurrent
-from moduli.models.fast.sparse_training import TrainableProduct
+from moduli.models.fast.sparse_training import TrainableKernel
 from moduli.regularizers import ShapeMismatch
 from tests.conftest import seeded
 
-KERNELS = [DenseProduct, GatherProduct, RowsProduct]
+KERNELS = [DenseKernel, GatherKernel, RowsKernel]
 
 # What PyTorch says of the module that is compared with.
 without_onednn = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
@@ -52,11 +52,11 @@ def pruned(model, sparsity=0.8):
 
 
 def with_every(kernel, module):
-    def make_product(name, weight):
+    def make_kernel(name, weight):
         return kernel(weight)
 
     kind = SparseRecurrent if isinstance(module, nn.RNNBase) else SparseLinear
-    return kind(module, make_product)
+    return kind(module, make_kernel)
 
 
 def prefer(monkeypatch, kernel):
@@ -124,7 +124,7 @@ def test_recurrent_modules_give_the_same_outputs(kernel, module, batch, steps, w
 
 def test_long_sequences_and_empty_batches_give_the_same_outputs():
     module = pruned(nn.LSTM(3, 8, bidirectional=True)).requires_grad_(False)
-    fast = with_every(DenseProduct, module)
+    fast = with_every(DenseKernel, module)
     for shape in ((150, 1, 3), (150, 3), (7, 30, 3), (5, 0, 3)):
         x = torch.randn(shape)
         assert_same(fast(x), module(x))
@@ -178,12 +178,12 @@ def test_the_fastest_kernel_is_chosen_and_a_full_weight_stays_dense(monkeypatch,
     seconds[winner] = [9.0, 1.0]
     monkeypatch.setattr(kernels, "timings", lambda calls, device: seconds)
     weight = torch.eye(6)
-    assert type(kernels.fastest_product(weight, 3)) is KERNELS[winner]
-    assert type(kernels.fastest_product(weight + 1, 3)) is DenseProduct
+    assert type(kernels.fastest_kernel(weight, 3)) is KERNELS[winner]
+    assert type(kernels.fastest_kernel(weight + 1, 3)) is DenseKernel
 
 
 def test_the_plain_module_stays_where_it_is_as_fast(monkeypatch):
-    prefer(monkeypatch, GatherProduct)
+    prefer(monkeypatch, GatherKernel)
     monkeypatch.setattr(compression, "timings", lambda calls, device: [[1.0, 2.0], [3.0, 1.0]])
     fast = compress(pruned(Reader()))
     assert type(fast.rnn) is nn.RNN
@@ -202,7 +202,7 @@ def test_every_call_after_the_first_is_timed():
     assert [len(times) for times in seconds] == [kernels.ROUNDS] * 2
 
 
-@pytest.mark.parametrize("kernel", [GatherProduct, RowsProduct])
+@pytest.mark.parametrize("kernel", [GatherKernel, RowsKernel])
 def test_files_are_smaller_and_bring_the_dense_model_back(monkeypatch, kernel):
     prefer(monkeypatch, kernel)
     model = pruned(nn.RNN(2, 256), 0.98)
@@ -227,7 +227,7 @@ def test_modules_used_twice_are_compressed_once_and_subclasses_not_at_all(monkey
         def forward(self, x):
             return 2 * super().forward(x)
 
-    prefer(monkeypatch, GatherProduct)
+    prefer(monkeypatch, GatherKernel)
     layer = nn.Linear(4, 4)
     model = pruned(nn.Sequential(layer, layer, Doubling(4, 4)))
     fast, x = compress(model), torch.randn(2, 4)
@@ -246,7 +246,7 @@ def test_bad_input_is_refused(monkeypatch):
     prune.l1_unstructured(hooked.rest[1], "weight", amount=0.5)
     with pytest.raises(CannotCompress, match=r"rest\.1 \(Linear\) has hooks"):
         compress(hooked)
-    module = with_every(GatherProduct, nn.LSTM(3, 4))
+    module = with_every(GatherKernel, nn.LSTM(3, 4))
     with pytest.raises(CannotCompress, match="pad_packed_sequence"):
         module(pack_sequence([torch.zeros(2, 3)]))
     for x in (torch.zeros(5, 2, 4), torch.zeros(3), torch.zeros(1, 1, 1, 3)):
@@ -311,7 +311,7 @@ def test_gradients_equal_those_of_the_masked_dense_module(module, batch, with_st
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(1, 4), st.sampled_from([0.0, 0.5, 0.95]))
 def test_the_product_passes_gradcheck(targets, sources, batch, sparsity):
     weight = torch.randn(targets, sources, dtype=torch.float64, generator=seeded())
-    product = TrainableProduct(weight, random_mask(targets, sources, sparsity=sparsity))
+    product = TrainableKernel(weight, random_mask(targets, sources, sparsity=sparsity))
     states = torch.randn(sources, batch, dtype=torch.float64, generator=seeded(1), requires_grad=True)
 
     def multiply(values, states):

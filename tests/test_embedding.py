@@ -254,6 +254,7 @@ def test_errors(monkeypatch):
         embedding.points[1] = torch.nan
     with pytest.raises(InvalidPoints, match="finite; point 1"):
         embedding.crowding(1.0)
-    monkeypatch.setitem(sys.modules, "moduli.models.placement.riemannian", None)
+    monkeypatch.setitem(sys.modules, "geoopt", None)
+    monkeypatch.delitem(sys.modules, "moduli.models.placement.riemannian", raising=False)
     with pytest.raises(MissingDependency, match=r"pip install 'moduli\[learn\]'"):
         Embedding(Torus(), 3, learn=True).riemannian()

@@ -5,6 +5,7 @@ import json
 import math
 import pickle
 
+import networkx
 import pytest
 import torch
 from hypothesis import given
@@ -21,10 +22,11 @@ from moduli.manifolds import (
     Sphere,
     Torus,
     UnknownParameter,
+    from_graph,
     make,
     pairwise,
 )
-from tests.conftest import seeded
+from tests.conftest import SPACES, seeded
 
 MANIFOLDS = [Circle(), Sphere(), Sphere(3, radius=10.0), Torus(), Torus(6), KleinBottle(), Euclidean()]
 manifolds = st.sampled_from(MANIFOLDS)
@@ -91,17 +93,34 @@ def test_pairwise_is_symmetric_with_zero_diagonal_and_keeps_dtype(manifold, dtyp
     assert torch.allclose(matrix, expected, atol=1e-4 if dtype == torch.float32 else 1e-7)
 
 
+@pytest.mark.parametrize("manifold", [*SPACES, from_graph(networkx.cycle_graph(5))], ids=repr)
+def test_a_seed_in_place_of_a_generator_is_refused(manifold):
+    for draw in (lambda: manifold.random_point(5, 0), lambda: manifold.random_point(5, seed=0)):
+        with pytest.raises(InvalidParameter, match=r"torch\.Generator, got 0; pass generator="):
+            draw()
+    assert len(manifold.random_point(n=5, generator=seeded())) == 5
+
+
+def test_a_seed_is_refused_by_manifolds_of_users_as_well():
+    class Own(Torus):
+        def random_point(self, n, generator=None):
+            return 0 * super().random_point(n, generator)
+
+    with pytest.raises(InvalidParameter, match=r"torch\.Generator, got 3"):
+        Own().random_point(5, generator=3)
+
+
 @pytest.mark.parametrize("gradient", [False, True])
-def test_pairwise_does_not_depend_on_the_block_size(monkeypatch, gradient):
+def test_pairwise_does_not_depend_on_the_chunk_size(monkeypatch, gradient):
     x = points(Torus(), 37, 0).requires_grad_(gradient)
     y = points(Torus(), 23, 1)
     whole, whole_rectangle = Torus().pairwise(x), Torus().pairwise(x, y)
-    monkeypatch.setattr(pairwise, "BLOCK", 200)
+    monkeypatch.setattr(pairwise, "CHUNK", 200)
     assert torch.equal(Torus().pairwise(x), whole)
     assert torch.equal(Torus().pairwise(x, y), whole_rectangle)
     if gradient:
-        blocked = torch.autograd.grad(Torus().pairwise(x).square().sum(), x)[0]
-        assert torch.allclose(blocked, torch.autograd.grad(whole.square().sum(), x)[0])
+        chunked = torch.autograd.grad(Torus().pairwise(x).square().sum(), x)[0]
+        assert torch.allclose(chunked, torch.autograd.grad(whole.square().sum(), x)[0])
 
 
 @pytest.mark.parametrize("manifold", MANIFOLDS, ids=repr)

@@ -96,7 +96,7 @@ def test_wiring_is_measured_over_all_gates_of_a_mask():
     wiring, by_chance = wiring_length(torch.cat(gates), Torus(), places)
     assert wiring == pytest.approx(expected)
     assert by_chance == wiring_length(gates[0], Torus(), places)[1]
-    with pytest.raises(ShapeMismatch, match=r"\(7, 5\) is no whole number of gates"):
+    with pytest.raises(ShapeMismatch, match=r"\(7, 5\) is not a whole number of gates"):
         wiring_length(torch.cat(gates)[:7], Torus(), places)
 
 

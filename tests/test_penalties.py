@@ -58,9 +58,9 @@ def test_the_check_against_autograd_catches_planted_faults(fault):
         check_against_autograd(fault, 2, 3, 4, 1.5, "sum")
 
 
-@pytest.mark.parametrize("block", [1, 5, 12])
-def test_nothing_depends_on_the_block_size(monkeypatch, block):
-    monkeypatch.setattr(penalties, "BLOCK", block)
+@pytest.mark.parametrize("chunk", [1, 5, 12])
+def test_nothing_depends_on_the_chunk_size(monkeypatch, chunk):
+    monkeypatch.setattr(penalties, "CHUNK", chunk)
     check_against_autograd(penalty, 2, 5, 4, 1, "mean")
     check_against_autograd(penalty, 2, 5, 4, 3, "sum")
 
@@ -143,7 +143,7 @@ def allocations(function):
 
 
 def test_only_the_gradient_is_as_large_as_the_weight(monkeypatch):
-    monkeypatch.setattr(penalties, "BLOCK", 64)
+    monkeypatch.setattr(penalties, "CHUNK", 64)
     assert allocations(penalty) == (0, 1)
     # The plain formula, the planted fault: it keeps intermediates and makes several more.
     kept, made = allocations(lambda weight, c: (c.repeat(2, 1) * weight.abs()).mean())

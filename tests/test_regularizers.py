@@ -1,6 +1,7 @@
 """Clauses R1-R6: coefficients, their algebra, and the controls."""
 
 import contextlib
+import copy
 import json
 import math
 import operator
@@ -20,6 +21,7 @@ from moduli.manifolds import (
     RegistrationError,
     Sphere,
     Torus,
+    UnknownParameter,
 )
 from moduli.regularizers import (
     Communicability,
@@ -266,6 +268,28 @@ def test_the_paper_s_constants():
     assert torch.allclose(Diffusion().profile(d), d.square())
     assert torch.allclose(Gaussian().profile(d), 100 * torch.exp(-d.square() / 3))
     assert torch.allclose(Ripple().profile(d), 50 + 50 * torch.cos(2 * d))
+
+
+def test_a_mistyped_parameter_is_named_and_another_suggested():
+    @dataclass(frozen=True)
+    class Reach(Inhibitor):
+        reach: float
+
+        def profile(self, distance):
+            return distance * self.reach
+
+    for call, message in [
+        (lambda: Gaussian(len=2), "Gaussian has no parameter 'len'; did you mean 'length'"),
+        (lambda: Reach(raech=2), "Reach has no parameter 'raech'; did you mean 'reach'"),
+        (lambda: Reach(1.0, 2.0), "too many positional arguments"),
+        (lambda: Uniform(1.0), "too many positional arguments"),
+    ]:
+        with pytest.raises(UnknownParameter, match=message):
+            call()
+    expression = (0.5 * Reach(2.0) + Uniform()).permuted(1).clamped(0, 3)
+    assert copy.deepcopy(expression) == expression
+    public = (0.5 * Gaussian(2.0) + Uniform()).permuted(1)
+    assert pickle.loads(pickle.dumps(public)) == public
 
 
 def test_terms_share_one_distance_matrix():

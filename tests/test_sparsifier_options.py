@@ -323,7 +323,7 @@ def test_a_file_holds_masks_embeddings_position_and_spec(tmp_path):
     train(model, sparsifier, 3)
     sparsifier.save(path)
     with safe_open(path, "pt") as file:
-        assert file.metadata() == sparsifier.spec
+        assert file.metadata() == sparsifier.identity
         assert file.metadata()["manifold"] == "Torus(dim=2, period=10.0)"
         assert set(file.keys()) == set(sparsifier.state_dict()) - {"spec"}
     other = Reader(num_layers=2)
@@ -342,7 +342,7 @@ def test_a_file_holds_masks_embeddings_position_and_spec(tmp_path):
         assert wrong.steps_taken == 0
         assert all(mask.all() for mask in wrong.masks.values())
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(StateMismatch, match=r"sparsifier\.safetensors is no complete safetensors file"):
+    with pytest.raises(StateMismatch, match=r"sparsifier\.safetensors is not a complete safetensors file"):
         twin.load(path)
     save_file({"something": torch.ones(1)}, path)
     with pytest.raises(StateMismatch, match="manifold None, this one's is Torus"):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from moduli.manifolds import Manifold
-from moduli.models.pruning.cuts import stacked
+from moduli.models.matrices import stacked
 from moduli.regularizers import ShapeMismatch
 
 
@@ -186,14 +186,14 @@ def wiring_length(mask: Tensor, manifold: Manifold, embedding: Tensor) -> tuple[
     Raises
     ------
     ShapeMismatch
-        If the embedding places another number of neurons than the mask has, or the mask is no whole
-        number of gates.
+        If the embedding places another number of neurons than the mask has, or the mask is not a
+        whole number of gates.
     """
     neurons = mask.shape[1]
     if len(embedding) != neurons:
         raise ShapeMismatch(f"The mask has {neurons} neurons, the embedding places {len(embedding)}.")
     if neurons and len(mask) % neurons:
-        raise ShapeMismatch(f"A mask of shape {tuple(mask.shape)} is no whole number of gates.")
+        raise ShapeMismatch(f"A mask of shape {tuple(mask.shape)} is not a whole number of gates.")
     if neurons < 2:
         return None, None
     distance = manifold.pairwise(embedding.detach())

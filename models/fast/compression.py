@@ -1,12 +1,14 @@
 """Inference modules that are really faster than the dense modules that they replace."""
 
 import functools
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
 
 from moduli.errors import InvalidParameter
-from moduli.models.fast.kernels import Product, fastest_product, noise, timings
+from moduli.models.arguments import as_model, given
+from moduli.models.fast.kernels import Kernel, fastest_kernel, noise, timings
 from moduli.models.fast.sparse_modules import COLUMNS, SparseLinear, SparseRecurrent, with_replaced_modules
 
 # Time steps of the sequences on which recurrent modules are timed.
@@ -41,7 +43,7 @@ def compress(model: nn.Module, batch_size: int = 1) -> nn.Module:
     Raises
     ------
     InvalidParameter
-        If the batch size is less than 1.
+        If the model is not a module, or the batch size not a positive integer.
     CannotCompress
         If the model holds none of these modules, or one of them has hooks.
 
@@ -54,28 +56,30 @@ def compress(model: nn.Module, batch_size: int = 1) -> nn.Module:
     >>> torch.allclose(compress(model)(x)[0], model(x)[0], atol=1e-5)
     True
     """
-    if batch_size < 1:
-        raise InvalidParameter(f"batch_size must be at least 1, got {batch_size!r}.")
-    fast = with_replaced_modules(model, functools.partial(_faster, batch_size))
+    if isinstance(batch_size, bool) or not isinstance(batch_size, Integral) or batch_size < 1:
+        raise InvalidParameter(
+            f"batch_size must be at least 1, got {given(batch_size)}: it is a number of sequences."
+        )
+    fast = with_replaced_modules(as_model(model), functools.partial(_faster, batch_size))
     return fast.eval().requires_grad_(False)
 
 
 def _faster(batch_size: int, path: str, module: nn.Module) -> nn.Module:
     """Return a sparse module in place of a plain one, or the plain one where that is as fast."""
 
-    def make_product(name: str, weight: Tensor) -> Product:
+    def make_kernel(name: str, weight: Tensor) -> Kernel:
         columns = max(batch_size, COLUMNS) if name.startswith("weight_ih") else batch_size
-        return fastest_product(weight, columns)
+        return fastest_kernel(weight, columns)
 
     module.eval()  # dropout between layers costs time
     weight = next(module.parameters())
     if isinstance(module, nn.RNNBase):
-        sparse: nn.Module = SparseRecurrent(module, make_product)
+        sparse: nn.Module = SparseRecurrent(module, make_kernel)
         sequence = (batch_size, LENGTH) if module.batch_first else (LENGTH, batch_size)
         x = noise((*sequence, module.input_size), weight)
     else:
         assert isinstance(module, nn.Linear)
-        sparse = SparseLinear(module, make_product)
+        sparse = SparseLinear(module, make_kernel)
         x = noise((batch_size, module.in_features), weight)
     with torch.no_grad():
         plain_seconds, sparse_seconds = timings(

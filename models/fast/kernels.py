@@ -1,4 +1,4 @@
-"""Products of a weight matrix with columns of states, and which of them is fastest here."""
+"""Kernels: products of a weight matrix with columns of states, and which of them is fastest here."""
 
 import functools
 import time
@@ -15,7 +15,7 @@ ROUNDS = 9
 BLOCK_SIDES = (64, 32, 16, 8, 4)
 
 
-class Product(nn.Module):
+class Kernel(nn.Module):
     """The product of a weight matrix with states.
 
     Neurons come first, so that a row of states, which is what one weight reads, is contiguous.
@@ -39,7 +39,7 @@ class Product(nn.Module):
         return self
 
 
-class DenseProduct(Product):
+class DenseKernel(Kernel):
     """Multiply by every weight, zeros included.
 
     Parameters
@@ -57,7 +57,7 @@ class DenseProduct(Product):
         return self.dense @ states
 
 
-class SparseProduct(Product):
+class SparseKernel(Kernel):
     """Store the surviving weights row by row (compressed sparse rows), one by one or in square blocks.
 
     Parameters
@@ -103,7 +103,7 @@ class SparseProduct(Product):
         return f"{self.n_targets} x {self.n_sources}, {self.values.numel()} weights alive"
 
 
-class GatherProduct(SparseProduct):
+class GatherKernel(SparseKernel):
     """For each target, add up the rows of states that its weights read.
 
     This is the weighted sum of an embedding bag, whose kernels PyTorch tunes for wide rows.
@@ -114,10 +114,10 @@ class GatherProduct(SparseProduct):
         return gather(states, self.values, self.columns, self.row_offsets)
 
 
-class RowsProduct(SparseProduct):
+class RowsKernel(SparseKernel):
     """Multiply by a sparse tensor of compressed rows, which is fastest for a single column.
 
-    Compiled or exported graphs, which cannot build sparse tensors, hold the gathering product.
+    Compiled or exported graphs, which cannot build sparse tensors, hold the gathering kernel.
     """
 
     def __init__(self, weight: Tensor, mask: Tensor | None = None) -> None:
@@ -142,7 +142,7 @@ class RowsProduct(SparseProduct):
         )
 
 
-class BlocksProduct(SparseProduct):
+class BlocksKernel(SparseKernel):
     """Multiply by a sparse tensor of compressed rows of square blocks, where a weight consists of such.
 
     Compiled or exported graphs, which cannot build sparse tensors, multiply block by block.
@@ -221,7 +221,7 @@ def gather(states: Tensor, values: Tensor, columns: Tensor, row_offsets: Tensor)
     states : Tensor
         States ``(n_sources, batch)``.
     values, columns, row_offsets : Tensor
-        The matrix, see ``SparseProduct``.
+        The matrix, see ``SparseKernel``.
 
     Returns
     -------
@@ -233,8 +233,8 @@ def gather(states: Tensor, values: Tensor, columns: Tensor, row_offsets: Tensor)
     )
 
 
-def fastest_product(weight: Tensor, batch: int) -> Product:
-    """Return the product that takes the least time here, for states of so many columns.
+def fastest_kernel(weight: Tensor, batch: int) -> Kernel:
+    """Return the kernel that takes the least time here, for states of so many columns.
 
     A weight that is more than half alive stays dense: its indices alone outweigh what it saves.
 
@@ -247,25 +247,25 @@ def fastest_product(weight: Tensor, batch: int) -> Product:
 
     Returns
     -------
-    Product
+    Kernel
     """
-    dense = DenseProduct(weight)
+    dense = DenseKernel(weight)
     if 2 * int(weight.count_nonzero()) > weight.numel():
         return dense
-    kernels: list[type[SparseProduct]] = [GatherProduct]
+    kinds: list[type[SparseKernel]] = [GatherKernel]
     on_cpu = weight.device.type == "cpu"
     # On a CPU, sparse tensors have products in single and double precision only.
     if not on_cpu or weight.dtype in (torch.float32, torch.float64):
-        kernels.append(RowsProduct)
+        kinds.append(RowsKernel)
         by_mkl = on_cpu and torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
         if by_mkl and block_side(weight) > 1:
-            kernels.append(BlocksProduct)
-    products = [dense, *(kernel(weight) for kernel in kernels)]
+            kinds.append(BlocksKernel)
+    kernels = [dense, *(kind(weight) for kind in kinds)]
     states = noise((weight.shape[1], batch), weight)
     with torch.no_grad():
-        seconds = timings([functools.partial(product, states) for product in products], weight.device)
+        seconds = timings([functools.partial(kernel, states) for kernel in kernels], weight.device)
     costs = [min(times) for times in seconds]
-    return products[costs.index(min(costs))]
+    return kernels[costs.index(min(costs))]
 
 
 def timings(

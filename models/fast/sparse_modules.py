@@ -1,4 +1,4 @@
-"""Linear and recurrent modules whose weight matrices are products of any kind."""
+"""Linear and recurrent modules whose weight matrices are kernels of any kind."""
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
@@ -9,10 +9,10 @@ from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
 from moduli.models.errors import CannotCompress
-from moduli.models.fast.kernels import Product, in_blocks
+from moduli.models.fast.kernels import Kernel, in_blocks
 from moduli.regularizers import ShapeMismatch
 
-MakeProduct = Callable[[str, Tensor], Product]
+MakeKernel = Callable[[str, Tensor], Kernel]
 State = tuple[Tensor, ...]
 
 # The input weights of a narrow batch are read once for as many time steps as make up so many columns.
@@ -20,21 +20,21 @@ COLUMNS = 64
 
 
 class SparseLinear(nn.Module):
-    """A linear module with a product of one's choice; called like ``nn.Linear``.
+    """A linear module with a kernel of one's choice; called like ``nn.Linear``.
 
     Parameters
     ----------
     module : nn.Linear
         Where weight and bias come from; they are copied.
-    make_product : callable
-        From a weight's name and the weight to its product.
+    make_kernel : callable
+        From a weight's name and the weight to its kernel.
     """
 
-    weight: Product
+    weight: Kernel
 
-    def __init__(self, module: nn.Linear, make_product: MakeProduct) -> None:
+    def __init__(self, module: nn.Linear, make_kernel: MakeKernel) -> None:
         super().__init__()
-        self.weight = make_product("weight", module.weight)
+        self.weight = make_kernel("weight", module.weight)
         self.bias = _copy(module.bias)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ class SparseLinear(nn.Module):
 
 
 class SparseRecurrent(nn.Module):
-    """A recurrent module with products of one's choice; called like the module that it replaces.
+    """A recurrent module with kernels of one's choice; called like the module that it replaces.
 
     The equations are those of ``nn.RNN``, ``nn.LSTM`` and ``nn.GRU``. Inside, a sequence is a list of
     states ``(neurons, batch)``, one for each time step.
@@ -55,11 +55,11 @@ class SparseRecurrent(nn.Module):
     ----------
     module : nn.RNN, nn.LSTM or nn.GRU
         Where the weights come from; they are copied.
-    make_product : callable
-        From a weight's name and the weight to its product.
+    make_kernel : callable
+        From a weight's name and the weight to its kernel.
     """
 
-    def __init__(self, module: nn.RNNBase, make_product: MakeProduct) -> None:
+    def __init__(self, module: nn.RNNBase, make_kernel: MakeKernel) -> None:
         super().__init__()
         self.mode = module.mode
         self.input_size = module.input_size
@@ -71,7 +71,7 @@ class SparseRecurrent(nn.Module):
         self.directions = ("", "_reverse") if module.bidirectional else ("",)
         for name, weight in module.named_parameters(recurse=False):
             if weight.dim() == 2:
-                self.add_module(name, make_product(name, weight))
+                self.add_module(name, make_kernel(name, weight))
             else:
                 self.register_parameter(name, _copy(weight))
 
@@ -182,7 +182,7 @@ class SparseRecurrent(nn.Module):
 
     def _drives(self, sequence: list[Tensor], name: str) -> Iterator[Tensor]:
         """Yield what the input and the biases add at each time step, ``(neurons, batch)``."""
-        product = getattr(self, f"weight_ih_{name}")
+        kernel = getattr(self, f"weight_ih_{name}")
         constant = getattr(self, f"bias_ih_{name}", None)
         if constant is not None and self.mode != "GRU":
             # A GRU's reset gate acts between its two biases; elsewhere they are one constant.
@@ -191,13 +191,13 @@ class SparseRecurrent(nn.Module):
         steps = max(1, COLUMNS // max(1, batch))
         for start in range(0, len(sequence), steps):
             part = sequence[start : start + steps]
-            drives = product(torch.cat(part, dim=1))
+            drives = kernel(torch.cat(part, dim=1))
             if constant is not None:
                 drives = drives + constant.unsqueeze(1)
             yield from drives.unflatten(1, (len(part), batch)).unbind(1)
 
 
-def _lstm(drive: Tensor, pull: Tensor, cell: Tensor, projection: Product | None) -> State:
+def _lstm(drive: Tensor, pull: Tensor, cell: Tensor, projection: Kernel | None) -> State:
     keep_in, forget, candidate, keep_out = (drive + pull).chunk(4)
     cell = torch.sigmoid(forget) * cell + torch.sigmoid(keep_in) * torch.tanh(candidate)
     hidden = torch.sigmoid(keep_out) * torch.tanh(cell)

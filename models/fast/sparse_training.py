@@ -8,14 +8,15 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from moduli.errors import InvalidParameter, suggestion
+from moduli.models.arguments import as_masks, as_model
 from moduli.models.errors import CannotCompress
-from moduli.models.fast.kernels import DenseProduct, Product, SparseProduct, gather
+from moduli.models.fast.kernels import DenseKernel, Kernel, SparseKernel, gather
 from moduli.models.fast.sparse_modules import SparseLinear, SparseRecurrent, with_replaced_modules
 from moduli.regularizers import ShapeMismatch
 
 
-class TrainableProduct(SparseProduct):
-    """A sparse product whose backward pass touches only surviving weights.
+class TrainableKernel(SparseKernel):
+    """A sparse kernel whose backward pass touches only surviving weights.
 
     The gradient of the states is the product with the transposed matrix, that of a weight the inner
     product of its target's gradient and its source's state.
@@ -99,7 +100,7 @@ def train_survivors(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
     Raises
     ------
     InvalidParameter
-        If a mask's name is no weight matrix of such a module.
+        If the model is not a module, or the masks not a mapping from such modules' weights to tensors.
     ShapeMismatch
         If a mask has another shape than its weight.
     CannotCompress
@@ -120,52 +121,57 @@ def train_survivors(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
     >>> ticket.load_state_dict(dense_state(sparse.state_dict()))
     <All keys matched successfully>
     """
+    masks = as_masks(masks)
+    _check_unshared(as_model(model), masks)
     unused = dict(masks)
-    names: dict[int, list[str]] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        names.setdefault(id(parameter), []).append(name)
 
     def make(path: str, module: nn.Module) -> nn.Module:
-        def make_product(name: str, weight: Tensor) -> Product:
+        def make_kernel(name: str, weight: Tensor) -> Kernel:
             full_name = f"{path}.{name}" if path else name
             mask = unused.pop(full_name, None)
             if mask is None:
-                return DenseProduct(weight)
+                return DenseKernel(weight)
             if mask.shape != weight.shape:
                 raise ShapeMismatch(
                     f"{full_name} has shape {tuple(weight.shape)}, its mask {tuple(mask.shape)}."
                 )
-            return TrainableProduct(weight, mask)
+            return TrainableKernel(weight, mask)
 
         if isinstance(module, nn.RNNBase):
-            return SparseRecurrent(module, make_product)
+            return SparseRecurrent(module, make_kernel)
         assert isinstance(module, nn.Linear)
-        return SparseLinear(module, make_product)
+        return SparseLinear(module, make_kernel)
 
-    for name in masks:
-        for shared in names.values():
-            if name in shared and len(shared) > 1:
-                raise CannotCompress(
-                    f"{name} is shared as {', '.join(shared)}; a sparse copy of it would train apart."
-                )
     result = with_replaced_modules(model, make)
     if unused:
         matrices = [name for name, parameter in model.named_parameters() if parameter.dim() == 2]
         name = next(iter(unused))
         raise InvalidParameter(
-            f"'{name}' is no weight matrix of an nn.RNN, nn.LSTM, nn.GRU or nn.Linear; "
+            f"'{name}' is not a weight matrix of an nn.RNN, nn.LSTM, nn.GRU or nn.Linear; "
             f"{suggestion(name, matrices)}"
         )
     return result
 
 
-def _store_transpose(product: TrainableProduct, _: Any = None) -> None:
+def _check_unshared(model: nn.Module, masks: Mapping[str, Tensor]) -> None:
+    names: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
+    for shared in names.values():
+        masked = next((name for name in shared if name in masks), None)
+        if masked is not None and len(shared) > 1:
+            raise CannotCompress(
+                f"{masked} is shared as {', '.join(shared)}; a sparse copy of it would train apart."
+            )
+
+
+def _store_transpose(kernel: TrainableKernel, _: Any = None) -> None:
     """Keep where the weights that leave each source are, among those that reach each target."""
-    targets = torch.arange(product.n_targets, dtype=torch.int32, device=product.columns.device)
-    reached = targets.repeat_interleave(product.row_offsets.diff())
-    order = product.columns.argsort(stable=True)
-    counts = torch.bincount(product.columns, minlength=product.n_sources)
+    targets = torch.arange(kernel.n_targets, dtype=torch.int32, device=kernel.columns.device)
+    reached = targets.repeat_interleave(kernel.row_offsets.diff())
+    order = kernel.columns.argsort(stable=True)
+    counts = torch.bincount(kernel.columns, minlength=kernel.n_sources)
     offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)]).int()
-    product.register_buffer("order", order, persistent=False)
-    product.register_buffer("rows", reached[order], persistent=False)
-    product.register_buffer("column_offsets", offsets, persistent=False)
+    kernel.register_buffer("order", order, persistent=False)
+    kernel.register_buffer("rows", reached[order], persistent=False)
+    kernel.register_buffer("column_offsets", offsets, persistent=False)

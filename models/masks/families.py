@@ -4,14 +4,15 @@ import torch
 from torch import Tensor
 
 from moduli.manifolds import Manifold
-from moduli.models.errors import InvalidSparsity
+from moduli.models.arguments import as_manifold, as_regularizer, as_seed, as_sparsity
 from moduli.models.pruning.blocks import Blocks
 from moduli.regularizers import Regularizer
+from moduli.requirements import require_dimension
 
 
 def geometric_mask(
-    regularizer: Regularizer,
-    manifold: Manifold,
+    regularizer: Regularizer | str,
+    manifold: Manifold | str,
     targets: Tensor,
     sources: Tensor | None = None,
     *,
@@ -27,10 +28,10 @@ def geometric_mask(
 
     Parameters
     ----------
-    regularizer : Regularizer
-        Whose coefficients rank the weights.
-    manifold : Manifold
-        The space.
+    regularizer : Regularizer or str
+        Whose coefficients rank the weights, or an expression for it.
+    manifold : Manifold or str
+        The space, or its name.
     targets, sources : Tensor
         Points of the receiving and of the sending neurons; one population when ``sources`` is absent.
     sparsity : float
@@ -50,7 +51,7 @@ def geometric_mask(
     InvalidSparsity
         If the sparsity is outside [0, 1).
     InvalidParameter
-        If the granularity is no positive integer.
+        If another argument is of another kind or outside its domain.
 
     Examples
     --------
@@ -62,8 +63,9 @@ def geometric_mask(
             [ True,  True, False],
             [False, False,  True]])
     """
+    sparsity, seed = as_sparsity(sparsity), as_seed(seed)
     with torch.no_grad():
-        coefficients = regularizer(manifold, targets, sources)
+        coefficients = as_regularizer(regularizer)(as_manifold(manifold), targets, sources)
     blocks = Blocks((coefficients.shape[0], coefficients.shape[1]), granularity)
     means = blocks.means(coefficients).flatten()
     order = _shuffled(len(means), seed).to(means.device)
@@ -98,14 +100,19 @@ def random_mask(
     InvalidSparsity
         If the sparsity is outside [0, 1).
     InvalidParameter
-        If the granularity is no positive integer.
+        If another argument is of another kind or outside its domain.
 
     Examples
     --------
     >>> int(random_mask(10, 20, sparsity=0.9).sum())
     20
     """
-    blocks = Blocks((n_targets, n_sources), granularity)
+    sparsity, seed = as_sparsity(sparsity), as_seed(seed)
+    shape = (
+        require_dimension("random_mask", n_targets, "n_targets"),
+        require_dimension("random_mask", n_sources, "n_sources"),
+    )
+    blocks = Blocks(shape, granularity)
     return _keep(_shuffled(blocks.sizes.numel(), seed), blocks, sparsity)
 
 
@@ -115,8 +122,6 @@ def _shuffled(count: int, seed: int) -> Tensor:
 
 def _keep(ranked: Tensor, blocks: Blocks, sparsity: float) -> Tensor:
     """Return the mask of the first blocks in a ranking of flat indices."""
-    if not 0 <= sparsity < 1:
-        raise InvalidSparsity(f"sparsity is the fraction of zeros, in [0, 1); got {sparsity!r}.")
     sizes = blocks.sizes.flatten().to(ranked.device)
     last_first = ranked.flip(0)
     dead = last_first[sizes[last_first].cumsum(0) <= round(sparsity * int(sizes.sum()))]

@@ -1,14 +1,16 @@
 """Embeddings: where the neurons are, fixed or learned end to end."""
 
+from importlib import import_module
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-from moduli.errors import InvalidParameter, MissingDependency
 from moduli.manifolds import Manifold
+from moduli.models.arguments import as_manifold, as_seed, require_instance
 from moduli.models.errors import InvalidEmbedding
 from moduli.regularizers import Gaussian, Geometry
+from moduli.requirements import require_dimension
 
 
 class Embedding(nn.Module):
@@ -24,8 +26,8 @@ class Embedding(nn.Module):
 
     Parameters
     ----------
-    manifold : Manifold
-        The space.
+    manifold : Manifold or str
+        The space, or its name.
     n : int
         Number of neurons.
     learn : bool
@@ -36,7 +38,7 @@ class Embedding(nn.Module):
     Raises
     ------
     InvalidParameter
-        If ``n`` is no positive integer.
+        If an argument is of another kind, or ``n`` is not positive.
     InvalidEmbedding
         If points are to be learned on a manifold whose distance has no gradient.
 
@@ -55,13 +57,13 @@ class Embedding(nn.Module):
 
     points: Tensor
 
-    def __init__(self, manifold: Manifold, n: int, *, learn: bool = False, seed: int = 0) -> None:
+    def __init__(self, manifold: Manifold | str, n: int, *, learn: bool = False, seed: int = 0) -> None:
         super().__init__()
-        if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-            raise InvalidParameter(f"Embedding: n must be a positive integer, got {n!r}.")
+        manifold = as_manifold(manifold)
+        n = require_dimension("Embedding", n, "n")
         self.manifold = manifold
-        self.learn = learn
-        points = manifold.random_point(n, torch.Generator().manual_seed(seed))
+        self.learn = require_instance("learn", learn, bool, "True or False")
+        points = manifold.random_point(n, torch.Generator().manual_seed(as_seed(seed)))
         if learn:
             _check_differentiable(manifold, points[:1])
             self.points = nn.Parameter(points)
@@ -130,13 +132,9 @@ class Embedding(nn.Module):
         """
         if not self.learn:
             raise InvalidEmbedding("Only a learned embedding has steps to take; pass learn=True.")
-        try:
-            from moduli.models.placement.riemannian import manifold_parameter
-        except ModuleNotFoundError as error:
-            raise MissingDependency(
-                "Riemannian steps need geoopt; install it with: pip install 'moduli[learn]'"
-            ) from error
-        self.points = manifold_parameter(self.manifold, self())
+        # A module of its own, which asks for geoopt when it is imported.
+        riemannian = import_module("moduli.models.placement.riemannian")
+        self.points = riemannian.manifold_parameter(self.manifold, self())
         return self
 
     def extra_repr(self) -> str:

@@ -1,6 +1,7 @@
 """The adapter through which geoopt's optimizers step along any manifold of this library."""
 
 import warnings
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -8,11 +9,12 @@ from torch.autograd.functional import jvp
 
 from moduli.manifolds import Manifold
 from moduli.models.errors import InvalidEmbedding
+from moduli.requirements import require_package
 
 with warnings.catch_warnings():
     # geoopt 0.5.1 uses torch.jit.script, which torch 2.13 calls deprecated.
     warnings.simplefilter("ignore", DeprecationWarning)
-    import geoopt
+    geoopt: Any = require_package("geoopt", "Riemannian steps", "learn")
 
 
 def manifold_parameter(manifold: Manifold, points: Tensor) -> nn.Parameter:

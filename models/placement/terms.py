@@ -5,8 +5,9 @@ from torch import Tensor
 
 from moduli.manifolds import InvalidPoints, Manifold
 from moduli.models.errors import InvalidEmbedding
+from moduli.models.matrices import WeightMatrix
 from moduli.models.placement.embedding import Embedding
-from moduli.models.pruning.blocks import order_along
+from moduli.models.placement.ordering import order_along
 from moduli.regularizers import Regularizer, penalty
 
 Points = Tensor | Embedding
@@ -18,10 +19,8 @@ class PenaltyTerm:
 
     Parameters
     ----------
-    name : str
-        The weight's name.
-    shape : tuple of int
-        The weight's shape, of which the first may hold several gates.
+    matrix : WeightMatrix
+        The weight, whose rows may stack several gates.
     regularizer : Regularizer or None
         None places the neurons without charging for their connections.
     manifold : Manifold
@@ -29,8 +28,6 @@ class PenaltyTerm:
     placement : Tensor, Embedding, pair of either, or None
         Points of the neurons of a recurrent weight, or of the targets and of the sources of any other;
         drawn at random when absent.
-    neurons : int or None
-        Number of neurons of a recurrent weight; None for a weight between two populations.
     generator : torch.Generator
         Source of random points.
     ordered : bool
@@ -44,42 +41,23 @@ class PenaltyTerm:
 
     def __init__(
         self,
-        name: str,
-        shape: tuple[int, int],
+        matrix: WeightMatrix,
         regularizer: Regularizer | None,
         manifold: Manifold,
         placement: Placement | None,
-        neurons: int | None,
         generator: torch.Generator,
         ordered: bool = False,
     ) -> None:
-        self.name = name
+        self.name = matrix.name
         self.regularizer = regularizer
         self.manifold = manifold
-        if neurons is not None and isinstance(placement, tuple):
-            raise InvalidEmbedding(
-                f"{name} connects its {neurons} neurons to one another: give one embedding, not a pair."
-            )
-        if neurons is None and placement is not None and not isinstance(placement, tuple):
-            raise InvalidEmbedding(
-                f"{name} of shape {shape} leads from one population to another: "
-                "give its embedding as a pair (targets, sources)."
-            )
         self.ends: dict[str, Points] = {}
-        if neurons is not None:
-            counts = {"": neurons}
-            given: dict[str, Points | None] = {"": placement}  # type: ignore[dict-item]
-        else:
-            counts = {".targets": shape[0], ".sources": shape[1]}
-            targets, sources = placement if isinstance(placement, tuple) else (None, None)
-            given = {".targets": targets, ".sources": sources}
-        for end, count in counts.items():
-            points = given[end]
+        for end, (count, points) in _ends(matrix, placement).items():
             if points is None:
                 points = manifold.random_point(count, generator)
                 points = points[order_along(manifold, points)] if ordered else points
             self.ends[end] = points
-            self._check(self.ends[end], f"{name}{end}", count, stacked=end == ".targets")
+            self._check(points, f"{self.name}{end}", count, stacked=end == ".targets")
         self._cached: Tensor | None = None
 
     @property
@@ -137,6 +115,28 @@ class PenaltyTerm:
                 f"{what} connects {count} neurons, but the embedding places {len(now)}; "
                 "give one point for each neuron."
             )
+
+
+def _ends(matrix: WeightMatrix, placement: Placement | None) -> dict[str, tuple[int, Points | None]]:
+    """Return how many neurons are at each end of a weight, and the points that are given for them."""
+    if matrix.neurons is not None:
+        if isinstance(placement, tuple):
+            raise InvalidEmbedding(
+                f"{matrix.name} connects its {matrix.neurons} neurons to one another: "
+                "give one embedding, not a pair."
+            )
+        return {"": (matrix.neurons, placement)}
+    if placement is None:
+        pair: tuple[Points | None, Points | None] = (None, None)
+    elif isinstance(placement, tuple) and len(placement) == 2:
+        pair = placement
+    else:
+        raise InvalidEmbedding(
+            f"{matrix.name} of shape {matrix.shape} leads from one population to another: "
+            "give its embedding as a pair (targets, sources)."
+        )
+    targets, sources = pair
+    return {".targets": (matrix.shape[0], targets), ".sources": (matrix.shape[1], sources)}
 
 
 def _current(points: Points) -> Tensor:

@@ -1,4 +1,4 @@
-"""Which weights die: scores, cuts, and exchanges, as functions of tensors."""
+"""Which weights die: cuts and exchanges, as functions of masks and scores."""
 
 from collections.abc import Mapping
 
@@ -7,32 +7,6 @@ import torch
 from torch import Tensor
 
 from moduli.models.pruning.blocks import Blocks
-
-
-def magnitude_for_coefficient(weight: Tensor, coefficients: Tensor | None) -> Tensor:
-    """Return ``|W| / C``: a weight is worth less where it costs more.
-
-    A weight that costs nothing is cut last, unless it is zero anyway.
-
-    Parameters
-    ----------
-    weight : Tensor
-        The weight.
-    coefficients : Tensor or None
-        Coefficients of the weight's shape; None counts as 1.
-
-    Returns
-    -------
-    Tensor
-        Scores in float32.
-    """
-    magnitude = weight.abs().float()
-    return magnitude if coefficients is None else torch.where(magnitude > 0, magnitude / coefficients, 0.0)
-
-
-def stacked(block: Tensor, weight: Tensor) -> Tensor:
-    """Return values of one gate repeated for every gate that a weight stacks."""
-    return block.repeat(len(weight) // len(block), 1)
 
 
 def cut(masks: Mapping[str, Tensor], scores: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:

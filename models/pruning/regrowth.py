@@ -1,10 +1,16 @@
 """Regrowth: dead weights that come back in the place of weak ones."""
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from torch import Tensor
+
 from moduli.errors import InvalidParameter
+from moduli.models.arguments import given, is_number
+from moduli.models.pruning.cuts import exchange
+from moduli.requirements import require_choice, require_dimension
 
 
 @dataclass(frozen=True)
@@ -39,18 +45,68 @@ class Regrowth:
     where: Literal["gradient", "cheapest"] = "gradient"
 
     def __post_init__(self) -> None:
-        if self.end < 1 or self.interval < 1:
-            raise InvalidParameter(f"{self!r}: end and interval must be at least 1.")
-        if not 0 < self.share < 1:
-            raise InvalidParameter(f"{self!r}: share must be in (0, 1).")
-        if self.where not in ("gradient", "cheapest"):
-            raise InvalidParameter(f"{self!r}: where must be 'gradient' or 'cheapest'.")
+        require_dimension("Regrowth", self.end, "end")
+        require_dimension("Regrowth", self.interval, "interval")
+        if not is_number(self.share) or not 0 < self.share < 1:
+            raise InvalidParameter(f"Regrowth: share must be a number in (0, 1), got {given(self.share)}.")
+        require_choice("Regrowth.where", self.where, ("gradient", "cheapest"))
 
     def is_due(self, step: int) -> bool:
         """Tell whether weights are replaced after so many steps."""
         return 0 < step <= self.end and step % self.interval == 0
 
+    def reads_gradient(self, step: int) -> bool:
+        """Tell whether the dead weights' gradients decide what returns after so many steps."""
+        return self.where == "gradient" and self.is_due(step)
+
     def count(self, step: int, alive: int, dead: int) -> int:
         """Return how many weights of a matrix are replaced."""
         share = self.share * (1 + math.cos(math.pi * step / self.end)) / 2
         return min(int(share * alive), dead)
+
+
+def regrown(
+    rule: Regrowth,
+    step: int,
+    masks: Mapping[str, Tensor],
+    scores: Callable[[str], Tensor],
+    merits: Callable[[str], Tensor | None],
+) -> dict[str, Tensor]:
+    """Return the masks in which weak living weights gave way to promising dead ones.
+
+    Parameters
+    ----------
+    rule : Regrowth
+        How many are exchanged.
+    step : int
+        Number of steps taken.
+    masks : mapping from str to Tensor
+        For each matrix, True where a weight is alive.
+    scores : callable
+        From a matrix's name to the strength of its weights, of which the smallest die.
+    merits : callable
+        From a matrix's name to the promise of its weights, of which the largest return; None for a matrix
+        that stays as it is.
+
+    Returns
+    -------
+    dict of str to Tensor
+        The masks that change.
+
+    Examples
+    --------
+    >>> import torch
+    >>> alive = torch.tensor([[True, True], [False, False]])
+    >>> strength, promise = torch.tensor([[1.0, 2.0], [0.0, 0.0]]), torch.tensor([[0.0, 0.0], [1.0, 3.0]])
+    >>> regrown(Regrowth(end=10, share=0.6), 1, {"w": alive}, lambda name: strength, lambda name: promise)
+    {'w': tensor([[False,  True],
+            [False,  True]])}
+    """
+    changed = {}
+    for name, mask in masks.items():
+        alive = int(mask.sum())
+        count = rule.count(step, alive, mask.numel() - alive)
+        merit = merits(name)
+        if merit is not None and count > 0:
+            changed[name] = exchange(mask, scores(name), merit, count)
+    return changed

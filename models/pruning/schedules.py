@@ -3,12 +3,18 @@
 A schedule is any callable from the number of optimizer steps taken to a fraction in [0, 1].
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 
+from moduli.errors import suggestion
+from moduli.models.arguments import given, is_number
 from moduli.models.errors import InvalidSchedule
 
 Schedule = Callable[[int], float]
+
+WORDS = {"linear": "LinearSchedule", "cubic": "CubicSchedule", "one-shot": "OneShotSchedule"}
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,7 @@ class LinearSchedule:
     Raises
     ------
     InvalidSchedule
-        If the end is not after the beginning.
+        If a step is not a number of at least 0, or the end is not after the beginning.
 
     Examples
     --------
@@ -37,7 +43,8 @@ class LinearSchedule:
     end: int
 
     def __post_init__(self) -> None:
-        _check_interval(self, self.begin, self.end)
+        _check_steps(self)
+        _check_order(self, self.begin, self.end)
 
     def __call__(self, step: int) -> float:
         """Return the fraction of the target that is due after ``step`` steps."""
@@ -60,7 +67,7 @@ class CubicSchedule:
     Raises
     ------
     InvalidSchedule
-        If the end is not after the beginning.
+        If a step is not a number of at least 0, or the end is not after the beginning.
 
     Examples
     --------
@@ -72,7 +79,8 @@ class CubicSchedule:
     end: int
 
     def __post_init__(self) -> None:
-        _check_interval(self, self.begin, self.end)
+        _check_steps(self)
+        _check_order(self, self.begin, self.end)
 
     def __call__(self, step: int) -> float:
         """Return the fraction of the target that is due after ``step`` steps."""
@@ -88,6 +96,11 @@ class OneShotSchedule:
     at : int
         Step at which the whole target is cut.
 
+    Raises
+    ------
+    InvalidSchedule
+        If the step is not a number of at least 0.
+
     Examples
     --------
     >>> [OneShotSchedule(2)(step) for step in range(4)]
@@ -97,18 +110,67 @@ class OneShotSchedule:
     at: int = 0
 
     def __post_init__(self) -> None:
-        if self.at < 0:
-            raise InvalidSchedule(f"{self!r} must cut at a step of at least 0.")
+        _check_steps(self)
 
     def __call__(self, step: int) -> float:
         """Return the fraction of the target that is due after ``step`` steps."""
         return float(step >= self.at)
 
 
+def as_schedule(value: object) -> Schedule:
+    """Return a schedule from itself or from the word ``"one-shot"``; the others need a beginning and an end.
+
+    Raises
+    ------
+    InvalidSchedule
+        If it cannot be called with a step, or the word leaves open when.
+    """
+    if value == "one-shot":
+        return OneShotSchedule()
+    if isinstance(value, str):
+        if value not in WORDS:
+            raise InvalidSchedule(f"No schedule is called {value!r}; {suggestion(value, WORDS)}")
+        raise InvalidSchedule(
+            f"The schedule {value!r} needs the steps between which it cuts; "
+            f"write {WORDS[value]}(begin=0, end=1000)."
+        )
+    if isinstance(value, type) or not callable(value):
+        raise InvalidSchedule(
+            "schedule must be a function from the number of steps to a fraction, such as "
+            f"CubicSchedule(begin=0, end=1000); got {given(value)}."
+        )
+    return value
+
+
+def fraction_due(schedule: Schedule, step: int) -> float:
+    """Return the fraction of the target that a schedule demands after so many steps.
+
+    Raises
+    ------
+    InvalidSchedule
+        If the schedule returns something else than a fraction.
+    """
+    fraction = schedule(step)
+    if not isinstance(fraction, Real) or not 0 <= fraction <= 1:
+        raise InvalidSchedule(
+            f"The schedule {schedule!r} returned {given(fraction)} at step {step}; "
+            "expected a fraction of the target, in [0, 1]."
+        )
+    return float(fraction)
+
+
 def _progress(step: int, begin: int, end: int) -> float:
     return min(1.0, max(0.0, (step - begin) / (end - begin)))
 
 
-def _check_interval(schedule: object, begin: int, end: int) -> None:
-    if not 0 <= begin < end:
-        raise InvalidSchedule(f"{schedule!r} must begin at a step of at least 0 and end after it begins.")
+def _check_steps(schedule: object) -> None:
+    for name, step in vars(schedule).items():
+        if not is_number(step) or not 0 <= step < math.inf:
+            raise InvalidSchedule(
+                f"{type(schedule).__name__}: {name} must be a step of at least 0, got {given(step)}."
+            )
+
+
+def _check_order(schedule: object, begin: int, end: int) -> None:
+    if not begin < end:
+        raise InvalidSchedule(f"{schedule!r} must end after it begins.")

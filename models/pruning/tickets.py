@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from moduli.models.errors import CannotRedraw
+from moduli.models.pruning.living import LivingWeights
 
 
 def redraw_weights(model: nn.Module, seed: int) -> None:
@@ -28,6 +29,23 @@ def redraw_weights(model: nn.Module, seed: int) -> None:
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         _reset(model, path="the model")
+
+
+@torch.no_grad()
+def correct_fan_in(weights: LivingWeights) -> None:
+    """Scale each neuron's weights in place by ``sqrt(inputs / living inputs)``.
+
+    Sums of inputs then have the variance that the dense initialisation intends (Evci et al., "Gradient flow
+    in sparse neural networks", arXiv 2010.03533, section 3).
+
+    Parameters
+    ----------
+    weights : LivingWeights
+        Weights that were just drawn.
+    """
+    for name, mask in weights.masks.items():
+        living = mask.sum(dim=1, keepdim=True).clamp_min(1)
+        weights.weight(name).mul_((mask.shape[1] / living).sqrt())
 
 
 def _reset(module: nn.Module, path: str) -> None:

@@ -68,16 +68,26 @@ def schedule(pruning: PruningSettings, steps: int) -> Schedule:
 def _sparsifier(model: nn.Module, run: Run, pruning: PruningSettings) -> Sparsifier:
     chosen = run.method
     embedding = _embedding(model, run)
+    if chosen.a_priori:
+        masks = _masks_beforehand(model, run, pruning.sparsity, embedding)
+        return Sparsifier(
+            model,
+            chosen.regularizer,
+            chosen.manifold,
+            strength=0.0,
+            scope=pruning.scope,
+            embedding=embedding,
+            masks=masks,
+        )
     return Sparsifier(
         model,
         chosen.regularizer,
         chosen.manifold,
         sparsity=pruning.sparsity,
         schedule=schedule(pruning, run.configuration.training.steps),
-        strength=0.0 if chosen.a_priori else pruning.strength,
+        strength=pruning.strength,
         scope=pruning.scope,
         embedding=embedding,
-        masks=_masks_beforehand(model, run, pruning.sparsity, embedding) if chosen.a_priori else None,
     )
 
 

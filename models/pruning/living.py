@@ -1,0 +1,123 @@
+"""The weights of a model that live, and those that stay dead whatever an optimizer does."""
+
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from moduli.models.errors import NonFiniteWeights
+from moduli.models.pruning.masks import Masks, zeros_in
+from moduli.regularizers import ShapeMismatch
+
+
+class LivingWeights:
+    """Some weights of a model with their masks; the gradients of dead weights are zero.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model.
+    masks : mapping from str to Tensor
+        For each weight, by its parameter's name, True where it is alive; of the weight's shape.
+
+    Attributes
+    ----------
+    masks : Masks
+        The masks as they are now; replace entries to change what is alive, then ``apply``.
+    records : bool
+        Whether backward passes record the magnitudes of gradients, those of dead weights too.
+
+    Raises
+    ------
+    ShapeMismatch
+        If a mask has another shape than its weight.
+
+    Examples
+    --------
+    >>> model = nn.Linear(3, 1)
+    >>> living = LivingWeights(model, {"weight": torch.tensor([[True, False, True]])})
+    >>> living.apply()
+    >>> model(torch.ones(1, 3)).sum().backward()
+    >>> model.weight.grad
+    tensor([[1., 0., 1.]])
+    """
+
+    def __init__(self, model: nn.Module, masks: Mapping[str, Tensor]) -> None:
+        self.model = model
+        for name, mask in masks.items():
+            if mask.shape != self.weight(name).shape:
+                raise ShapeMismatch(
+                    f"The mask of {name} has shape {tuple(mask.shape)}, "
+                    f"the weight {tuple(self.weight(name).shape)}."
+                )
+        self.masks = Masks({name: mask.bool().clone() for name, mask in masks.items()})
+        self.records = False
+        self._recorded: dict[str, Tensor] = {}
+        self._mask_gradients()
+
+    def weight(self, name: str) -> nn.Parameter:
+        """Return a weight by its parameter's name."""
+        return self.model.get_parameter(name)
+
+    def follow_model(self) -> None:
+        """Move the masks to where the model's weights are now."""
+        for name, mask in self.masks.items():
+            self.masks[name] = mask.to(self.weight(name).device)
+
+    @torch.no_grad()
+    def apply(self) -> None:
+        """Set every dead weight to zero, on the device where the model is now."""
+        self.follow_model()
+        for name, mask in self.masks.items():
+            self.weight(name).masked_fill_(~mask, 0)
+
+    def sparsity(self) -> dict[str, float]:
+        """Return the fraction of zeros counted in each weight, and in ``"total"``."""
+        zeros = {name: zeros_in(self.weight(name)) for name in self.masks}
+        sizes = {name: mask.numel() for name, mask in self.masks.items()}
+        fractions = {name: zeros[name] / sizes[name] for name in self.masks}
+        return fractions | {"total": sum(zeros.values()) / sum(sizes.values())}
+
+    def check_finite(self, step: int) -> None:
+        """Raise `NonFiniteWeights` if a weight is NaN or infinite, so that nobody can tell which is small."""
+        for name in self.masks:
+            if not self.weight(name).isfinite().all():
+                raise NonFiniteWeights(
+                    f"{name} holds NaN or infinite weights at step {step}, where a cut is due; "
+                    "nothing was cut. Lower the learning rate or clip gradients."
+                )
+
+    def recorded(self, name: str) -> Tensor | None:
+        """Return the magnitudes of a weight's gradient, and forget them; None without a record."""
+        return self._recorded.pop(name, None)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "_hooks"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.masks = Masks(self.masks)  # stored as a plain mapping
+        self._mask_gradients()  # copies of parameters do not carry their hooks
+
+    def _mask_gradients(self) -> None:
+        # A weak reference, so that masks that are gone no longer mask the model's gradients.
+        this = weakref.ref(self)
+
+        def masking(name: str) -> Callable[[Tensor], Tensor | None]:
+            def mask_gradient(gradient: Tensor) -> Tensor | None:
+                living = this()
+                if living is None:
+                    return None
+                if living.records:
+                    living._recorded[name] = gradient.detach().abs()
+                return gradient.masked_fill(~living.masks[name].to(gradient.device), 0)
+
+            return mask_gradient
+
+        self._hooks = [
+            self.weight(name).register_hook(masking(name))  # type: ignore[no-untyped-call]
+            for name in self.masks
+            if self.weight(name).requires_grad
+        ]

@@ -1,0 +1,96 @@
+"""What a sparsifier stores: tensors alone, and text by which the state is recognised."""
+
+import json
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from moduli.models.errors import StateMismatch
+
+IDENTITY = "spec"
+"""The key under which stored states hold their identity."""
+
+
+def pack(
+    steps_taken: int, identity: Mapping[str, str], masks: Mapping[str, Tensor], points: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return a state as tensors, so that safetensors can store it.
+
+    Parameters
+    ----------
+    steps_taken : int
+        How many steps the schedule has seen.
+    identity : mapping from str to str
+        What the state is recognised by.
+    masks, points : mapping from str to Tensor
+        By the names of the weights.
+
+    Returns
+    -------
+    dict of str to Tensor
+        The identity is the bytes of its JSON.
+
+    Examples
+    --------
+    >>> sorted(pack(3, {"scope": "layer"}, {"weight": torch.ones(2, 2) > 0}, {}))
+    ['mask.weight', 'spec', 'steps_taken']
+    """
+    return {
+        "steps_taken": torch.tensor(steps_taken),
+        IDENTITY: as_bytes(identity),
+        **{f"mask.{name}": mask for name, mask in masks.items()},
+        **{f"embedding.{name}": each.detach().clone() for name, each in points.items()},
+    }
+
+
+def part(state: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
+    """Return the tensors of one kind, ``"mask"`` or ``"embedding"``, by the names of the weights.
+
+    Examples
+    --------
+    >>> part(pack(3, {}, {"weight": torch.tensor([[True]])}, {}), "mask")
+    {'weight': tensor([[True]])}
+    """
+    start = f"{kind}."
+    return {name.removeprefix(start): tensor for name, tensor in state.items() if name.startswith(start)}
+
+
+def check_state(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
+    """Raise unless a state is of the sparsifier to which another one belongs.
+
+    Parameters
+    ----------
+    state : mapping from str to Tensor
+        What is to be restored; without an identity, shapes alone are compared.
+    own : mapping from str to Tensor
+        The sparsifier's own state.
+
+    Raises
+    ------
+    StateMismatch
+        Naming both sides.
+    """
+    if IDENTITY in state:
+        theirs = json.loads(bytes(state[IDENTITY].tolist()))
+        for key, value in json.loads(bytes(own[IDENTITY].tolist())).items():
+            if theirs.get(key) != value:
+                raise StateMismatch(
+                    f"The state is of a sparsifier with {key} {theirs.get(key)}, this one's is {value}."
+                )
+    wrong = [
+        f"{name} ({_shape(state, name)} there, {_shape(own, name)} here)"
+        for name in sorted(own.keys() | state.keys())
+        if name != IDENTITY and _shape(state, name) != _shape(own, name)
+    ]
+    if wrong:
+        raise StateMismatch(f"The state does not belong to this sparsifier: {', '.join(wrong)}.")
+
+
+def as_bytes(identity: Mapping[str, str]) -> Tensor:
+    """Return the bytes of an identity's JSON."""
+    return torch.frombuffer(bytearray(json.dumps(dict(identity)).encode()), dtype=torch.uint8)
+
+
+def _shape(state: Mapping[str, Tensor], name: str) -> str:
+    return str(tuple(state[name].shape)) if name in state else "missing"
