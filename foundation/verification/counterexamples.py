@@ -30,6 +30,7 @@ class Counterexample:
         definitions: Mapping[str, Mapping[str, Any]],
         formulas: Sequence[str],
         shown: Sequence[str],
+        imported: Mapping[str, Any] | None = None,
     ) -> "Counterexample":
         """Compute the numbers, and write the lines that compute them again.
 
@@ -43,8 +44,12 @@ class Counterexample:
             Expressions in these names.
         shown : sequence of str
             The names whose values are shown.
+        imported : mapping of str to object, optional
+            What the first line imports, as far as the formulas need it.
         """
-        scope = {name: value for names in definitions.values() for name, value in names.items()}
+        scope = dict(imported or {})
+        for names in definitions.values():
+            scope.update(names)
         numbers = {formula: _number(formula, scope) for formula in formulas}
         lines = (imports, "; ".join(definitions), f"print({', '.join(formulas)})")
         return cls({name: scope[name] for name in shown}, numbers, "\n".join(lines))
