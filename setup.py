@@ -10,6 +10,7 @@ FLOORS = ("manifolds", "regularizers", "models", "tasks")
 setup(
     package_dir={"moduli": "foundation"} | {f"moduli.{floor}": floor for floor in FLOORS},
     packages=["moduli"]
+    + [f"moduli.{package}" for package in find_packages("foundation")]
     + [f"moduli.{floor}" for floor in FLOORS]
     + [f"moduli.{floor}.{package}" for floor in FLOORS for package in find_packages(floor)],
 )

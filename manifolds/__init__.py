@@ -4,6 +4,7 @@ from moduli.errors import InvalidParameter, ModuliError, PluginConflict, PluginE
 from moduli.manifolds.errors import (
     InvalidDistance,
     InvalidPoints,
+    MetricAxiomError,
     NotDifferentiable,
     UnknownManifold,
     UnknownParameter,
@@ -17,8 +18,8 @@ from moduli.manifolds.spaces.graphs import Graph, from_graph
 from moduli.manifolds.spaces.hyperbolic import Hyperbolic
 from moduli.manifolds.spaces.matrix import SPD, Grassmannian, Rotations
 from moduli.manifolds.spaces.spherical import Circle, ProjectivePlane, ProjectiveSpace, Sphere
-from moduli.manifolds.verification.clauses import Report, check_manifold, verify
-from moduli.manifolds.verification.counterexamples import Counterexample, MetricAxiomError
+from moduli.manifolds.verification.verdict import check_manifold, verify
+from moduli.verification import Counterexample, Report
 
 __all__ = [
     "SPD",

@@ -1,6 +1,7 @@
 """The errors of manifolds."""
 
 from moduli.errors import ModuliError
+from moduli.verification import BrokenClause
 
 
 class UnknownParameter(ModuliError, TypeError):
@@ -21,3 +22,7 @@ class NotDifferentiable(ModuliError, RuntimeError):
 
 class UnknownManifold(ModuliError, LookupError):
     """No manifold is registered under the given name."""
+
+
+class MetricAxiomError(BrokenClause):
+    """A manifold breaks a clause of what a metric space must do."""

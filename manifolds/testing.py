@@ -9,7 +9,6 @@ True
 """
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import torch
@@ -17,20 +16,17 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from moduli.errors import InvalidParameter
+from moduli.manifolds.errors import MetricAxiomError
 from moduli.manifolds.manifold import Isometry, Manifold
 from moduli.manifolds.verification.cases import Families
 from moduli.manifolds.verification.clauses import (
     CLAUSES,
-    Clause,
-    Report,
-    Result,
     check_broadcasting,
     check_dtype,
     check_finiteness,
     check_gradients,
     check_identity,
     check_isometries,
-    check_manifold,
     check_non_negativity,
     check_points,
     check_seed,
@@ -38,12 +34,11 @@ from moduli.manifolds.verification.clauses import (
     check_shape,
     check_symmetry,
     check_triangle,
-    distance_gradient,
-    require_clauses,
-    run_check,
 )
-from moduli.manifolds.verification.counterexamples import Counterexample, MetricAxiomError
-from moduli.manifolds.verification.search import NotApplicable, Search
+from moduli.manifolds.verification.differentiation import distance_gradient
+from moduli.manifolds.verification.search import Search
+from moduli.manifolds.verification.verdict import check_manifold
+from moduli.verification import Clause, Counterexample, NotApplicable, Report, Result
 
 __all__ = [
     "CLAUSES",
@@ -111,24 +106,25 @@ def manifold_checks(
     ... def test_circle(check):
     ...     check()
     """
-    import pytest
+    return CLAUSES.parametrize(Search(manifold, cases), expected_failures)
 
-    expected = require_clauses(expected_failures)
-    search = Search(manifold, cases)
 
-    def check(clause: Clause) -> None:
-        try:
-            run_check(clause, search)
-        except NotApplicable as outcome:
-            pytest.skip(str(outcome))
+def run_check(clause: Clause[Search], search: Search) -> int:
+    """Run the check of one clause.
 
-    parameters = []
-    for name, clause in CLAUSES.items():
-        marks = []
-        if name in expected:
-            marks.append(pytest.mark.xfail(strict=True, reason=expected[name], raises=MetricAxiomError))
-        parameters.append(pytest.param(partial(check, clause), id=name, marks=marks))
-    return pytest.mark.parametrize("check", parameters)
+    Returns
+    -------
+    int
+        How many cases were tried.
+
+    Raises
+    ------
+    MetricAxiomError
+        If the clause does not hold.
+    NotApplicable
+        If it says nothing about this manifold.
+    """
+    return clause.check(search)
 
 
 class Strategies:

@@ -2,10 +2,13 @@
 
 from moduli.regularizers.communicability import Communicability
 from moduli.regularizers.errors import (
+    BrokenRegularizer,
+    ChangedInPlace,
     InvalidCoefficients,
     InvalidExpression,
     MissingWeight,
     ShapeMismatch,
+    UndefinedCoefficients,
     UnknownRegularizer,
 )
 from moduli.regularizers.geometry import Geometry
@@ -21,8 +24,11 @@ from moduli.regularizers.parsing import make_regularizer
 from moduli.regularizers.penalties import penalty, proximal
 from moduli.regularizers.registry import register_regularizer, registered_regularizers
 from moduli.regularizers.regularizer import Regularizer
+from moduli.regularizers.verification.verdict import check_regularizer, verify_regularizer
 
 __all__ = [
+    "BrokenRegularizer",
+    "ChangedInPlace",
     "Communicability",
     "DifferenceOfGaussians",
     "Diffusion",
@@ -35,11 +41,14 @@ __all__ = [
     "Regularizer",
     "Ripple",
     "ShapeMismatch",
+    "UndefinedCoefficients",
     "Uniform",
     "UnknownRegularizer",
+    "check_regularizer",
     "make_regularizer",
     "penalty",
     "proximal",
     "register_regularizer",
     "registered_regularizers",
+    "verify_regularizer",
 ]

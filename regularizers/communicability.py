@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from moduli.regularizers.errors import MissingWeight, ShapeMismatch
+from moduli.regularizers.errors import MissingWeight, UndefinedCoefficients
 from moduli.regularizers.geometry import Geometry
 from moduli.regularizers.registry import register_regularizer
 from moduli.regularizers.regularizer import Regularizer
@@ -36,6 +36,8 @@ class Communicability(Regularizer):
             [0.2715, 0.8310, 0.0000]])
     """
 
+    is_local = False
+
     @property
     def depends_on_weight(self) -> bool:
         """True."""
@@ -48,7 +50,7 @@ class Communicability(Regularizer):
         ------
         MissingWeight
             If the geometry holds no weight.
-        ShapeMismatch
+        UndefinedCoefficients
             If the weight joins two populations, between which no path closes.
         """
         if geometry.weight is None:
@@ -56,14 +58,17 @@ class Communicability(Regularizer):
                 f"{self!r} depends on the weight; pass it as regularizer(manifold, embedding, weight=weight)."
             )
         if not geometry.is_recurrent:
-            raise ShapeMismatch(
+            raise UndefinedCoefficients(
                 f"{self!r} needs a recurrent weight, got one from {geometry.shape[1]} sources to "
                 f"{geometry.shape[0]} other targets."
             )
-        paths = geometry.weight.view(-1, *geometry.shape).abs().mean(dim=0)
+        # PyTorch has no matrix exponential in half precision.
+        wide = torch.promote_types(geometry.weight.dtype, torch.float32)
+        paths = geometry.weight.view(-1, *geometry.shape).to(wide).abs().mean(dim=0)
         strength = paths.sum(dim=0)
         # The root has no gradient at 0; a silent neuron's row and column are scaled to 0 instead.
         sends = strength > 0
         scale = torch.where(sends, torch.where(sends, strength, 1).rsqrt(), 0)
         reach: Tensor = torch.linalg.matrix_exp(scale[:, None] * paths * scale)
-        return reach.clamp_min(0) * ~torch.eye(len(reach), dtype=torch.bool, device=reach.device)
+        apart = ~torch.eye(len(reach), dtype=torch.bool, device=reach.device)
+        return (reach.clamp_min(0) * apart).to(geometry.weight.dtype)

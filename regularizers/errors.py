@@ -1,6 +1,7 @@
 """The errors of regularizers and penalties."""
 
 from moduli.errors import ModuliError
+from moduli.verification import BrokenClause
 
 
 class InvalidCoefficients(ModuliError, ValueError):
@@ -9,6 +10,30 @@ class InvalidCoefficients(ModuliError, ValueError):
 
 class ShapeMismatch(ModuliError, ValueError):
     """A weight, its coefficients and its neurons do not fit together in shape, dtype or device."""
+
+
+class UndefinedCoefficients(InvalidCoefficients, ShapeMismatch):
+    """A regularizer is not defined for these neurons, such as a mean for a single one."""
+
+
+class ChangedInPlace(ModuliError, RuntimeError):
+    """A regularizer wrote into points, distances or a weight that others read as well.
+
+    Parameters
+    ----------
+    what : str
+        What it wrote into: ``"targets"``, ``"sources"``, ``"weight"`` or ``"distance"``.
+    message : str
+        The sentence that a user reads.
+    """
+
+    def __init__(self, what: str, message: str) -> None:
+        super().__init__(message)
+        self.what = what
+
+
+class BrokenRegularizer(BrokenClause):
+    """A regularizer breaks a clause of what a regularizer must do."""
 
 
 class MissingWeight(ModuliError, ValueError):

@@ -1,12 +1,13 @@
 """Where the neurons at both ends of a weight matrix are: what a regularizer is evaluated on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from moduli.manifolds import Manifold
-from moduli.regularizers.errors import InvalidCoefficients, ShapeMismatch
+from moduli.regularizers.errors import ChangedInPlace, ShapeMismatch, UndefinedCoefficients
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +37,11 @@ class Geometry:
     targets: Tensor
     sources: Tensor | None = None
     weight: Tensor | None = None
+    _held: dict[str, tuple[Tensor, int]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        for name in ("targets", "sources", "weight"):
+            self._hold(name, getattr(self, name))
         self.manifold.check_points(self.targets, "targets")
         if self.sources is not None:
             self.manifold.check_points(self.sources, "sources")
@@ -61,8 +65,41 @@ class Geometry:
 
     @cached_property
     def distance(self) -> Tensor:
-        """Distances of shape ``(n_targets, n_sources)``, computed once."""
-        return self.manifold.pairwise(self.targets, self.sources)
+        """Distances of shape ``(n_targets, n_sources)``, computed once and shared by all terms."""
+        distance = self.manifold.pairwise(self.targets, self.sources)
+        self._hold("distance", distance)
+        return distance
+
+    def with_distance(self, distance: Tensor) -> "Geometry":
+        """Return the same neurons at other distances, of shape ``(n_targets, n_sources)``."""
+        other = Geometry(self.manifold, self.targets, self.sources, self.weight)
+        other._replace_distance(distance)
+        return other
+
+    def check_unchanged(self, owner: object) -> None:
+        """Raise if something has written into what this geometry holds.
+
+        Raises
+        ------
+        ChangedInPlace
+            Naming the owner, who is held to be the culprit.
+        """
+        for name, (tensor, version) in self._held.items():
+            if tensor._version != version:
+                raise ChangedInPlace(
+                    name,
+                    f"{owner!r} wrote into geometry.{name}, which other terms read as well; "
+                    "use operations that return a new tensor, or take a clone() first.",
+                )
+
+    def _hold(self, name: str, tensor: Tensor | None) -> None:
+        """Note the version of a tensor, which PyTorch counts up when something writes into it."""
+        if tensor is not None and not tensor.is_inference():
+            self._held[name] = tensor, tensor._version
+
+    def _replace_distance(self, distance: Tensor) -> None:
+        self.__dict__["distance"] = distance
+        self._hold("distance", distance)
 
     @cached_property
     def relative(self) -> "Geometry":
@@ -70,7 +107,7 @@ class Geometry:
 
         Raises
         ------
-        InvalidCoefficients
+        UndefinedCoefficients
             If the mean distance is not positive.
         """
         return RelativeGeometry(self)
@@ -88,10 +125,12 @@ class Geometry:
         Tensor
             A scalar; NaN if there is no connection.
         """
-        total, count = values.sum(), values.numel()
+        # A sum of many half-precision numbers exceeds their range.
+        wide = torch.promote_types(values.dtype, torch.float32)
+        total, count = values.sum(dtype=wide), values.numel()
         if self.is_recurrent:
-            total, count = total - values.diagonal().sum(), count - len(values)
-        return total / count if count else total * float("nan")
+            total, count = total - values.diagonal().sum(dtype=wide), count - len(values)
+        return (total / count if count else total * float("nan")).to(values.dtype)
 
 
 class RelativeGeometry(Geometry):
@@ -107,11 +146,11 @@ class RelativeGeometry(Geometry):
         super().__init__(original.manifold, original.targets, original.sources, original.weight)
         mean = original.mean(original.distance)
         if not mean > 0:
-            raise InvalidCoefficients(
+            raise UndefinedCoefficients(
                 f"Distances on {original.manifold!r} cannot be measured relative to their mean, which is "
                 f"{mean.item():g} over {len(original.targets)} neurons."
             )
-        self.__dict__["distance"] = original.distance / mean
+        self._replace_distance(original.distance / mean)
 
     @property
     def relative(self) -> Geometry:

@@ -47,8 +47,8 @@ class Inhibitor(Regularizer):
         return self.function(distance)
 
     def coefficients(self, geometry: Geometry) -> Tensor:
-        """Return the profile of the distances."""
-        return self.profile(geometry.distance)
+        """Return the profile of the distances; of a copy, since other terms read them as well."""
+        return self.profile(geometry.distance.clone())
 
     def __eq__(self, other: object) -> bool:
         return type(other) is Inhibitor and self.function == other.function

@@ -89,6 +89,10 @@ class Regularizer(Algebra, ABC):
             If a coefficient comes out negative, infinite or NaN.
         ShapeMismatch
             If the weight, or what a term returns, has the wrong shape, dtype or device.
+        UndefinedCoefficients
+            If a term is not defined for these neurons.
+        ChangedInPlace
+            If a term writes into points, distances or the weight.
         MissingWeight
             If a term depends on the weight and none is given.
         """
@@ -97,6 +101,7 @@ class Regularizer(Algebra, ABC):
     def evaluate(self, geometry: Geometry) -> Tensor:
         """Return the coefficients after a check; this is how an expression calls its operands."""
         coefficients = self.coefficients(geometry)
+        geometry.check_unchanged(self)
         check_coefficients(coefficients, geometry, self)
         return coefficients
 
@@ -109,6 +114,22 @@ class Regularizer(Algebra, ABC):
     def depends_on_weight(self) -> bool:
         """Whether a term reads the weight, so that coefficients change while it trains."""
         return any(operand.depends_on_weight for operand in self.operands)
+
+    @property
+    def is_equivariant(self) -> bool:
+        """Whether coefficients follow the neurons when these change places.
+
+        A class whose coefficients depend on the neurons' order says so with ``is_equivariant = False``.
+        """
+        return all(operand.is_equivariant for operand in self.operands)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether a coefficient depends on its own two neurons alone, and not on which others there are.
+
+        A class that reads a mean or a rank, for example, says so with ``is_local = False``.
+        """
+        return all(operand.is_local for operand in self.operands)
 
     @property
     def spec(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from moduli.errors import InvalidParameter
-from moduli.regularizers.errors import InvalidCoefficients
+from moduli.regularizers.errors import UndefinedCoefficients
 from moduli.regularizers.expressions import ElementwiseProduct, Multiple, Sum, parenthesised
 from moduli.regularizers.geometry import Geometry
 from moduli.regularizers.registry import register_regularizer
@@ -50,6 +50,9 @@ class Permuted(Wrapper):
     """
 
     seed: int = 0
+
+    is_equivariant = False
+    is_local = False
 
     def __post_init__(self) -> None:
         try:
@@ -121,18 +124,20 @@ class Normalized(Wrapper):
         What is scaled.
     """
 
+    is_local = False
+
     def coefficients(self, geometry: Geometry) -> Tensor:
         """Return the scaled coefficients.
 
         Raises
         ------
-        InvalidCoefficients
+        UndefinedCoefficients
             If the mean is not positive.
         """
         original = self.regularizer.evaluate(geometry)
         mean = geometry.mean(original)
         if not mean > 0:
-            raise InvalidCoefficients(
+            raise UndefinedCoefficients(
                 f"{self.regularizer!r} cannot be normalised: its mean off-diagonal coefficient over "
                 f"{len(original)} neurons is not positive."
             )
@@ -170,6 +175,8 @@ class WithDiagonal(Wrapper):
     """
 
     share: float
+
+    is_local = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.share < math.inf:
@@ -266,6 +273,8 @@ class Relative(Wrapper):
     tensor([[0., 1.],
             [1., 0.]])
     """
+
+    is_local = False
 
     def coefficients(self, geometry: Geometry) -> Tensor:
         """Return the regularizer's coefficients at relative distances."""

@@ -6,7 +6,8 @@ from typing import Any
 
 from moduli.errors import InvalidParameter
 from moduli.manifolds.registry import make
-from moduli.manifolds.verification.clauses import Report, check_manifold
+from moduli.manifolds.verification.verdict import check_manifold
+from moduli.verification import Report
 
 
 def check_command(target: str, arguments: Sequence[str] = (), cases: int | None = None) -> Report:

@@ -15,6 +15,7 @@ import moduli.manifolds
 import moduli.models
 import moduli.models.analysis.topology
 import moduli.regularizers
+import moduli.regularizers.testing
 from moduli.manifolds.registry import MANIFOLDS
 from moduli.manifolds.testing import CLAUSES
 from moduli.regularizers import make_regularizer
@@ -97,10 +98,16 @@ def test_output_that_differs_is_noticed():
     assert agree("x = 3.0\n...\n", "x = 3.0\ny = 7.0\n")
 
 
-def test_the_page_on_manifolds_lists_every_clause():
-    page = (DOCS / "bring-your-own-manifold.md").read_text()
-    rows = re.findall(r"^\| (\d+) (\S+) \|", page, re.MULTILINE)
-    assert rows == [(str(clause.number), clause.name) for clause in CLAUSES.values()]
+@pytest.mark.parametrize(
+    ("page", "clauses"),
+    [
+        ("bring-your-own-manifold.md", CLAUSES),
+        ("compose-a-regularizer.md", moduli.regularizers.testing.CLAUSES),
+    ],
+)
+def test_a_page_lists_every_clause(page, clauses):
+    rows = re.findall(r"^\| (\d+) (\S+) \|", (DOCS / page).read_text(), re.MULTILINE)
+    assert rows == [(str(clause.number), clause.name) for clause in clauses.values()]
 
 
 def test_the_page_on_regularizers_shows_expressions_that_can_be_read():

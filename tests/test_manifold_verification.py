@@ -237,7 +237,7 @@ def test_the_error_shows_simple_points_the_numbers_and_three_lines_that_reproduc
         verify(SquaredLine())
     found = caught.value.counterexample
     assert caught.value.clause == "triangle"
-    assert all(float(point) == round(float(point)) for point in found.points.values())
+    assert all(float(point) == round(float(point)) for point in found.values.values())
     lines = found.reproduction.splitlines()
     assert len(lines) == 3
     done = subprocess.run(

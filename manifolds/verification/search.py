@@ -2,8 +2,7 @@
 
 hypothesis chooses the family of triples, the seed, the rounding of the coordinates and the
 precision; each choice is a batch that one call evaluates; and hypothesis shrinks the choice that
-failed, so that the triple reported has few decimals. A search is seeded and keeps no database: it
-repeats exactly.
+failed, so that the triple reported has few decimals.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,11 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from moduli.errors import InvalidParameter
-from moduli.manifolds.errors import NotDifferentiable
+from moduli.errors import InvalidParameter, ModuliError
 from moduli.manifolds.manifold import Manifold
 from moduli.manifolds.verification.cases import Cases, Families
-from moduli.manifolds.verification.counterexamples import Counterexample, MetricAxiomError, constructor
+from moduli.verification import Counterexample, Violation, search
 
 EXAMPLES = 32
 
@@ -27,12 +25,6 @@ TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-3}
 
 # Elsewhere single precision cannot tell an error of the formula from rounding of the points.
 SINGLE_PRECISION_FAMILIES = ("random", "coincident", "cut", "antipodal")
-
-Violation = Callable[[Cases, float], Tensor]
-
-
-class NotApplicable(Exception):
-    """The outcome of a check whose clause says nothing about the manifold."""
 
 
 class Search:
@@ -48,7 +40,7 @@ class Search:
     Raises
     ------
     InvalidParameter
-        If what is given is no manifold, or ``cases`` is not a positive integer.
+        If what is given is not a manifold, or ``cases`` is not a positive integer.
     """
 
     def __init__(self, manifold: Manifold, cases: int | None = None) -> None:
@@ -61,6 +53,19 @@ class Search:
         self.manifold = manifold
         self.size = -(-cases // EXAMPLES)
         self._batches: dict[tuple[Any, ...], Cases] = {}
+
+    @property
+    def subject(self) -> Manifold:
+        """The manifold."""
+        return self.manifold
+
+    def rerun(self, check: str) -> str:
+        """Return three lines of Python that run a check again."""
+        return (
+            "from moduli.manifolds import *; from moduli.manifolds.testing import *\n"
+            f"manifold = {constructor(self.manifold)}\n"
+            f"{check}(Search(manifold))"
+        )
 
     @cached_property
     def families(self) -> Families:
@@ -83,22 +88,18 @@ class Search:
 
     def find(
         self,
-        clause: str,
-        message: str,
-        violates: Violation,
+        violates: Callable[[Cases, float], Tensor],
         formulas: Sequence[str],
         *,
         families: Sequence[str] = Families.names,
         digits: Sequence[int | None] = (0, 1, 2, 3, None),
         dtypes: Sequence[torch.dtype] = (torch.float64,),
-        names: Mapping[str, tuple[str, Any]] | None = None,
+        names: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> int:
         """Raise if a triple of points violates a clause, and return how many were tried.
 
         Parameters
         ----------
-        clause, message : str
-            The clause's name, and the first line of the error.
         violates : callable
             Maps triples and a tolerance to booleans.
         formulas : sequence of str
@@ -110,92 +111,60 @@ class Search:
         dtypes : sequence of torch.dtype
             Precisions in which to look.
         names : mapping, optional
-            Other names in the formulas: the statement that defines each, and its value.
+            Other statements that the formulas need, each with the names that it defines.
 
         Raises
         ------
-        MetricAxiomError
-            If a triple violates the clause, or the manifold raises an error of its own.
+        Violation
+            If a triple violates the clause; or whatever the manifold raises.
         """
-        import hypothesis
-        from hypothesis import strategies as st
-
         tried = 0
-        failure: MetricAxiomError | None = None
 
-        @hypothesis.seed(0)
-        @hypothesis.settings(
-            max_examples=EXAMPLES,
-            database=None,
-            deadline=None,
-            phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
-            suppress_health_check=list(hypothesis.HealthCheck),
-            report_multiple_bugs=False,
-            verbosity=hypothesis.Verbosity.quiet,
-        )
-        @hypothesis.given(
-            family=st.sampled_from(families),
-            seed=st.integers(0, 2**31),
-            rounding=st.sampled_from(digits),
-            dtype=st.sampled_from(dtypes),
-        )
-        def search(family: str, seed: int, rounding: int | None, dtype: torch.dtype) -> None:
-            nonlocal tried, failure
+        def attempt(family: str, seed: int, digits: int | None, dtype: torch.dtype) -> None:
+            nonlocal tried
             if dtype == torch.float32 and family not in SINGLE_PRECISION_FAMILIES:
                 dtype = torch.float64
-            try:
-                cases = self.batch(family, seed, rounding, dtype)
-                if len(cases) == 0:
-                    return
-                tried += len(cases)
-                bad = violates(cases, TOLERANCE[dtype] * self.scale)
-                if not bad.any():
-                    return
-                failure = self._error(clause, message, cases, _simplest(cases, bad), formulas, names or {})
-            except (NotApplicable, NotDifferentiable):
-                raise
-            except Exception as error:  # a manifold under examination may fail in any way
-                failure = MetricAxiomError(clause, f"{message} It raised {type(error).__name__}: {error}")
-            raise _Found
+            cases = self.batch(family, seed, digits, dtype)
+            if len(cases) == 0:
+                return
+            tried += len(cases)
+            bad = violates(cases, TOLERANCE[dtype] * self.scale)
+            if bad.any():
+                raise Violation("", self._counterexample(cases, _simplest(cases, bad), formulas, names or {}))
 
-        try:
-            search()
-        except _Found:
-            assert failure is not None
-            raise failure from None
+        choices = {"family": families, "seed": range(2**31), "digits": digits, "dtype": dtypes}
+        search(attempt, choices, EXAMPLES)
         return tried
 
-    def _error(
-        self,
-        clause: str,
-        message: str,
-        cases: Cases,
-        index: int,
-        formulas: Sequence[str],
-        names: Mapping[str, tuple[str, Any]],
-    ) -> MetricAxiomError:
-        points = {"x": cases.x[index], "y": cases.y[index], "z": cases.z[index]}
-        points = {
-            name: point for name, point in points.items() if any(name in formula for formula in formulas)
-        }
-        scope = {"manifold": self.manifold, "d": self.manifold.distance, **points}
-        scope |= {name: value for name, (_, value) in names.items()}
-        numbers = {formula: float(eval(formula, dict(scope))) for formula in formulas}
+    def _counterexample(
+        self, cases: Cases, index: int, formulas: Sequence[str], names: Mapping[str, Mapping[str, Any]]
+    ) -> Counterexample:
+        triple = {"x": cases.x[index], "y": cases.y[index], "z": cases.z[index]}
+        points = {name: point for name, point in triple.items() if any(name in each for each in formulas)}
         rows = [point.tolist() for point in points.values()]
-        lines = [
-            "import torch; from moduli.manifolds import *",
-            f"manifold = {constructor(self.manifold)}; d = manifold.distance; "
-            f"{', '.join(points)}, = torch.tensor({rows!r}, dtype={cases.x.dtype})",
-            "; ".join([*(statement for statement, _ in names.values()), f"print({', '.join(formulas)})"]),
-        ]
-        return MetricAxiomError(clause, message, Counterexample(points, numbers, "\n".join(lines)))
+        definitions: dict[str, Mapping[str, Any]] = {
+            f"manifold = {constructor(self.manifold)}": {"manifold": self.manifold},
+            "d = manifold.distance": {"d": self.manifold.distance},
+            f"{', '.join(points)}, = torch.tensor({rows!r}, dtype={cases.x.dtype})": points,
+            **names,
+        }
+        imports = "import torch; from moduli.manifolds import *"
+        return Counterexample.of(imports, definitions, formulas, tuple(points))
+
+
+def constructor(manifold: Manifold) -> str:
+    """Return the Python expression that makes a manifold; its ``repr`` where no import reaches it."""
+    try:
+        arguments = manifold.spec["kwargs"]
+    except ModuliError:
+        return repr(manifold)
+    cls = type(manifold)
+    if "<locals>" in cls.__qualname__:
+        return repr(manifold)
+    return f"make('{cls.__module__}:{cls.__qualname__}', **{arguments!r})"
 
 
 def _simplest(cases: Cases, bad: Tensor) -> int:
     """Return which of the bad triples has the smallest coordinates."""
     points = torch.cat([each.reshape(len(cases), -1) for each in (cases.x, cases.y, cases.z)], dim=1)
     return int(torch.where(bad, points.abs().sum(dim=1), torch.inf).argmin())
-
-
-class _Found(Exception):
-    """Tells hypothesis that a batch holds a violation."""

@@ -1,0 +1,73 @@
+"""The search for the simplest case that fails."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from moduli.verification.checks import NotApplicable
+
+
+def search(attempt: Callable[..., None], choices: Mapping[str, Sequence[Any]], examples: int) -> None:
+    """Make attempts with different choices; raise the error of the simplest one that fails.
+
+    A search repeats exactly: it has a seed, keeps no database, and writes nothing.
+
+    Parameters
+    ----------
+    attempt : callable
+        Takes one choice of each kind by name; raises `Violation` or any other error if it fails.
+    choices : mapping of str to sequence
+        What each choice is among, the simplest first; a ``range`` for integers.
+    examples : int
+        How many attempts are made before one fails.
+
+    Raises
+    ------
+    Exception
+        What the simplest failing attempt raised.
+    NotApplicable
+        As soon as an attempt raises it.
+    """
+    # Importing hypothesis takes 0.3 s, which only a search should cost.
+    import hypothesis
+    from hypothesis import strategies as st
+
+    failure: Exception | None = None
+
+    class Found(Exception):
+        """One exception for all errors, so that hypothesis shrinks across them."""
+
+    @hypothesis.seed(0)
+    @hypothesis.settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
+        suppress_health_check=list(hypothesis.HealthCheck),
+        report_multiple_bugs=False,
+        verbosity=hypothesis.Verbosity.quiet,
+    )
+    @hypothesis.given(
+        st.fixed_dictionaries(
+            {
+                name: st.integers(options.start, options.stop - 1)
+                if isinstance(options, range)
+                else st.sampled_from(options)
+                for name, options in choices.items()
+            }
+        )
+    )
+    def examine(chosen: dict[str, Any]) -> None:
+        nonlocal failure
+        try:
+            attempt(**chosen)
+        except NotApplicable:
+            raise
+        except Exception as error:
+            failure = error
+            raise Found from None
+
+    try:
+        examine()
+    except Found:
+        assert failure is not None
+        raise failure from None

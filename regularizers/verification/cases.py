@@ -1,0 +1,152 @@
+"""One case: a regularizer, a manifold and some neurons on it, with formulas evaluated on them."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from moduli.manifolds import Manifold, Scaled
+from moduli.manifolds.verification.search import constructor
+from moduli.regularizers.errors import ChangedInPlace, InvalidCoefficients, ShapeMismatch
+from moduli.regularizers.geometry import Geometry
+from moduli.regularizers.inhibitors import Diffusion
+from moduli.regularizers.regularizer import Regularizer
+from moduli.verification import Counterexample, Violation
+
+# Each is reported by the clause that is about it; to the other clauses such a case says nothing.
+INCONCLUSIVE = (InvalidCoefficients, ShapeMismatch, ChangedInPlace)
+
+LIBRARY = {"torch": torch, "Geometry": Geometry, "Scaled": Scaled, "Diffusion": Diffusion}
+"""What formulas use beyond the case's own names; the imports of a reproduction give them."""
+
+Definitions = Mapping[str, Mapping[str, Any]]
+
+
+class Case:
+    """A regularizer, a manifold and neurons on it; checks are written as formulas in these names.
+
+    Parameters
+    ----------
+    regularizer : Regularizer
+        What is examined.
+    manifold : Manifold
+        The space.
+    points : Tensor
+        The neurons, of shape ``(n, *point_shape)``.
+    seed : int
+        Of the weight, if the regularizer depends on one, and of an isometry.
+    recipe : str, optional
+        The Python expression that makes the points; their numbers when absent.
+    """
+
+    def __init__(
+        self,
+        regularizer: Regularizer,
+        manifold: Manifold,
+        points: Tensor,
+        seed: int,
+        recipe: str | None = None,
+    ) -> None:
+        self.regularizer, self.manifold, self.points, self.seed = regularizer, manifold, points, seed
+        recipe = recipe or f"torch.tensor({points.tolist()!r}, dtype={points.dtype})"
+        self.definitions: dict[str, Mapping[str, Any]] = {
+            f"regularizer, manifold = {regularizer!r}, {constructor(manifold)}": {
+                "regularizer": regularizer,
+                "manifold": manifold,
+            },
+            f"points = {recipe}": {"points": points},
+        }
+        self.weight: Tensor | None = None
+        if regularizer.depends_on_weight:
+            self.weight = random_weight(len(points), points.dtype, seed)
+            drawn = f"torch.Generator().manual_seed({seed})"
+            self.definitions[
+                f"weight = torch.randn({len(points)}, {len(points)}, generator={drawn}).to(points)"
+            ] = {"weight": self.weight}
+
+    def call(
+        self,
+        expression: str = "regularizer",
+        *points: str,
+        manifold: str = "manifold",
+        weight: str = "weight",
+    ) -> str:
+        """Return the formula that evaluates an expression, on the points when no others are given."""
+        arguments = [manifold, *(points or ("points",))]
+        if self.weight is not None:
+            arguments.append(f"weight={weight}")
+        return f"{expression}({', '.join(arguments)})"
+
+    @cached_property
+    def coefficients(self) -> Tensor:
+        """The coefficients, computed once; C in formulas."""
+        return self.value(self.call()).detach()
+
+    def geometry(self) -> Geometry:
+        """Return the neurons as a regularizer is given them."""
+        return Geometry(self.manifold, self.points, weight=self.weight)
+
+    def value(self, formula: str, definitions: Definitions | None = None) -> Tensor:
+        """Return what a formula gives."""
+        scope: dict[str, Any] = dict(LIBRARY)
+        for names in (self.definitions | dict(definitions or {})).values():
+            scope.update(names)
+        value: Tensor = eval(formula, scope)
+        return value
+
+    def require_equal(
+        self, left: str, right: str, tolerance: Tensor | float = 0.0, definitions: Definitions | None = None
+    ) -> None:
+        """Raise unless two formulas, in which C is the coefficients, agree up to a tolerance elementwise."""
+        definitions = {f"C = {self.call()}": {"C": self.coefficients}, **(definitions or {})}
+        first, second = (self.value(formula, definitions).detach() for formula in (left, right))
+        same = (first.double() - second.double()).abs() <= tolerance
+        if not same.all():
+            place = ", ".join(str(int(index)) for index in (~same).nonzero()[0])
+            raise self.violation("", [f"({left})[{place}]", f"({right})[{place}]"], definitions)
+
+    def violation(
+        self, message: str, formulas: Sequence[str], definitions: Definitions | None = None
+    ) -> Violation:
+        """Return what shows that formulas break a clause."""
+        classes = sorted({_origin(each) for each in _parts(self.regularizer)} - {""})
+        imports = "; ".join(
+            ["import torch", "from moduli.manifolds import *", "from moduli.regularizers import *", *classes]
+        )
+        statements = self.definitions | dict(definitions or {})
+        found = Counterexample.of(imports, statements, formulas, ("manifold", "points"), LIBRARY)
+        return Violation(message, found)
+
+    def tolerance(self, error: float, expression: Regularizer | None = None) -> Tensor:
+        """Return how far coefficients may be off when distances are: by a share of their mean.
+
+        An elementwise bound: twice the largest change of the coefficient when all distances grow or
+        shrink by that much, as they may at a threshold or on a slope, and rounding of the coefficients.
+        """
+        geometry = self.geometry()
+        exact = self.coefficients if expression is None else expression.evaluate(geometry)
+        expression = expression or self.regularizer
+        distance, bound = geometry.distance, torch.zeros_like(exact, dtype=torch.float64)
+        for step in (-error, error):
+            moved = (distance + step * geometry.mean(distance)).clamp_min(0).fill_diagonal_(0)
+            change = expression.evaluate(geometry.with_distance(moved)) - exact
+            bound = torch.maximum(bound, change.detach().abs().double())
+        return 2 * bound + 1e-9 * exact.detach().abs().max()
+
+
+def random_weight(n: int, dtype: torch.dtype, seed: int) -> Tensor:
+    """Return a weight between n neurons, for regularizers that depend on one."""
+    return torch.randn(n, n, generator=torch.Generator().manual_seed(seed)).to(dtype)
+
+
+def _parts(regularizer: Regularizer) -> list[Regularizer]:
+    return [regularizer, *(part for operand in regularizer.operands for part in _parts(operand))]
+
+
+def _origin(regularizer: Regularizer) -> str:
+    """Return the import that a regularizer's ``repr`` needs beyond the library; empty if there is none."""
+    cls = type(regularizer)
+    foreign = not cls.__module__.startswith("moduli.regularizers.") and "." not in cls.__qualname__
+    return f"from {cls.__module__} import {cls.__name__}" if foreign else ""
