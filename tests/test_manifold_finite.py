@@ -234,7 +234,7 @@ VERTICES, FACES, _ = sheet(3)
 @pytest.mark.parametrize(
     ("vertices", "faces", "message"),
     [
-        (VERTICES, [[0, 1, 9]], r"face 0 is \[0, 1, 9\], but vertices are numbered from 0 to 8"),
+        (VERTICES, [[0, 1, 9]], r"face 0 is \[0, 1, 9\], but vertices are numbered 0 to 8"),
         (VERTICES, [[0, 1, -1]], r"face 0 is \[0, 1, -1\]"),
         (VERTICES, [*FACES.tolist(), [4, 4, 5]], r"face 8 is degenerate: its vertices \[4, 4, 5\]"),
         ([[0, 0, 0], [1, 0, 0], [2, 0, 0]], [[0, 1, 2]], "face 0 is degenerate"),

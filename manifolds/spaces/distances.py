@@ -1,7 +1,7 @@
 """Finite metric spaces given by their matrix of distances."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 import torch
@@ -218,19 +218,26 @@ def _require_triangles(distances: Matrix, names: tuple[Any, ...], rounding: floa
         others = slice(chunk[0] if len(starts) == n else 0, n)
         direct = distances[chunk, others]
         excess = cdist(distances[chunk], distances[others], "chebyshev") - direct
-        wrong = excess > rounding * (excess + direct)
-        if wrong.any():
-            row, column = np.unravel_index(int(np.where(wrong, excess, 0).argmax()), wrong.shape)
-            i, j = int(chunk[row]), int(column) + others.start
-            k = int(np.abs(distances[i] - distances[j]).argmax())
-            if distances[i, k] < distances[j, k]:
-                i, j = j, i
-            long, first, second = (f"{distances[pair]:.9g}" for pair in ((i, k), (i, j), (j, k)))
-            a, b, c = repr(names[i]), repr(names[j]), repr(names[k])
-            raise InvalidParameter(
-                f"from_distances: d({a}, {c}) = {long} is longer than d({a}, {b}) + d({b}, {c}) = "
-                f"{first} + {second}; repair='shortest-path' shortens it."
-            )
+        # Rounding is relative to the longest side, which only the pairs that stand out are asked for.
+        rows, columns = np.nonzero(excess > rounding * direct)
+        for some in np.array_split(np.arange(len(rows)), len(rows) * n // 2**20 + 1):
+            i, j = chunk[rows[some]], columns[some] + others.start
+            to_i, to_j = distances[i], distances[j]
+            wrong = np.abs(to_i - to_j) - distances[i, j, None] > rounding * np.maximum(to_i, to_j)
+            if wrong.any():
+                pair, k = (int(index) for index in np.argwhere(wrong)[0])
+                _refuse_triangle(distances, names, int(i[pair]), int(j[pair]), k)
+
+
+def _refuse_triangle(distances: Matrix, names: tuple[Any, ...], i: int, j: int, k: int) -> NoReturn:
+    if distances[i, k] < distances[j, k]:
+        i, j = j, i
+    long, first, second = (f"{distances[pair]:.9g}" for pair in ((i, k), (i, j), (j, k)))
+    a, b, c = repr(names[i]), repr(names[j]), repr(names[k])
+    raise InvalidParameter(
+        f"from_distances: d({a}, {c}) = {long} is longer than d({a}, {b}) + d({b}, {c}) = "
+        f"{first} + {second}; repair='shortest-path' shortens it."
+    )
 
 
 def _shortest_paths(lengths: Matrix, names: tuple[Any, ...]) -> Matrix:

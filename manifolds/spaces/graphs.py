@@ -117,8 +117,8 @@ def _require_connected(graph: "networkx.Graph[Any]") -> None:
     for node in graph:
         if node not in reached:
             raise InvalidParameter(
-                f"from_graph: no path leads from node {first!r} to node {node!r}, so that they have no distance; "
-                "connect the graph or take its largest component."
+                f"from_graph: no path leads from node {first!r} to node {node!r}, so that they have no "
+                "distance; connect the graph or take its largest component."
             )
 
 

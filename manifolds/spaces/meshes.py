@@ -176,14 +176,15 @@ def _require_surface(vertices: NDArray[np.float64], faces: NDArray[np.int64]) ->
         )
     if (index := _first(((faces < 0) | (faces >= n)).any(axis=1))) is not None:
         raise InvalidParameter(
-            f"from_mesh: face {index} is {faces[index].tolist()}, but vertices are numbered from 0 to {n - 1}."
+            f"from_mesh: face {index} is {faces[index].tolist()}, but vertices are numbered 0 to {n - 1}."
         )
     sides = vertices[faces] - vertices[np.roll(faces, 1, axis=1)]
     longest = np.linalg.norm(sides, axis=-1).max(axis=1)
     height = np.linalg.norm(np.cross(sides[:, 0], sides[:, 1]), axis=-1) / np.where(longest > 0, longest, 1)
     if (index := _first(height <= FLAT * longest)) is not None:
         raise InvalidParameter(
-            f"from_mesh: face {index} is degenerate: its vertices {faces[index].tolist()} lie on a line; remove it."
+            f"from_mesh: face {index} is degenerate: its vertices {faces[index].tolist()} lie on a line; "
+            "remove it."
         )
     used = np.isin(np.arange(n), faces)
     if (index := _first(~used)) is not None:
