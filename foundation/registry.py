@@ -96,7 +96,7 @@ class Registry(Generic[T]):
             return entry
         # No lock is held during an import, which may wait for another thread's.
         if entry is not None:
-            thing = self._import(entry, f"The {self.kind} '{name}' ({entry})")
+            thing = _imported(entry, f"The {self.kind} '{name}' ({entry})", self.check)
         else:
             thing = self._from_plugin(name)
         with self._lock:
@@ -111,7 +111,7 @@ class Registry(Generic[T]):
         ModuliError
             `PluginError` if it cannot be imported, `RegistrationError` if it is of another kind.
         """
-        return self._import(target, f"'{target}'")
+        return _imported(target, f"'{target}'", self.check)
 
     def names(self) -> set[str]:
         """Return every name, those of plugins included; nothing is imported."""
@@ -205,18 +205,19 @@ class Registry(Generic[T]):
                 f"uninstall one, or use an import string such as '{_target(plugins[0])}'."
             )
         what = f"The {self.kind} '{name}' of plugin {_origin(plugins[0])}"
-        return self._import(_target(plugins[0]), what)
+        return _imported(_target(plugins[0]), what, self.check)
 
-    def _import(self, target: str, what: str) -> T:
-        module, _, qualified_name = target.partition(":")
-        try:
-            found: Any = importlib.import_module(module)
-            for part in qualified_name.split("."):
-                found = getattr(found, part)
-        except (Exception, SystemExit) as error:  # an import may fail in any way, and must break nothing else
-            raise PluginError(f"{what} could not be imported: {type(error).__name__}: {error}.") from error
-        self.check(found, what)
-        return found  # type: ignore[no-any-return]
+
+def _imported(target: str, what: str, check: Callable[[object, str], None]) -> Any:
+    module, _, qualified_name = target.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for part in qualified_name.split("."):
+            found = getattr(found, part)
+    except (Exception, SystemExit) as error:  # an import may fail in any way, and must break nothing else
+        raise PluginError(f"{what} could not be imported: {type(error).__name__}: {error}.") from error
+    check(found, what)
+    return found
 
 
 def _import_string(thing: object) -> str:

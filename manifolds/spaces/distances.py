@@ -31,8 +31,8 @@ class FiniteMetric(FiniteSpace):
     differences of a relative 1e-6 (8 units of rounding in half precision) count as rounding, and the
     mean of the two values makes the matrix symmetric.
 
-    Every triple of up to 4,096 points is checked, which takes n³ / 2 steps: 0.4 s for 1,000 points and half
-    a minute for 4,000 on one core. Of more points, as many are drawn as take equally long, and all triples
+    Every triple of up to 4,096 points is checked, which takes n³ / 2 steps: a second for 1,000 points and a
+    minute for 4,000 on one core. Of more points, as many are drawn as take equally long, and all triples
     that begin at one of them are checked; `verify` looks further.
 
     Parameters

@@ -67,10 +67,10 @@ class Mesh(FiniteSpace):
         The one of lower number is always the source, so that distances are exactly symmetric.
         """
         if i.is_meta:
-            return torch.empty(torch.broadcast_shapes(i.shape, j.shape), device="meta", dtype=torch.float64)
+            return torch.empty_like(i + j, dtype=torch.float64)
         i, j = torch.broadcast_tensors(i, j)  # type: ignore[no-untyped-call]
-        sources, rows = torch.minimum(i, j).unique(return_inverse=True)
-        targets, columns = torch.maximum(i, j).unique(return_inverse=True)
+        sources, rows = torch.minimum(i, j).unique(return_inverse=True)  # type: ignore[no-untyped-call]
+        targets, columns = torch.maximum(i, j).unique(return_inverse=True)  # type: ignore[no-untyped-call]
         table = _geodesics(self.vertices, self.faces).table(sources.tolist(), targets.tolist())
         return torch.from_numpy(table).to(i.device)[rows, columns]
 
@@ -209,5 +209,5 @@ def _require_surface(vertices: NDArray[np.float64], faces: NDArray[np.int64]) ->
         )
 
 
-def _first(wrong: NDArray[np.bool_]) -> int | None:
+def _first(wrong: Any) -> int | None:
     return int(wrong.argmax()) if wrong.any() else None
