@@ -3,7 +3,8 @@
 A registered thing is an object, or an import string ``"package.module:Class"`` that is imported when it is
 first used. Installed packages offer things through entry points; a plugin is imported when its name is
 first asked for, and ``MODULI_NO_PLUGINS=1`` turns all plugins off. A name that is registered in the
-process always means that thing: a plugin that wants it is named in a warning and gets nothing.
+process always means that thing, this library's own above all: a plugin that wants it is named in a warning
+and gets nothing.
 """
 
 import importlib
@@ -12,11 +13,15 @@ import os
 import warnings
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
+from threading import RLock
 from typing import Any, Generic, TypeVar
 
 from moduli.errors import ModuliError, PluginConflict, PluginError, RegistrationError, suggestion
 
 T = TypeVar("T")
+
+LIBRARY = __name__.partition(".")[0]
+"""The package whose things no plugin can displace."""
 
 
 class Registry(Generic[T]):
@@ -40,6 +45,8 @@ class Registry(Generic[T]):
     ) -> None:
         self.kind, self.check, self.group, self.unknown = kind, check, group, unknown
         self._entries: dict[str, T | str] = {}
+        self._asked: set[str] = set()
+        self._lock = RLock()
 
     def add(self, name: str, thing: T | str, *, override: bool = False) -> None:
         """Register a thing, or its import string, under a name.
@@ -55,14 +62,13 @@ class Registry(Generic[T]):
                 raise RegistrationError(f"An import string looks like 'package.module:Class', got '{thing}'.")
         else:
             self.check(thing, f"'{name}'")
-        before = self._entries.get(name)
-        if not override:
-            self._require_free(name, thing)
-            if isinstance(thing, str) and before is not None and not isinstance(before, str):
-                return  # the same claim, and what it stands for is here already
-        self._entries[name] = thing
-        for changed in (before, thing):
-            self._tell_name(changed)
+        with self._lock:
+            before = self._entries.get(name)
+            if not override:
+                self._require_free(name, thing)
+                if isinstance(thing, str) and before is not None and not isinstance(before, str):
+                    return  # the same claim, and what it stands for is here already
+            self._enter(name, thing)
 
     def check_name(self, name: object) -> None:
         """Raise `RegistrationError` unless a name is a word that may be registered."""
@@ -83,14 +89,18 @@ class Registry(Generic[T]):
         if not isinstance(name, str):
             raise self.unknown(f"A {self.kind}'s name is a string, got {name!r}.")
         entry = self._entries.get(name)
+        if entry is not None and name not in self._asked:
+            self._asked.add(name)
+            self._plugins()  # warns of those that want the name
         if entry is not None and not isinstance(entry, str):
             return entry
+        # No lock is held during an import, which may wait for another thread's.
         if entry is not None:
             thing = self._import(entry, f"The {self.kind} '{name}' ({entry})")
         else:
             thing = self._from_plugin(name)
-        self._entries[name] = thing
-        self._tell_name(thing)
+        with self._lock:
+            self._enter(name, thing)
         return thing
 
     def load(self, target: str) -> T:
@@ -109,7 +119,8 @@ class Registry(Generic[T]):
 
     def registered(self) -> dict[str, T]:
         """Return what is registered in this process and imported, by name."""
-        return {name: entry for name, entry in sorted(self._entries.items()) if not isinstance(entry, str)}
+        entries = sorted(self.snapshot().items(), key=lambda item: item[0])
+        return {name: entry for name, entry in entries if not isinstance(entry, str)}
 
     def describe(self) -> dict[str, str]:
         """Return every name with one line about its thing; nothing is imported.
@@ -120,7 +131,7 @@ class Registry(Generic[T]):
             name: f"Plugin {' and plugin '.join(map(_origin, plugins))}."
             for name, plugins in self._plugins().items()
         }
-        for name, entry in self._entries.items():
+        for name, entry in self.snapshot().items():
             if isinstance(entry, str):
                 lines[name] = f"Imported from {entry} when used."
             else:
@@ -133,20 +144,32 @@ class Registry(Generic[T]):
 
     def restore(self, entries: dict[str, T | str]) -> None:
         """Forget what was registered since a snapshot."""
-        changed = [*self._entries.values(), *entries.values()]
-        self._entries = dict(entries)
-        for thing in changed:
-            self._tell_name(thing)
+        with self._lock:
+            changed = [*self._entries.values(), *entries.values()]
+            self._entries = dict(entries)
+            for thing in changed:
+                self._tell_name(thing)
 
     def _require_free(self, name: str, thing: T | str) -> None:
-        plugins = self._plugins().get(name, [])
-        taken = self._entries.get(name) or next((plugin.value for plugin in plugins), None)
-        if taken is None or _claim(taken) == _claim(thing):
-            return
-        owner = _origin(plugins[0]) if plugins and taken == plugins[0].value else _import_string(taken)
-        raise RegistrationError(
-            f"The name '{name}' is taken by {owner}; choose another or pass override=True to replace it."
-        )
+        if (entry := self._entries.get(name)) is not None:
+            owners = [] if _claim(entry) == _claim(thing) else [_import_string(entry)]
+        elif _claim(thing)[0] == LIBRARY:
+            owners = []  # the library's own things come before those of plugins
+        else:
+            plugins = self._plugins().get(name, [])
+            same = any(_claim(_target(plugin)) == _claim(thing) for plugin in plugins)
+            owners = [] if same else [_origin(plugin) for plugin in plugins]
+        if owners:
+            raise RegistrationError(
+                f"The name '{name}' is taken by {' and '.join(owners)}; "
+                "choose another or pass override=True to replace it."
+            )
+
+    def _enter(self, name: str, thing: T | str) -> None:
+        before = self._entries.get(name)
+        self._entries[name] = thing
+        for changed in (before, thing):
+            self._tell_name(changed)
 
     def _tell_name(self, thing: T | str | None) -> None:
         """Tell a class the first name that means it; another name is an alias and changes nothing."""
@@ -160,8 +183,8 @@ class Registry(Generic[T]):
             return {}
         wanted: dict[str, dict[str, EntryPoint]] = {}
         for plugin in entry_points(group=self.group):
-            wanted.setdefault(plugin.name, {})[plugin.value] = plugin
-        for name in wanted.keys() & self._entries.keys():
+            wanted.setdefault(plugin.name, {})[_target(plugin)] = plugin
+        for name in wanted.keys() & self.snapshot().keys():
             for value, plugin in wanted.pop(name).items():
                 if _claim(value) != _claim(self._entries[name]):
                     warnings.warn(
@@ -170,7 +193,7 @@ class Registry(Generic[T]):
                         PluginConflict,
                         stacklevel=3,
                     )
-        return {name: list(plugins.values()) for name, plugins in wanted.items()}
+        return {name: sorted(plugins.values(), key=_target) for name, plugins in wanted.items()}
 
     def _from_plugin(self, name: str) -> T:
         plugins = self._plugins().get(name, [])
@@ -179,10 +202,10 @@ class Registry(Generic[T]):
         if len(plugins) > 1:
             raise PluginError(
                 f"Two plugins want the {self.kind} name '{name}': {' and '.join(map(_origin, plugins))}; "
-                f"uninstall one, or use an import string such as '{plugins[0].value}'."
+                f"uninstall one, or use an import string such as '{_target(plugins[0])}'."
             )
         what = f"The {self.kind} '{name}' of plugin {_origin(plugins[0])}"
-        return self._import(plugins[0].value, what)
+        return self._import(_target(plugins[0]), what)
 
     def _import(self, target: str, what: str) -> T:
         found: T = import_string(target, what)
@@ -236,6 +259,11 @@ def _claim(thing: object) -> tuple[str, str]:
     return module.partition(".")[0], name
 
 
+def _target(plugin: EntryPoint) -> str:
+    """Return a plugin's import string, without the extras that may follow it."""
+    return plugin.value.partition("[")[0].strip()
+
+
 def _origin(plugin: EntryPoint) -> str:
     package = f"{plugin.dist.name} {plugin.dist.version}" if plugin.dist is not None else "an unnamed package"
-    return f"{plugin.value} of {package}"
+    return f"{_target(plugin)} of {package}"

@@ -3,8 +3,54 @@
 import inspect
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
 from moduli.errors import suggestion
 from moduli.manifolds.errors import UnknownParameter
+
+SHOWN = 100
+"""How many numbers of an array a repr shows."""
+
+
+class Array:
+    """An array among a constructor's arguments: compared by its numbers, and plain in a spec.
+
+    It equals the nested tuples of the same numbers, which is what a spec read back from JSON holds.
+
+    Parameters
+    ----------
+    values : ndarray
+        The numbers; the caller gives them away and does not write into them any more.
+    """
+
+    def __init__(self, values: NDArray[Any]) -> None:
+        self.values = values.view()
+        self.values.flags.writeable = False
+
+    def plain(self) -> Any:
+        """Return the numbers in nested lists."""
+        return self.values.tolist()
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Array):
+            return np.array_equal(self.values, other.values)
+        return isinstance(other, tuple) and bool(plain_tuples(self.plain()) == other)
+
+    def __hash__(self) -> int:
+        return fingerprint(self)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.values, dtype=dtype, copy=copy)
+
+    def __repr__(self) -> str:
+        if self.values.size > SHOWN:
+            return f"<array of shape {self.values.shape}>"
+        return repr(plain_tuples(self.plain()))
 
 
 def _signature(cls: type[Any]) -> inspect.Signature:
@@ -35,12 +81,42 @@ def bind(cls: type[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[
             arguments.update(value)
         else:
             arguments[key] = value
-    return {key: _frozen(value) for key, value in arguments.items()}
+    return {key: frozen(value) for key, value in arguments.items()}
 
 
-def _frozen(value: Any) -> Any:
-    """Return tuples for lists: a spec read back from JSON holds lists where tuples were."""
-    return tuple(_frozen(item) for item in value) if isinstance(value, list | tuple) else value
+def frozen(value: Any) -> Any:
+    """Return an argument that nobody can change any more, and that compares.
+
+    Lists become tuples, since a spec read back from JSON holds lists where tuples were; numbers of NumPy
+    and PyTorch become Python's; arrays and tensors become an `Array` of their own.
+    """
+    if isinstance(value, list | tuple):
+        return tuple(frozen(item) for item in value)
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Tensor) and not value.is_meta:
+        value = value.detach().cpu()
+        value = (
+            value if value.dtype.itemsize > 2 or not value.is_floating_point() else value.float()
+        ).numpy()
+    if isinstance(value, np.ndarray):
+        return value.item() if value.ndim == 0 else Array(value.copy())
+    return value
+
+
+def plain_tuples(value: Any) -> Any:
+    """Return nested tuples for nested lists."""
+    return tuple(plain_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def fingerprint(value: Any) -> int:
+    """Return a number that equal arguments share; of sequences it tells only the length."""
+    if isinstance(value, tuple | Array):
+        return len(value)
+    try:
+        return hash(value)
+    except TypeError:
+        return 0
 
 
 def split_variadic(cls: type[Any], arguments: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

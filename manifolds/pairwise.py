@@ -107,6 +107,14 @@ def _concatenated(distance: Distance, x: Tensor, y: Tensor | None) -> Tensor:
         later = distance(x[rows, None], x[None, rows.stop :])
         return torch.cat([among.new_zeros(len(among), rows.start), among, later], dim=1)
 
-    chunks: Iterator[Tensor] = (checkpoint(strip, rows, use_reentrant=False) for rows in _row_chunks(x, y))
-    matrix = torch.cat(list(chunks))
+    # The transforms of torch.func do not admit the hooks by which checkpoints recompute.
+    transformed = torch._C._are_functorch_transforms_active()
+    matrix = torch.cat(
+        [
+            strip(rows) if transformed else checkpoint(strip, rows, use_reentrant=False)
+            for rows in _row_chunks(x, y)
+        ]
+    )
+    # Where there is no pair of points, the zero gradient comes from here.
+    matrix = matrix + sum(points[:0].sum() for points in (x, y) if points is not None)
     return matrix if y is not None else matrix + matrix.T

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 
 import pytest
 import torch
@@ -108,3 +109,42 @@ assert not {"geomstats", "matplotlib", "hypothesis", "networkx"} & sys.modules.k
     code = code.replace("import os, sys, torch\n", "import os, sys, torch\nbefore = set(sys.modules)\n")
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     assert torch.get_default_dtype() == torch.float32
+
+
+def test_what_is_no_string_is_no_name():
+    for name in (3, None, ["torus"], b"torus", Torus):
+        with pytest.raises(UnknownManifold, match="name is a string, got"):
+            make(name)
+        with pytest.raises(RegistrationError, match="non-empty string"):
+            register(name, Torus)
+
+
+def test_aliases_leave_the_first_name():
+    register("annulus", Torus)
+    register("a lazy name", "moduli.manifolds:Torus")
+    assert make("annulus").spec == make("a lazy name").spec == Torus().spec
+    assert Torus().spec["name"] == "torus"
+
+
+def test_threads_register_and_list_at_once():
+    stop, failures = threading.Event(), []
+
+    def read():
+        try:
+            while not stop.is_set():
+                available()
+                registry.MANIFOLDS.registered()
+                make("torus")
+        except Exception as error:
+            failures.append(error)
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    for number in range(20):
+        register(f"torus {number}", Torus)
+    stop.set()
+    for reader in readers:
+        reader.join()
+    assert not failures
+    assert Torus.registered_name == "torus"

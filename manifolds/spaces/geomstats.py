@@ -5,12 +5,9 @@ imported: NumPy unless told otherwise, or PyTorch. Tensors go in and come out wi
 flow through PyTorch alone.
 """
 
-import importlib
 import math
-import random
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from types import FunctionType, MethodType
 from typing import Any
 
 import numpy as np
@@ -18,9 +15,10 @@ import torch
 from torch import Tensor
 
 from moduli.errors import InvalidParameter
-from moduli.manifolds.errors import NotDifferentiable
+from moduli.manifolds.errors import InvalidDistance, InvalidPoints, NotDifferentiable
 from moduli.manifolds.manifold import Manifold
 from moduli.manifolds.registry import register
+from moduli.manifolds.spaces.surroundings import import_module, surroundings
 
 
 @register("geomstats")
@@ -75,7 +73,13 @@ class GeomstatsManifold(Manifold):
         ------
         NotDifferentiable
             If a gradient is asked for while geomstats runs on NumPy.
+        InvalidPoints
+            If the points are on the meta device.
+        InvalidDistance
+            If geomstats returns a complex number, as it does for half turns in SE(2).
         """
+        if x.is_meta or y.is_meta:
+            raise InvalidPoints("geomstats needs the values of points, which the meta device lacks.")
         x, y = torch.broadcast_tensors(x, y)  # type: ignore[no-untyped-call]
         leading = x.shape[: x.dim() - len(self.point_shape)]
         x, y = x.reshape(-1, *self.point_shape), y.reshape(-1, *self.point_shape)
@@ -88,7 +92,21 @@ class GeomstatsManifold(Manifold):
             raise InvalidParameter(
                 f"{self!r}: metric.dist returned {len(lengths)} distances for {len(apart)} pairs of points."
             )
+        if lengths.is_complex():
+            lengths = self._real(lengths, x[apart], y[apart])
         return x.new_zeros(len(x)).index_put((apart,), lengths.to(x)).reshape(leading)
+
+    def _real(self, lengths: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        """Return the real parts, or raise where they are not the whole distance."""
+        wrong = lengths.imag.abs() > 1e-6 * lengths.abs()
+        if wrong.any():
+            index = int(wrong.nonzero()[0])
+            raise InvalidDistance(
+                f"{self!r}: geomstats' distance of {x[index].tolist()} and {y[index].tolist()} is the "
+                f"complex number {complex(lengths[index]):.6g}, since its formula fails there; "
+                "use another metric."
+            )
+        return lengths.real
 
     def random_point(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw points with the space's own ``random_point``, seeded from the generator."""
@@ -97,7 +115,7 @@ class GeomstatsManifold(Manifold):
         dtype = torch.get_default_dtype()
         if n == 0:
             return torch.empty(0, *self.point_shape, dtype=dtype, device=device)
-        with _seeded(seed), _surroundings():
+        with surroundings(seed):
             points = torch.as_tensor(self.space.random_point(n))
         if points.is_complex():
             raise InvalidParameter(f"{self!r} has complex points; moduli's are real.")
@@ -120,6 +138,14 @@ class GeomstatsManifold(Manifold):
         flat = x.detach().reshape(-1, *self.point_shape)
         inside = _call(lambda points: self.space.belongs(points, atol=tolerance), flat)
         return inside.to(device=x.device, dtype=torch.bool).reshape(-1).expand(len(flat)).reshape(leading)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, GeomstatsManifold):
+            return NotImplemented
+        return _alike(self._arguments, other._arguments, set())
+
+    def __hash__(self) -> int:
+        return hash((type(self), type(self.space)))
 
     def __repr__(self) -> str:
         arguments = {key: value for key, value in self._arguments.items() if key != "space"}
@@ -154,11 +180,37 @@ def from_geomstats(space: Any) -> GeomstatsManifold:
     return GeomstatsManifold(space)
 
 
+def _alike(a: Any, b: Any, seen: set[tuple[int, int]]) -> bool:
+    """Tell whether two values consist of equal parts; geomstats' spaces compare by identity alone.
+
+    A space and its metric refer to each other, so that a pair met again counts as alike.
+    """
+    if a is b or (id(a), id(b)) in seen:
+        return True
+    if type(a) is not type(b):
+        return False
+    seen.add((id(a), id(b)))
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(_alike(a[key], b[key], seen) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(_alike(one, other, seen) for one, other in zip(a, b, strict=True))
+    if isinstance(a, MethodType):
+        return a.__func__ is b.__func__ and _alike(a.__self__, b.__self__, seen)
+    if isinstance(a, np.ndarray):
+        return np.array_equal(a, b)
+    if isinstance(a, Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, type | FunctionType) or not hasattr(a, "__dict__"):
+        return bool(a == b)
+    return _alike(vars(a), vars(b), seen)
+
+
 def _make_space(target: str, arguments: dict[str, Any]) -> Any:
     module, _, name = target.partition(":")
     try:
-        with _surroundings():
-            return getattr(importlib.import_module(module), name)(**arguments)
+        maker = getattr(import_module(module), name)
+        with surroundings():
+            return maker(**arguments)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise InvalidParameter(
             f"GeomstatsManifold: '{target}' with {arguments} could not be made: "
@@ -168,9 +220,8 @@ def _make_space(target: str, arguments: dict[str, Any]) -> Any:
 
 def _call(function: Callable[..., Any], *points: Tensor) -> Tensor:
     """Call geomstats with points in float64, in its backend's arrays, and return a tensor."""
-    with _surroundings():
-        import geomstats.backend as backend
-
+    backend = import_module("geomstats.backend")
+    with surroundings():
         wants_gradient = torch.is_grad_enabled() and any(each.requires_grad for each in points)
         if backend.__name__.endswith("pytorch"):
             try:
@@ -189,36 +240,3 @@ def _call(function: Callable[..., Any], *points: Tensor) -> Tensor:
             )
         arrays = (each.detach().cpu().double().numpy() for each in points)
         return torch.as_tensor(np.asarray(function(*arrays)))
-
-
-@contextmanager
-def _surroundings() -> Iterator[None]:
-    """Give geomstats what it expects of the process, and take it back afterwards.
-
-    geomstats 2.8 imports itself and converts tensors in ways that Python and NumPy deprecate; its
-    PyTorch backend sets torch's default dtype to float64 when imported, and relies on it.
-    """
-    dtype = torch.get_default_dtype()
-    try:
-        torch.set_default_dtype(torch.float64)
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore", ImportWarning)
-            warnings.simplefilter("ignore", DeprecationWarning)
-            yield
-    finally:
-        torch.set_default_dtype(dtype)
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seed the global generators from which geomstats draws, and restore them afterwards."""
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    try:
-        random.seed(seed)
-        np.random.seed(seed)
-        torch.default_generator.manual_seed(seed)
-        yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])

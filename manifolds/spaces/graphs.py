@@ -1,4 +1,4 @@
-"""Finite metric spaces: the nodes of a graph, with the lengths of shortest paths."""
+"""Graphs as finite metric spaces, with the lengths of shortest paths."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 
 from moduli.errors import InvalidParameter
-from moduli.manifolds.errors import NotDifferentiable
-from moduli.manifolds.manifold import Manifold
 from moduli.manifolds.registry import register
+from moduli.manifolds.spaces.finite import FiniteSpace
 from moduli.requirements import require_dimension, require_positive
 
 if TYPE_CHECKING:
@@ -17,11 +16,10 @@ if TYPE_CHECKING:
 
 
 @register("graph")
-class Graph(Manifold):
+class Graph(FiniteSpace):
     """The nodes of a connected graph; a point is the number of a node, in a vector of length 1.
 
-    Distance: the length of the shortest path, from a table that Dijkstra's algorithm fills once. A
-    finite set has no tangents: points that require a gradient are refused.
+    Distance: the length of the shortest path, from a table that Dijkstra's algorithm fills once.
 
     Parameters
     ----------
@@ -38,8 +36,6 @@ class Graph(Manifold):
     tensor(1.5000)
     """
 
-    point_shape = (1,)
-
     def __init__(self, nodes: int, edges: Sequence[tuple[int, int, float]]) -> None:
         self.nodes = require_dimension("Graph", nodes, "nodes")
         self.edges = tuple(_checked_edge(edge, self.nodes) for edge in edges)
@@ -51,28 +47,14 @@ class Graph(Manifold):
                 "connect the graph or take its largest component."
             )
 
-    def distance(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return the lengths of the shortest paths.
+    @property
+    def count(self) -> int:
+        """How many nodes there are."""
+        return self.nodes
 
-        Raises
-        ------
-        NotDifferentiable
-            If a gradient with respect to the points is asked for.
-        """
-        if torch.is_grad_enabled() and (x.requires_grad or y.requires_grad):
-            raise NotDifferentiable(f"Distances in {self!r} have no gradient; keep its points fixed.")
-        table = self.table.to(x)
-        return table[x[..., 0].round().long(), y[..., 0].round().long()]
-
-    def random_point(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draw nodes uniformly, with repetition."""
-        device = None if generator is None else generator.device
-        numbers = torch.randint(self.nodes, (n, 1), generator=generator, device=device)
-        return numbers.to(torch.get_default_dtype())
-
-    def project(self, x: Tensor) -> Tensor:
-        """Return the nearest number of a node."""
-        return x.round().clamp(0, self.nodes - 1)
+    def lookup(self, i: Tensor, j: Tensor) -> Tensor:
+        """Return lengths of shortest paths from the table."""
+        return self.table.to(i.device)[i, j]
 
     def __repr__(self) -> str:
         return f"<Graph of {self.nodes} nodes and {len(self.edges)} edges>"
@@ -113,13 +95,31 @@ def from_graph(graph: "networkx.Graph[Any]", weight: str | None = None) -> Graph
             "from_graph: paths in a directed graph differ by direction; pass graph.to_undirected()."
         )
     number = {node: index for index, node in enumerate(graph.nodes)}
+    _require_connected(graph)
     edges = []
     for start, end, attributes in graph.edges(data=True):
         if weight is not None and weight not in attributes:
             raise InvalidParameter(f"from_graph: the edge {start!r}-{end!r} has no attribute '{weight}'.")
         length = 1.0 if weight is None else attributes[weight]
+        require_positive("from_graph", f"the length of edge {start!r}-{end!r}", length)
         edges.append((number[start], number[end], length))
     return Graph(len(number), edges)
+
+
+def _require_connected(graph: "networkx.Graph[Any]") -> None:
+    """Raise unless every node is reached from the first; the error speaks of the graph's own nodes."""
+    first = next(iter(graph), None)
+    reached, waiting = {first}, [first]
+    while waiting and len(graph):
+        fresh = set(graph[waiting.pop()]) - reached
+        reached |= fresh
+        waiting.extend(fresh)
+    for node in graph:
+        if node not in reached:
+            raise InvalidParameter(
+                f"from_graph: no path leads from node {first!r} to node {node!r}, so that they have no "
+                "distance; connect the graph or take its largest component."
+            )
 
 
 def _checked_edge(edge: tuple[int, int, float], nodes: int) -> tuple[int, int, float]:

@@ -1,5 +1,9 @@
 """Hyperbolic space, as the Poincaré ball."""
 
+import math
+from typing import Literal
+
+import numpy as np
 import torch
 from torch import Tensor
 from torch.linalg import vector_norm
@@ -8,10 +12,11 @@ from moduli.manifolds.manifold import Isometry, Manifold
 from moduli.manifolds.registry import register
 from moduli.manifolds.spaces.norms import root, squared_chord
 from moduli.manifolds.spaces.sampling import normal, random_orthogonal, uniform
-from moduli.requirements import require_dimension, require_positive
+from moduli.requirements import require_choice, require_dimension, require_positive
 
-# The largest norm of a projected point: 12.2 from the centre, and still distinguishable in float32.
-LARGEST_NORM = 1 - 1e-5
+# How far a projected point stays from the unit sphere: 12.2 from the centre, and still distinguishable in
+# float32. In half precision, four units of rounding.
+MARGIN = 1e-5
 
 
 @register("hyperbolic")
@@ -28,7 +33,12 @@ class Hyperbolic(Manifold):
         Dimension.
     size : float
         Radius of the ball from which random points come, in units of the curvature radius.
-        Directions are uniform, and so is the distance from the centre raised to the power ``dim``.
+    density : "radius" or "volume"
+        How random points are spread; directions are uniform with both. With "radius" the distance from the
+        centre, raised to the power ``dim``, is uniform, as it would be in a flat ball: the centre is not
+        empty. With "volume" points are uniform by hyperbolic volume, which grows exponentially with the
+        distance (the density of the distance r is proportional to ``sinh(r)^(dim - 1)``): most lie near
+        the rim.
 
     Examples
     --------
@@ -36,28 +46,39 @@ class Hyperbolic(Manifold):
     tensor(1.0986)
     """
 
-    def __init__(self, dim: int = 2, size: float = 5.0) -> None:
+    def __init__(
+        self, dim: int = 2, size: float = 5.0, density: Literal["radius", "volume"] = "radius"
+    ) -> None:
         self.dim = require_dimension("Hyperbolic", dim)
         self.size = require_positive("Hyperbolic", "size", size)
+        require_choice("density", density, ("radius", "volume"))
+        self.density = density
         self.point_shape = (self.dim,)
 
     def distance(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the length of the hyperbolic line."""
+        if x.dtype.itemsize < 4:  # half precision has neither the digits nor the range
+            return self.distance(x.float(), y.float()).to(x.dtype)
         conformal = (2 / (1 - x.square().sum(-1))) / (1 - y.square().sum(-1))
         t = squared_chord(x, y) * conformal
         return torch.log1p(t + root(t * (t + 2)))
 
     def random_point(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draw points from a ball around the centre."""
+        """Draw points from a ball around the centre, with the manifold's density."""
         direction = normal(n, self.dim, generator=generator)
         direction = direction / vector_norm(direction, dim=-1, keepdim=True)
-        from_centre = self.size * uniform(n, 1, generator) ** (1 / self.dim)
+        share = uniform(n, 1, generator)
+        if self.density == "radius":
+            from_centre = self.size * share ** (1 / self.dim)
+        else:
+            from_centre = _radius_of_share(share, self.dim, self.size)
         return self.project(direction * torch.tanh(from_centre / 2))
 
     def project(self, x: Tensor) -> Tensor:
         """Return ``x``, pulled inside the ball if it is not."""
         length: Tensor = vector_norm(x, dim=-1, keepdim=True)
-        return x * (LARGEST_NORM / length.clamp(min=LARGEST_NORM))
+        largest = 1 - max(MARGIN, 4 * torch.finfo(x.dtype).eps)
+        return x * (largest / length.clamp(min=largest))
 
     def contains(self, x: Tensor) -> Tensor:
         """Tell whether the point is inside the ball."""
@@ -76,3 +97,21 @@ class Hyperbolic(Manifold):
             return moved / (1 + 2 * inner + shift_squared * squared)
 
         return move
+
+
+def _radius_of_share(share: Tensor, dim: int, size: float) -> Tensor:
+    """Return the radius of the ball that holds a share of the volume of the ball of radius ``size``.
+
+    The volume is proportional to ``∫ sinh(r)^(dim - 1) dr``. Between the points of a grid, the logarithm of
+    the radius is interpolated as a function of the logarithm of the share, which is straight near the centre.
+    """
+    radii = size * np.geomspace(1e-9, 1, 2**14)
+    # log sinh r = r + log(1 - e^(-2r)) - log 2, without overflow.
+    density = (dim - 1) * (radii - size + np.log(-np.expm1(-2 * radii)))
+    pieces = np.diff(radii) * np.exp(np.logaddexp(density[1:], density[:-1]) - math.log(2))
+    first = radii[0] * math.exp(density[0]) / dim
+    with np.errstate(divide="ignore"):
+        volume = np.log(first + np.concatenate([[0.0], np.cumsum(pieces)]))
+        given = np.log(share.detach().cpu().double().numpy())
+    radius = np.exp(np.interp(given, volume - volume[-1], np.log(radii)))
+    return torch.from_numpy(radius).to(share)
