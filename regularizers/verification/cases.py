@@ -122,15 +122,17 @@ class Case:
     def tolerance(self, error: float, expression: Regularizer | None = None) -> Tensor:
         """Return how far coefficients may be off when distances are: by a share of their mean.
 
-        An elementwise bound: twice the largest change of the coefficient when all distances grow or
-        shrink by that much, as they may at a threshold or on a slope, and rounding of the coefficients.
+        An elementwise bound: twice the largest change of the coefficient when each distance grows or
+        shrinks by that much, as on a slope or at a threshold, and rounding of the coefficients. Some grow
+        while others shrink, since a relative length changes little when all do the same.
         """
         geometry = self.geometry()
         exact = self.coefficients if expression is None else expression.evaluate(geometry)
         expression = expression or self.regularizer
         distance, bound = geometry.distance, torch.zeros_like(exact, dtype=torch.float64)
-        for step in (-error, error):
-            moved = (distance + step * geometry.mean(distance)).clamp_min(0).fill_diagonal_(0)
+        signs = torch.randn(distance.shape, generator=torch.Generator().manual_seed(0)).sign().triu(1)
+        step = error * geometry.mean(distance) * (signs + signs.T)
+        for moved in ((distance - step).clamp_min(0), (distance + step).clamp_min(0)):
             change = expression.evaluate(geometry.with_distance(moved)) - exact
             bound = torch.maximum(bound, change.detach().abs().double())
         return 2 * bound + 1e-9 * exact.detach().abs().max()

@@ -19,6 +19,7 @@ from moduli.regularizers.errors import (
 from moduli.regularizers.parsing import make_regularizer
 from moduli.regularizers.regularizer import Regularizer
 from moduli.regularizers.verification.cases import Case, random_weight
+from moduli.regularizers.verification.embeddings import reaches_far
 from moduli.regularizers.verification.search import Search
 from moduli.verification import Clauses, NotApplicable, Violation
 
@@ -80,9 +81,13 @@ def check_values(search: Search) -> int:
             raise case.violation("", [f"{case.call()}.min()", f"{case.call()}.max()"])
 
     try:
-        return search.find(check, dtypes=BOTH, share=1.0)
+        tried = search.find(check, dtypes=BOTH, share=1.0)
     except NotApplicable:
         raise Violation("It could not be evaluated anywhere.") from None
+    unbounded = [each for each in search.manifolds if reaches_far(each)]
+    if unbounded:
+        tried += search.find(check, manifolds=unbounded, families=("far",), dtypes=BOTH, share=1 / 3)
+    return tried
 
 
 @CLAUSES.clause("determinism", "equal neurons have equal coefficients, and no global generator moves")

@@ -58,5 +58,11 @@ class Embeddings:
         return points
 
 
+def reaches_far(manifold: Manifold) -> bool:
+    """Tell whether a manifold has points far beyond its random ones."""
+    points = manifold.random_point(8, torch.Generator().manual_seed(0)).double()
+    return bool(manifold.contains(FAR * points).any())
+
+
 def _column(values: Tensor, like: Tensor) -> Tensor:
     return values.reshape(-1, *[1] * (like.dim() - 1))
