@@ -38,10 +38,11 @@ def main() -> None:
 
     torch.manual_seed(0)
     model = torch.nn.RNN(8, options.neurons)
-    sparsifier = Sparsifier(model, Diffusion(), cortex, sparsity=0.9, embedding=places)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    sparsifier = Sparsifier(model, Diffusion().normalized(), cortex, sparsity=0.9, embedding=places)
+    # The penalty is a mean; at this rate a weight of coefficient 1 shrinks by the width of the initial ones.
+    optimizer = torch.optim.SGD(model.parameters(), lr=options.neurons**1.5 / 100)
     for _ in range(100):
-        loss = 1e3 * sparsifier.penalty()
+        loss = sparsifier.penalty()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
