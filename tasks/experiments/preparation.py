@@ -69,6 +69,7 @@ def _sparsifier(model: nn.Module, run: Run, pruning: PruningSettings) -> Sparsif
     chosen = run.method
     embedding = _embedding(model, run)
     if chosen.a_priori:
+        assert embedding is not None  # every a-priori method has a manifold
         masks = _masks_beforehand(model, run, pruning.sparsity, embedding)
         return Sparsifier(
             model,
@@ -91,11 +92,11 @@ def _sparsifier(model: nn.Module, run: Run, pruning: PruningSettings) -> Sparsif
     )
 
 
-def _embedding(model: nn.Module, run: Run) -> dict[str, Tensor]:
+def _embedding(model: nn.Module, run: Run) -> dict[str, Tensor] | None:
     """Return the points of each recurrent matrix, all from the same stream: layers of one size share them."""
     manifold = run.method.manifold
     if manifold is None:
-        return {}
+        return None
     return {
         matrix.name: manifold.random_point(matrix.neurons, stream(run.seed, "embedding"))
         for matrix in recurrent_matrices(model)
