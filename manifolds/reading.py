@@ -7,6 +7,10 @@ from moduli.manifolds.manifold import Manifold
 from moduli.manifolds.registry import make
 
 
+class UnreadableManifold(InvalidParameter):
+    """A text does not describe a manifold."""
+
+
 def read_manifold(text: str) -> Manifold:
     """Make a manifold from ``name`` or ``name(parameter=value)``.
 
@@ -24,7 +28,7 @@ def read_manifold(text: str) -> Manifold:
 
     Raises
     ------
-    InvalidParameter
+    UnreadableManifold
         If the text is not of this form.
     UnknownManifold
         If no manifold has this name.
@@ -38,7 +42,7 @@ def read_manifold(text: str) -> Manifold:
     >>> read_manifold("torus(6)")
     Traceback (most recent call last):
         ...
-    moduli.errors.InvalidParameter: 'torus(6)' does not describe a manifold; write torus or torus(dim=6).
+    moduli.manifolds.reading.UnreadableManifold: 'torus(6)' does not describe a manifold; write torus or ...
     """
     try:
         tree = ast.parse(text.strip(), mode="eval").body
@@ -51,7 +55,7 @@ def read_manifold(text: str) -> Manifold:
         if len(arguments) < len(keywords):
             raise ValueError
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
-        raise InvalidParameter(
+        raise UnreadableManifold(
             f"{text!r} does not describe a manifold; write torus or torus(dim=6)."
         ) from None
     return make(name.id, kwargs=arguments)

@@ -1,6 +1,5 @@
 """Methods by name: how the recurrent weights of a network are penalised and pruned."""
 
-import ast
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from typing import Any, get_args, get_type_hints
 
 from moduli.errors import suggestion
 from moduli.manifolds import Manifold, make
+from moduli.manifolds.reading import UnreadableManifold, read_manifold
 from moduli.regularizers import Inhibitor, Regularizer, Uniform, make_regularizer, registered_regularizers
 from moduli.requirements import require
 from moduli.tasks.errors import UnknownMethod
@@ -229,18 +229,11 @@ def _geometry(name: str, base: str) -> tuple[Manifold, Regularizer]:
 
 
 def _manifold(name: str, space: str) -> Manifold:
-    """Make a manifold from ``word`` or ``word(argument=value)``; nothing but literals is evaluated."""
+    """Make a manifold from ``word`` or ``word(argument=value)``; see `read_manifold`."""
     try:
-        tree = ast.parse(space.strip(), mode="eval").body
-        arguments = {}
-        if isinstance(tree, ast.Call) and not tree.args:
-            arguments = {word.arg or "": ast.literal_eval(word.value) for word in tree.keywords}
-            tree = tree.func
-        if not isinstance(tree, ast.Name):
-            raise ValueError
-    except (SyntaxError, ValueError):
+        return read_manifold(space)
+    except UnreadableManifold:
         raise UnknownMethod(
-            f"'{space}' in the method '{name}' is no manifold; write it as torus or torus(dim=6), "
+            f"'{space}' in the method '{name}' is not a manifold; write it as torus or torus(dim=6), "
             f"for a control after {' or '.join(CONTROLS)}."
         ) from None
-    return make(tree.id, **arguments)

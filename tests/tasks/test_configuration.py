@@ -157,7 +157,7 @@ def test_a_method_may_price_self_connections_apart():
         ("none@a-priori", "needs coefficients, and 'none' has none; write l1@a-priori"),
         ("dense@free-diagonal", "needs coefficients"),
         ("torus(6)-dog", r"write it as torus or torus\(dim=6\)"),
-        ("torus[1]-dog", "is no manifold"),
+        ("torus[1]-dog", "is not a manifold"),
         ("permutd-torus-dog", "for a control after permuted- or pair-permuted-"),
         ("tours-dog", "did you mean 'torus'"),
         ("torus:0.5*dgo", "did you mean 'dog'"),
