@@ -28,6 +28,7 @@ from moduli.models.masks.families import geometric_mask, random_mask
 from moduli.models.masks.graphs import clique_mask, regular_mask, ring_mask, small_world_mask
 from moduli.models.masks.registry import UnknownMaskFamily, mask_families, register_mask_family
 from moduli.models.masks.rewiring import rewired_mask
+from moduli.models.masks.tiles import tile_mask
 from moduli.models.matrices import WeightMatrix, weight_matrices
 from moduli.models.placement.embedding import Embedding
 from moduli.models.placement.ordering import order_along
@@ -72,6 +73,7 @@ __all__ = [
     "rewired_mask",
     "ring_mask",
     "small_world_mask",
+    "tile_mask",
     "train_survivors",
     "weight_matrices",
     "wiring_length",

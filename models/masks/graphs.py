@@ -199,8 +199,8 @@ def clique_mask(n: int, *, sparsity: float = 0.9, seed: int = 0) -> Tensor:
     10
     """
     wanted = pairs_wanted(n, sparsity)
-    groups = round(n * n / (n + 2 * wanted))
-    if groups < 2 < n:
+    groups = min(n, round(1 / (1 - sparsity)))
+    if groups < 2 <= n:
         raise InvalidSparsity(
             f"Cliques are two groups at least, which takes a sparsity of a third or more; got {sparsity!r}."
         )

@@ -45,13 +45,36 @@ def order_along(manifold: Manifold | str, points: Tensor) -> Tensor:
         return _bisected(manifold, points, torch.arange(len(points), device=points.device))
 
 
-def _bisected(manifold: Manifold, points: Tensor, members: Tensor) -> Tensor:
-    if len(members) < 2:
-        return members
+def parted(manifold: Manifold, points: Tensor, members: Tensor, first: int) -> tuple[Tensor, Tensor]:
+    """Return neurons in two parts, each nearer to one of two points that are far apart.
+
+    Parameters
+    ----------
+    manifold : Manifold
+        The space.
+    points : Tensor
+        Points of all neurons, ``(n, *point_shape)``.
+    members : Tensor
+        Numbers of the neurons that are parted, int64.
+    first : int
+        How many neurons the first part holds.
+
+    Returns
+    -------
+    tuple of Tensor
+        Numbers of the neurons of both parts.
+    """
     places = points[members]
     end = manifold.distance(places, places[:1]).argmax()
     to_end = manifold.distance(places, places[end, None])
     to_start = manifold.distance(places, places[to_end.argmax(), None])
     ranked = members[(to_start - to_end).argsort(stable=True)]
+    return ranked[:first], ranked[first:]
+
+
+def _bisected(manifold: Manifold, points: Tensor, members: Tensor) -> Tensor:
+    if len(members) < 2:
+        return members
     half = 1 << (len(members) - 1).bit_length() - 1
-    return torch.cat([_bisected(manifold, points, part) for part in (ranked[:half], ranked[half:])])
+    parts = parted(manifold, points, members, half)
+    return torch.cat([_bisected(manifold, points, part) for part in parts])

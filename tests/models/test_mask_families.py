@@ -7,6 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from moduli.errors import InvalidParameter, RegistrationError
+from moduli.manifolds import Circle, Euclidean, Sphere, Torus
 from moduli.models import (
     InvalidSparsity,
     clique_mask,
@@ -16,6 +17,7 @@ from moduli.models import (
     rewired_mask,
     ring_mask,
     small_world_mask,
+    tile_mask,
 )
 from moduli.models.masks.registry import MASK_FAMILIES, UnknownMaskFamily
 from moduli.regularizers import ShapeMismatch
@@ -127,6 +129,38 @@ def test_arguments_outside_their_domain_are_refused():
         rewired_mask(torch.ones(2, 3))
     with pytest.raises(InvalidParameter, match="share"):
         rewired_mask(torch.eye(3) > 0, share=1.5)
+
+
+@given(
+    st.sampled_from([Torus(2), Circle(), Sphere(2), Euclidean(1)]),
+    st.integers(3, 40),
+    st.floats(0.34, 0.99),
+    seeds,
+)
+def test_tiles_are_equal_and_exact(manifold, n, sparsity, seed):
+    assume(n * n - round(sparsity * n * n) >= n)
+    points = manifold.random_point(n, torch.Generator().manual_seed(seed))
+    mask = tile_mask(manifold, points, sparsity=sparsity, seed=seed)
+    assert torch.equal(mask, mask.T)
+    assert mask.diagonal().all()
+    assert abs(int(mask.sum()) - (n * n - round(sparsity * n * n))) <= 1
+    assert torch.equal(mask, tile_mask(manifold, points, sparsity=sparsity, seed=seed))
+
+
+def test_tiles_are_pieces_of_the_manifold():
+    circle = Circle()
+    points = circle.random_point(200, torch.Generator().manual_seed(0))
+    mask = tile_mask("circle", points, sparsity=0.9)
+    pieces = list(networkx.connected_components(graph(mask)))
+    assert sorted(map(len, pieces)) == [20] * 10
+    turn = torch.atan2(points[:, 1], points[:, 0]).argsort()
+    place = torch.empty_like(turn).scatter_(0, turn, torch.arange(200))
+    for piece in pieces:  # twenty neighbours on the circle, wherever it is cut open
+        places = place[list(piece)].sort().values
+        gaps = (places.roll(-1) - places) % 200
+        assert gaps.max() == 181
+    with pytest.raises(InvalidSparsity, match="Tiles are two at least"):
+        tile_mask(circle, points, sparsity=0.2)
 
 
 def test_families_have_names():
