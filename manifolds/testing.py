@@ -209,7 +209,7 @@ class Strategies:
         return self._triples(family).map(lambda triple: triple[:2])
 
     def _triples(self, family: str) -> st.SearchStrategy[tuple[Tensor, Tensor, Tensor]]:
-        # Of sixteen triples, those that are no points of the manifold are left out.
+        # Of sixteen triples, those that are not points of the manifold are left out.
         return (
             st.builds(
                 lambda digits, seed: self._families.draw(family, 16, seed, digits, self.dtype),

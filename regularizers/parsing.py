@@ -82,7 +82,7 @@ class _Reader:
                 raise
             raise InvalidExpression(f"The expression cannot be read: {error}.") from None
         if not isinstance(value, Regularizer):
-            raise self._wrong(tree, f"A number alone is no regularizer; write {value!r} * uniform.")
+            raise self._wrong(tree, f"A number alone is not a regularizer; write {value!r} * uniform.")
         return value
 
     def _value(self, node: ast.expr) -> Regularizer | float:
@@ -201,7 +201,9 @@ def _from_spec(spec: Mapping[str, Any]) -> Regularizer:
     except TypeError as error:
         raise InvalidExpression(f"The spec of '{name}' does not fit: {error}.") from None
     if strangers:
-        raise InvalidExpression(f"The spec of '{name}' is made of {strangers[0]!r}, which is no regularizer.")
+        raise InvalidExpression(
+            f"The spec of '{name}' is made of {strangers[0]!r}, which is not a regularizer."
+        )
     return regularizer
 
 

@@ -282,6 +282,6 @@ class Relative(Wrapper):
 
 
 def _free_places(coefficients: Tensor, geometry: Geometry) -> Tensor:
-    """Return the flat indices of the coefficients that are no self-connection's."""
+    """Return the flat indices of the coefficients of connections between two neurons."""
     places = torch.arange(coefficients.numel(), device=coefficients.device)
     return places[places % (len(coefficients) + 1) != 0] if geometry.is_recurrent else places

@@ -169,7 +169,7 @@ def from_geomstats(space: Any) -> GeomstatsManifold:
     Raises
     ------
     InvalidParameter
-        If it is no geomstats space, or its metric has no ``dist``.
+        If it is not a geomstats space, or its metric has no ``dist``.
 
     Examples
     --------

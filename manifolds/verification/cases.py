@@ -80,7 +80,7 @@ class Families:
         family : str
             One of ``names``.
         n : int
-            Number of triples before those are left out that are no points of the manifold.
+            Number of triples before those are left out that are not points of the manifold.
         seed : int
             Seed of all random choices.
         digits : int or None

@@ -18,7 +18,7 @@ class Adding(Task[Sequences]):
 
     Every training step draws sequences of its own. Loss and score are the mean squared error. Two
     numbers uniform on [0, 1] have a sum of mean 1 and variance 1/6: whoever ignores the sequence and
-    always answers 1 errs by 1/6 = 0.167 in expectation (Le, Jaitly and Hinton, arXiv 1504.00941).
+    always answers 1 has an expected error of 1/6 = 0.167 (Le, Jaitly and Hinton, arXiv 1504.00941).
 
     Parameters
     ----------

@@ -192,8 +192,8 @@ def _said(name: str, base: str, words: Sequence[str]) -> dict[str, str]:
     for word in words:
         if word not in kinds:
             raise UnknownMethod(
-                f"'{word}' in the method '{name}' is no scope, schedule or other word that follows an @; "
-                f"{suggestion(word, kinds)}"
+                f"'{word}' in the method '{name}' is not a scope, a schedule or another word that follows "
+                f"an @; {suggestion(word, kinds)}"
             )
         if word not in CHANGES and base in ("dense", "none"):
             raise UnknownMethod(
@@ -223,7 +223,7 @@ def _geometry(name: str, base: str) -> tuple[Manifold, Regularizer]:
         )
     if word not in inhibitors:
         raise UnknownMethod(
-            f"'{word}' in the method '{name}' is no inhibitor; {suggestion(word, inhibitors)}"
+            f"'{word}' in the method '{name}' is not an inhibitor; {suggestion(word, inhibitors)}"
         )
     return _manifold(name, space), make_regularizer(word)
 

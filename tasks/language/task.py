@@ -142,7 +142,7 @@ class Language(Task[Step]):
         }
 
     def measurements(self, model: nn.Module) -> dict[str, Any]:
-        """Return what a word of the test text costs, how many are foretold, and which text it is."""
+        """Return what a word of the test text costs, how many are predicted, and which text it is."""
         nats, accuracy = self._held_out(model, self._test_text)
         unknown = self._test_text == self.vocabulary.numbers[UNKNOWN]
         return {
@@ -160,17 +160,17 @@ class Language(Task[Step]):
 
     @torch.no_grad()
     def _held_out(self, model: nn.Module, text: Tensor) -> tuple[float, float]:
-        """Return the mean cross-entropy in nats and the share of words foretold, over all words."""
+        """Return the mean cross-entropy in nats and the share of words predicted, over all words."""
         training = model.training
         model.eval()
-        nats, foretold, hidden = 0.0, 0, ()
+        nats, predicted, hidden = 0.0, 0, ()
         for segment in self._read(text, HELD_OUT_PLACES):
             logits, hidden = model(segment.inputs, hidden)
             targets = segment.targets.flatten()
             nats += float(cross_entropy(logits.flatten(0, 1), targets, ignore_index=NOTHING, reduction="sum"))
-            foretold += int((logits.argmax(dim=-1).flatten() == targets).sum())
+            predicted += int((logits.argmax(dim=-1).flatten() == targets).sum())
         model.train(training)
-        return nats / len(text), foretold / len(text)
+        return nats / len(text), predicted / len(text)
 
 
 def _perplexity(nats: float) -> float:

@@ -14,7 +14,7 @@ class RateMaps:
     ----------
     side : float
         Side of the square, centred at the origin, that the bins divide, in metres. Bins are square
-        whatever the arena, lest a map be stretched.
+        whatever the arena, so that no map is stretched.
     bins : int
         Bins along each side.
 

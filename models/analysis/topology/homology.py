@@ -75,7 +75,7 @@ def persistent_homology(
     InvalidDistance
         If the matrix is not square, finite, symmetric, and zero on the diagonal, or is zero everywhere.
     InvalidParameter
-        If ``landmarks`` is no integer above 1, or ``prime`` no prime number.
+        If ``landmarks`` is not an integer above 1, or ``prime`` is not a prime number.
     MissingDependency
         If ripser is not installed.
 
