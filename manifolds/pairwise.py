@@ -13,6 +13,9 @@ Distance = Callable[[Tensor, Tensor], Tensor]
 # Coordinates handled at once: fewer cost calls, more leave the processor's cache (benchmarks/README.md).
 CHUNK = 2**19
 
+# Coordinates so few that one call costs less than eight smaller ones.
+SMALL = 2**9
+
 
 def pairwise_distances(distance: Distance, x: Tensor, y: Tensor | None, name: str) -> Tensor:
     """Return the distances between all points of ``x`` and all of ``y``, or of ``x`` itself.
@@ -63,7 +66,7 @@ def pairwise_distances(distance: Distance, x: Tensor, y: Tensor | None, name: st
 def _row_chunks(x: Tensor, y: Tensor | None) -> Iterator[slice]:
     width = max(1, len(x if y is None else y) * x[:1].numel())
     height = max(1, CHUNK // width)
-    if y is None:
+    if y is None and len(x) * width > SMALL:
         # Half of each chunk on the diagonal is computed in vain; eight chunks keep that to a sixteenth.
         height = min(height, -(-len(x) // 8) or 1)
     for start in range(0, max(1, len(x)), height):
