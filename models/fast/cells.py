@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from moduli.models.fast.kernels import Kernel
 from moduli.models.fast.linear import MakeKernel, take_over
 from moduli.models.fast.precision import in_own_precision
 from moduli.models.fast.recurrent import next_state
@@ -22,6 +23,10 @@ class SparseCell(nn.Module):
     input_size: int
     hidden_size: int
     bias: bool
+    weight_ih: Kernel
+    weight_hh: Kernel
+    bias_ih: nn.Parameter
+    bias_hh: nn.Parameter
 
     def __init__(self, module: nn.RNNCellBase, make_kernel: MakeKernel) -> None:
         super().__init__()

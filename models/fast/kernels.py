@@ -81,13 +81,11 @@ class DenseKernel(Kernel):
         The weight ``(n_targets, n_sources)``; a parameter is shared.
     """
 
-    dense: nn.Parameter
-
     def __init__(self, weight: Tensor) -> None:
         super().__init__(weight)
         # A parameter stays the same one, so that what is tied to it or frozen stays so.
-        shared = isinstance(weight, nn.Parameter)
-        self.dense = weight if shared else nn.Parameter(weight.detach().clone())
+        same = isinstance(weight, nn.Parameter)
+        self.dense: Tensor = weight if same else nn.Parameter(weight.detach().clone())
 
     def forward(self, states: Tensor) -> Tensor:
         """Return the weight times the states, ``(n_sources, batch) -> (n_targets, batch)``."""

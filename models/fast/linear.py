@@ -24,6 +24,7 @@ class SparseLinear(nn.Module):
     in_features: int
     out_features: int
     weight: Kernel
+    bias: nn.Parameter | None
 
     def __init__(self, module: nn.Linear, make_kernel: MakeKernel) -> None:
         super().__init__()

@@ -149,7 +149,7 @@ class SparseRecurrent(nn.Module):
         return (output, *final) if batched else (output.squeeze(1), *(part.squeeze(1) for part in final))
 
     def _packed(self, widths: list[int], x: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        sequence, final = self._through_layers([step.t() for step in x.split(widths)], state)
+        sequence, final = self._through_layers([step.t() for step in torch.split(x, widths)], state)
         return (torch.cat([step.t() for step in sequence]), *final)
 
     def _through_layers(self, sequence: list[Tensor], state: State) -> tuple[list[Tensor], State]:

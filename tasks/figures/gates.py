@@ -60,7 +60,7 @@ def one_gate(weight: Tensor, gate: str | int | None) -> Tensor:
         gate = names.index(gate)
     if isinstance(gate, bool) or not isinstance(gate, int) or not 0 <= gate < count:
         raise InvalidParameter(f"gate must be {known}, got {gate!r}.")
-    return weight.unflatten(0, (count, -1))[gate]
+    return weight.chunk(count)[gate]
 
 
 def incoming_weights(weight: Tensor, gate: str | int | None, places: Tensor, neuron: int) -> Tensor:
