@@ -369,7 +369,7 @@ def expanded(values: Tensor, columns: Tensor, row_offsets: Tensor, shape: tuple[
 
 def _has_sparse_products(states: Tensor) -> bool:
     """Tell whether PyTorch multiplies sparse tensors in this precision, on this device."""
-    return states.device.type != "cpu" or states.dtype in (torch.float32, torch.float64)
+    return states.dtype in (torch.float32, torch.float64) or not states.is_cpu
 
 
 def _without_kernels(value: Any) -> Any:

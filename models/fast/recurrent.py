@@ -190,12 +190,12 @@ class SparseRecurrent(nn.Module):
         ended: list[State] = []
         outputs = []
         for drive in self._drives(sequence, name):
-            if drive.shape[1] < width:
-                ended.append(columns_of(state, drive.shape[1], width))
-                state = columns_of(state, 0, drive.shape[1])
-            elif drive.shape[1] > width:
-                state = side_by_side([state, columns_of(start, width, drive.shape[1])])
-            width = drive.shape[1]
+            before, width = width, drive.shape[1]
+            if width < before:
+                ended.append(columns_of(state, width, before))
+                state = columns_of(state, 0, width)
+            elif width > before:
+                state = side_by_side([state, columns_of(start, before, width)])
             pull = recurrent(state[0])
             if bias is not None:
                 pull = pull + bias.unsqueeze(1)
