@@ -76,11 +76,12 @@ def with_replaced_modules(
             )
     model = copy.deepcopy(model)
     replacements = {module: make(path, module) for path in found for module in [model.get_submodule(path)]}
+    some_differ = any(old is not new for old, new in replacements.items())
     for parent in list(model.modules()):
         for name, child in parent._modules.items():
             if child in replacements:
                 parent._modules[name] = replacements[child]
-        if isinstance(parent, nn.TransformerEncoder):
+        if isinstance(parent, nn.TransformerEncoder) and some_differ:
             # Nested tensors pass PyTorch's fused layers only, and some of the layers may be others now.
             parent.use_nested_tensor = False
     return replacements.get(model, model)
