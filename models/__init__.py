@@ -22,8 +22,8 @@ from moduli.models.errors import (
     TiedWeights,
 )
 from moduli.models.fast.compression import compress
-from moduli.models.fast.sparse_modules import dense_state
 from moduli.models.fast.sparse_training import train_survivors
+from moduli.models.fast.stored import dense_state
 from moduli.models.masks.families import geometric_mask, random_mask
 from moduli.models.masks.graphs import clique_mask, regular_mask, ring_mask, small_world_mask
 from moduli.models.masks.registry import UnknownMaskFamily, mask_families, register_mask_family

@@ -22,7 +22,7 @@ from moduli.models import (
 )
 from moduli.models.fast import compression, kernels
 from moduli.models.fast.kernels import BlocksKernel, block_side
-from moduli.models.fast.sparse_modules import SparseRecurrent
+from moduli.models.fast.recurrent import SparseRecurrent
 from moduli.models.pruning.blocks import Blocks
 from moduli.models.pruning.cuts import cut_blocks
 from moduli.regularizers import Diffusion

@@ -23,7 +23,8 @@ from moduli.models import (
 )
 from moduli.models.fast import compression, kernels
 from moduli.models.fast.kernels import DenseKernel, GatherKernel, RowsKernel
-from moduli.models.fast.sparse_modules import SparseLinear, SparseRecurrent
+from moduli.models.fast.linear import SparseLinear
+from moduli.models.fast.recurrent import SparseRecurrent
 from moduli.models.fast.sparse_training import TrainableKernel
 from moduli.regularizers import ShapeMismatch
 from tests.conftest import seeded
@@ -247,8 +248,8 @@ def test_bad_input_is_refused(monkeypatch):
     with pytest.raises(CannotCompress, match=r"rest\.1 \(Linear\) has hooks"):
         compress(hooked)
     module = with_every(GatherKernel, nn.LSTM(3, 4))
-    with pytest.raises(CannotCompress, match="pad_packed_sequence"):
-        module(pack_sequence([torch.zeros(2, 3)]))
+    with pytest.raises(ShapeMismatch, match=r"\(1, 2, 4\), \(1, 2, 4\), got \(1, 1, 4\), \(1, 1, 4\)"):
+        module(pack_sequence([torch.zeros(2, 3), torch.zeros(1, 3)]), (torch.zeros(1, 1, 4),) * 2)
     for x in (torch.zeros(5, 2, 4), torch.zeros(3), torch.zeros(1, 1, 1, 3)):
         with pytest.raises(ShapeMismatch, match="the last of size 3"):
             module(x)

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from moduli.errors import InvalidParameter
 from moduli.models.arguments import as_model, given
 from moduli.models.fast.kernels import Kernel, fastest_kernel, noise, timings
-from moduli.models.fast.sparse_modules import COLUMNS, SparseLinear, SparseRecurrent, with_replaced_modules
+from moduli.models.fast.recurrent import COLUMNS
+from moduli.models.fast.replacing import KINDS, replaceable, sparse_module, with_replaced_modules
 
 # Time steps of the sequences on which recurrent modules are timed.
 LENGTH = 5
@@ -21,10 +22,11 @@ GAIN = 1.05
 def compress(model: nn.Module, batch_size: int = 1) -> nn.Module:
     """Return a model for inference that multiplies only by surviving weights, where that is faster.
 
-    Every ``nn.RNN``, ``nn.LSTM``, ``nn.GRU`` and ``nn.Linear`` is timed here and now, on the model's
-    device, with the current number of threads: each of its weight matrices as a dense and as a sparse
+    Every ``nn.RNN``, ``nn.LSTM``, ``nn.GRU``, cell of these and ``nn.Linear`` is timed here and now, on the
+    model's device, with the current number of threads: each of its weight matrices as a dense and as a sparse
     product, then the whole module against the one of PyTorch, which is kept unless it is slower.
-    Subclasses of these modules are left as they are. The result takes no packed sequences.
+    Subclasses of these modules are left as they are. What takes their place has their attributes; where code
+    reads a weight instead of calling the module, ``weight.to_dense()`` is that tensor.
 
     Parameters
     ----------
@@ -60,7 +62,9 @@ def compress(model: nn.Module, batch_size: int = 1) -> nn.Module:
         raise InvalidParameter(
             f"batch_size must be at least 1, got {given(batch_size)}: it is a number of sequences."
         )
-    fast = with_replaced_modules(as_model(model), functools.partial(_faster, batch_size))
+    # Attention reads the weight of its last layer itself, which a sparse one would have to expand.
+    found = {path: module for path, module in replaceable(as_model(model)).items() if type(module) in KINDS}
+    fast = with_replaced_modules(model, found, functools.partial(_faster, batch_size))
     return fast.eval().requires_grad_(False)
 
 
@@ -73,14 +77,17 @@ def _faster(batch_size: int, path: str, module: nn.Module) -> nn.Module:
 
     module.eval()  # dropout between layers costs time
     weight = next(module.parameters())
+    sparse = sparse_module(module, make_kernel)
+    shape: tuple[int, ...]
     if isinstance(module, nn.RNNBase):
-        sparse: nn.Module = SparseRecurrent(module, make_kernel)
         sequence = (batch_size, LENGTH) if module.batch_first else (LENGTH, batch_size)
-        x = noise((*sequence, module.input_size), weight)
+        shape = (*sequence, module.input_size)
+    elif isinstance(module, nn.RNNCellBase):
+        shape = (batch_size, module.input_size)
     else:
         assert isinstance(module, nn.Linear)
-        sparse = SparseLinear(module, make_kernel)
-        x = noise((batch_size, module.in_features), weight)
+        shape = (batch_size, module.in_features)
+    x = noise(shape, weight)
     with torch.no_grad():
         plain_seconds, sparse_seconds = timings(
             [functools.partial(module, x), functools.partial(sparse, x)], weight.device

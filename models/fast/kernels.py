@@ -3,7 +3,8 @@
 import functools
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,8 @@ BLOCK_SIDES = (64, 32, 16, 8, 4)
 class Kernel(nn.Module):
     """The product of a weight matrix with states.
 
-    Neurons come first, so that a row of states, which is what one weight reads, is contiguous.
+    Neurons come first, so that a row of states, which is what one weight reads, is contiguous. Functions
+    of PyTorch that are given a kernel in place of a weight, as by attention, take its dense matrix.
 
     Attributes
     ----------
@@ -38,6 +40,37 @@ class Kernel(nn.Module):
         """Return the product for states of many time steps, between which the weight stays the same."""
         return self
 
+    def to_dense(self) -> Tensor:
+        """Return the weight with its zeros, ``(n_targets, n_sources)``; differentiable."""
+        raise NotImplementedError
+
+    @property
+    def shape(self) -> torch.Size:
+        """Shape of the weight."""
+        return torch.Size((self.n_targets, self.n_sources))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the weight."""
+        return next(self.parameters()).dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weight is."""
+        return next(self.parameters()).device
+
+    @classmethod
+    def __torch_function__(
+        cls,
+        function: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Call a function of PyTorch with dense matrices in place of kernels."""
+        named = {name: _without_kernels(value) for name, value in (kwargs or {}).items()}
+        return function(*_without_kernels(tuple(args)), **named)
+
 
 class DenseKernel(Kernel):
     """Multiply by every weight, zeros included.
@@ -45,16 +78,22 @@ class DenseKernel(Kernel):
     Parameters
     ----------
     weight : Tensor
-        The weight ``(n_targets, n_sources)``.
+        The weight ``(n_targets, n_sources)``; a parameter is shared.
     """
 
     def __init__(self, weight: Tensor) -> None:
         super().__init__(weight)
-        self.dense = nn.Parameter(weight.detach().clone())
+        # A parameter stays the same one, so that what is tied to it or frozen stays so.
+        same = isinstance(weight, nn.Parameter)
+        self.dense: Tensor = weight if same else nn.Parameter(weight.detach().clone())
 
     def forward(self, states: Tensor) -> Tensor:
         """Return the weight times the states, ``(n_sources, batch) -> (n_targets, batch)``."""
         return self.dense @ states
+
+    def to_dense(self) -> Tensor:
+        """Return the weight, ``(n_targets, n_sources)``."""
+        return self.dense
 
 
 class SparseKernel(Kernel):
@@ -93,10 +132,15 @@ class SparseKernel(Kernel):
         blocks, alive = in_blocks(weight.detach(), side), in_blocks(alive, side).any(-1).any(-1)
         rows, columns = alive.nonzero(as_tuple=True)
         values = blocks[rows, columns]
-        self.values = nn.Parameter(values.flatten() if side == 1 else values)
+        trains = weight.requires_grad or not isinstance(weight, nn.Parameter)
+        self.values = nn.Parameter(values.flatten() if side == 1 else values, requires_grad=trains)
         self.register_buffer("columns", columns.int())
         self.register_buffer("row_offsets", _offsets(alive.sum(dim=1)))
         self.register_buffer("size", torch.tensor(weight.shape, device=weight.device))
+
+    def to_dense(self) -> Tensor:
+        """Return the weight with its zeros, ``(n_targets, n_sources)``; differentiable."""
+        return expanded(self.values, self.columns, self.row_offsets, tuple(self.shape))
 
     def extra_repr(self) -> str:
         """Return how much of the weight is alive."""
@@ -117,7 +161,8 @@ class GatherKernel(SparseKernel):
 class RowsKernel(SparseKernel):
     """Multiply by a sparse tensor of compressed rows, which is fastest for a single column.
 
-    Compiled or exported graphs, which cannot build sparse tensors, hold the gathering kernel.
+    Compiled or exported graphs, which cannot build sparse tensors, hold the gathering kernel, which also
+    takes the place of products that PyTorch lacks.
     """
 
     def __init__(self, weight: Tensor, mask: Tensor | None = None) -> None:
@@ -126,7 +171,7 @@ class RowsKernel(SparseKernel):
 
     def forward(self, states: Tensor) -> Tensor:
         """Return the weight times the states, ``(n_sources, batch) -> (n_targets, batch)``."""
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or not _has_sparse_products(states):
             return gather(states, self.values, self.columns, self.row_offsets)
         if states.shape[1] == 1:
             return self._matrix().mv(states[:, 0]).unsqueeze(1)
@@ -145,7 +190,8 @@ class RowsKernel(SparseKernel):
 class BlocksKernel(SparseKernel):
     """Multiply by a sparse tensor of compressed rows of square blocks, where a weight consists of such.
 
-    Compiled or exported graphs, which cannot build sparse tensors, multiply block by block.
+    Compiled or exported graphs, which cannot build sparse tensors, multiply block by block, and so do
+    precisions for which PyTorch has no such product.
 
     Parameters
     ----------
@@ -159,7 +205,7 @@ class BlocksKernel(SparseKernel):
 
     def forward(self, states: Tensor) -> Tensor:
         """Return the weight times the states, ``(n_sources, batch) -> (n_targets, batch)``."""
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or not _has_sparse_products(states):
             side = self.values.shape[1]
             products = self.values @ states.view(-1, side, states.shape[1])[self.columns]
             counts = self.row_offsets.diff()
@@ -254,8 +300,7 @@ def fastest_kernel(weight: Tensor, batch: int) -> Kernel:
         return dense
     kinds: list[type[SparseKernel]] = [GatherKernel]
     on_cpu = weight.device.type == "cpu"
-    # On a CPU, sparse tensors have products in single and double precision only.
-    if not on_cpu or weight.dtype in (torch.float32, torch.float64):
+    if _has_sparse_products(weight):
         kinds.append(RowsKernel)
         by_mkl = on_cpu and torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
         if by_mkl and block_side(weight) > 1:
@@ -311,6 +356,26 @@ def _without_announcement(make: Callable[[], Tensor]) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse (CSR|BSR) tensor support is in beta state")
         make()
+
+
+def expanded(values: Tensor, columns: Tensor, row_offsets: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return a matrix of compressed rows of weights or blocks with its zeros, see ``SparseKernel``."""
+    rows = torch.repeat_interleave(row_offsets.diff().long())
+    side = shape[0] // (len(row_offsets) - 1)
+    dense = values.new_zeros(shape)
+    in_blocks(dense, side)[rows, columns.long()] = values.view(-1, side, side)
+    return dense
+
+
+def _has_sparse_products(states: Tensor) -> bool:
+    """Tell whether PyTorch multiplies sparse tensors in this precision, on this device."""
+    return states.dtype in (torch.float32, torch.float64) or not states.is_cpu
+
+
+def _without_kernels(value: Any) -> Any:
+    if isinstance(value, Kernel):
+        return value.to_dense()
+    return type(value)(map(_without_kernels, value)) if type(value) in (tuple, list) else value
 
 
 def _offsets(counts: Tensor) -> Tensor:

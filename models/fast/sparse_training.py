@@ -11,7 +11,7 @@ from moduli.errors import InvalidParameter, suggestion
 from moduli.models.arguments import as_masks, as_model
 from moduli.models.errors import CannotCompress
 from moduli.models.fast.kernels import DenseKernel, Kernel, SparseKernel, gather
-from moduli.models.fast.sparse_modules import SparseLinear, SparseRecurrent, with_replaced_modules
+from moduli.models.fast.replacing import NAMES, replaceable, sparse_module, with_replaced_modules
 from moduli.regularizers import ShapeMismatch
 
 
@@ -85,17 +85,18 @@ def train_survivors(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
     Parameters
     ----------
     model : nn.Module
-        A model that holds ``nn.RNN``, ``nn.LSTM``, ``nn.GRU`` or ``nn.Linear``; it is not changed.
+        A model that holds ``nn.RNN``, ``nn.LSTM``, ``nn.GRU``, their cells or ``nn.Linear``; it is not
+        changed.
     masks : mapping from str to Tensor
         By a weight matrix's name, True where a weight is alive, such as ``Sparsifier.masks`` of a
-        ticket; matrices without a mask stay dense.
+        ticket; matrices without a mask stay dense, and tied to what they are tied to.
 
     Returns
     -------
     nn.Module
-        Called like the model, except that it takes no packed sequences. Its gradients equal those of
-        the masked dense model. ``model.load_state_dict(dense_state(result.state_dict()))`` brings the
-        trained weights back.
+        Called like the model. Its gradients equal those of the masked dense model. Attention reads the
+        weight of its last layer itself, so that this one is expanded at each call and not faster.
+        ``model.load_state_dict(dense_state(result.state_dict()))`` brings the trained weights back.
 
     Raises
     ------
@@ -104,7 +105,8 @@ def train_survivors(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
     ShapeMismatch
         If a mask has another shape than its weight.
     CannotCompress
-        If the model holds none of these modules, one has hooks, or a masked weight is shared.
+        If the model holds none of these modules, one has hooks, a masked weight is shared, or it is of
+        another module.
 
     Examples
     --------
@@ -122,47 +124,65 @@ def train_survivors(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
     <All keys matched successfully>
     """
     masks = as_masks(masks)
-    _check_unshared(as_model(model), masks)
-    unused = dict(masks)
+    modules = replaceable(as_model(model))
+    _check_masks(model, masks, modules)
+    _check_unshared(model, masks)
 
     def make(path: str, module: nn.Module) -> nn.Module:
         def make_kernel(name: str, weight: Tensor) -> Kernel:
-            full_name = f"{path}.{name}" if path else name
-            mask = unused.pop(full_name, None)
-            if mask is None:
-                return DenseKernel(weight)
-            if mask.shape != weight.shape:
-                raise ShapeMismatch(
-                    f"{full_name} has shape {tuple(weight.shape)}, its mask {tuple(mask.shape)}."
+            mask = masks.get(_joined(path, name))
+            return DenseKernel(weight) if mask is None else TrainableKernel(weight, mask)
+
+        return sparse_module(module, make_kernel)
+
+    found = {
+        path: module
+        for path, module in modules.items()
+        if any(_joined(path, name) in masks for name in module._parameters)
+    }
+    return with_replaced_modules(model, found, make)
+
+
+def _check_masks(model: nn.Module, masks: Mapping[str, Tensor], modules: Mapping[str, nn.Module]) -> None:
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    matrices = {
+        _joined(path, name): parameter
+        for path, module in modules.items()
+        for name, parameter in module.named_parameters(recurse=False)
+        if parameter.dim() == 2
+    }
+    for name, mask in masks.items():
+        if name not in matrices:
+            if name in parameters and parameters[name].dim() == 2:
+                owner = type(model.get_submodule(name.rpartition(".")[0])).__name__
+                raise CannotCompress(
+                    f"{name} is a weight of {owner}, which is not an {NAMES} and cannot be made sparse; "
+                    "leave its mask out, so that it stays dense, and let a Sparsifier keep its zeros."
                 )
-            return TrainableKernel(weight, mask)
-
-        if isinstance(module, nn.RNNBase):
-            return SparseRecurrent(module, make_kernel)
-        assert isinstance(module, nn.Linear)
-        return SparseLinear(module, make_kernel)
-
-    result = with_replaced_modules(model, make)
-    if unused:
-        matrices = [name for name, parameter in model.named_parameters() if parameter.dim() == 2]
-        name = next(iter(unused))
-        raise InvalidParameter(
-            f"'{name}' is not a weight matrix of an nn.RNN, nn.LSTM, nn.GRU or nn.Linear; "
-            f"{suggestion(name, matrices)}"
-        )
-    return result
+            raise InvalidParameter(
+                f"'{name}' is not a weight matrix of an {NAMES}; {suggestion(name, matrices)}"
+            )
+        if mask.shape != matrices[name].shape:
+            raise ShapeMismatch(
+                f"{name} has shape {tuple(matrices[name].shape)}, its mask {tuple(mask.shape)}."
+            )
 
 
 def _check_unshared(model: nn.Module, masks: Mapping[str, Tensor]) -> None:
     names: dict[int, list[str]] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        names.setdefault(id(parameter), []).append(name)
+    for path, module in model.named_modules():  # a module that is used twice is one, and listed once
+        for name, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
+            names.setdefault(id(parameter), []).append(_joined(path, name))
     for shared in names.values():
         masked = next((name for name in shared if name in masks), None)
         if masked is not None and len(shared) > 1:
             raise CannotCompress(
                 f"{masked} is shared as {', '.join(shared)}; a sparse copy of it would train apart."
             )
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
 
 
 def _store_transpose(kernel: TrainableKernel, _: Any = None) -> None:

@@ -7,11 +7,17 @@ from matplotlib.collections import LineCollection
 from torch import Tensor
 
 from moduli.manifolds import Euclidean, Manifold
+from moduli.tasks.figures.gates import incoming_weights
 from moduli.tasks.figures.spaces import offsets, sides
 
 
 def draw_neuron_on_plane(
-    axes: Axes, manifold: Manifold, weight: Tensor, places: Tensor, neuron: int
+    axes: Axes,
+    manifold: Manifold,
+    weight: Tensor,
+    places: Tensor,
+    neuron: int,
+    gate: str | int | None = None,
 ) -> ScalarMappable:
     """Draw the incoming recurrent weights of one neuron on a flat space, seen from the neuron.
 
@@ -26,11 +32,13 @@ def draw_neuron_on_plane(
     manifold : Manifold
         The plane, or a torus, cylinder, Klein bottle or Möbius band of dimension 2.
     weight : Tensor
-        Recurrent weight ``(n, n)``, indexed ``[target, source]``.
+        Recurrent weight ``(n, n)``, indexed ``[target, source]``; of a GRU or LSTM ``(gates * n, n)``.
     places : Tensor
         Points of the neurons, ``(n, 2)``.
     neuron : int
         The receiving neuron.
+    gate : str or int, optional
+        Which gate of a GRU or LSTM, such as ``"update"`` or ``1``, see `one_gate`.
 
     Returns
     -------
@@ -41,8 +49,12 @@ def draw_neuron_on_plane(
     ------
     CannotDraw
         If the space is another one.
+    ShapeMismatch
+        If the weight is not square, nor stacks gates that are, or there are not as many places.
+    InvalidParameter
+        If there is no such neuron or gate, or several gates and none is named.
     """
-    magnitude = weight[neuron].detach().abs()
+    magnitude = incoming_weights(weight, gate, places, neuron)
     offset = offsets(manifold, places[neuron], places)
     alive = magnitude > 0
     strength = magnitude / magnitude.max().clamp_min(torch.finfo(magnitude.dtype).tiny)

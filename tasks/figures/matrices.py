@@ -8,9 +8,12 @@ from torch import Tensor
 
 from moduli.manifolds import Manifold
 from moduli.regularizers import Inhibitor, ShapeMismatch
+from moduli.tasks.figures.gates import one_gate
 
 
-def draw_weight_matrix(axes: Axes, weight: Tensor, order: Tensor | None = None) -> ScalarMappable:
+def draw_weight_matrix(
+    axes: Axes, weight: Tensor, order: Tensor | None = None, gate: str | int | None = None
+) -> ScalarMappable:
     """Draw the magnitudes of a recurrent weight, with neurons in a given order.
 
     Parameters
@@ -18,9 +21,11 @@ def draw_weight_matrix(axes: Axes, weight: Tensor, order: Tensor | None = None) 
     axes : matplotlib Axes
         Where to draw.
     weight : Tensor
-        Recurrent weight ``(n, n)``, indexed ``[target, source]``.
+        Recurrent weight ``(n, n)``, indexed ``[target, source]``; of a GRU or LSTM ``(gates * n, n)``.
     order : Tensor, optional
         A permutation of the neurons, such as `order_along` returns; as they are when absent.
+    gate : str or int, optional
+        Which gate of a GRU or LSTM, such as ``"update"`` or ``1``, see `one_gate`.
 
     Returns
     -------
@@ -30,14 +35,17 @@ def draw_weight_matrix(axes: Axes, weight: Tensor, order: Tensor | None = None) 
     Raises
     ------
     ShapeMismatch
-        If the weight is not square, or the order is not a permutation of its neurons.
+        If the weight is not square, nor stacks gates that are, or the order is not a permutation of its
+        neurons.
+    InvalidParameter
+        If there is no such gate, or several and none is named.
     """
+    weight = one_gate(weight, gate)
     n = len(weight)
     order = torch.arange(n) if order is None else order
-    if weight.shape != (n, n) or not torch.equal(order.sort().values, torch.arange(n)):
+    if not torch.equal(order.sort().values, torch.arange(n)):
         raise ShapeMismatch(
-            f"A square matrix is drawn in a permutation of its neurons, got shape {tuple(weight.shape)} "
-            f"and an order of {len(order)}."
+            f"A matrix of {n} neurons is drawn in a permutation of them, got an order of {len(order)}."
         )
     magnitude = weight.detach().cpu().abs()[order][:, order]
     relative = magnitude / magnitude.max().clamp_min(torch.finfo(magnitude.dtype).tiny)
@@ -49,7 +57,12 @@ def draw_weight_matrix(axes: Axes, weight: Tensor, order: Tensor | None = None) 
 
 
 def draw_weight_against_distance(
-    axes: Axes, manifold: Manifold, embedding: Tensor, weight: Tensor, inhibitor: Inhibitor
+    axes: Axes,
+    manifold: Manifold,
+    embedding: Tensor,
+    weight: Tensor,
+    inhibitor: Inhibitor,
+    gate: str | int | None = None,
 ) -> None:
     """Draw the surviving weights against the distance that they bridge, and the coefficient over it.
 
@@ -62,15 +75,21 @@ def draw_weight_against_distance(
     embedding : Tensor
         Points ``(n, *point_shape)``.
     weight : Tensor
-        Recurrent weight ``(n, n)``; weights that are zero are not drawn.
+        Recurrent weight ``(n, n)``, of a GRU or LSTM ``(gates * n, n)``; weights that are zero are not drawn.
     inhibitor : Inhibitor
         Whose curve is drawn, up to the largest distance between two neurons.
+    gate : str or int, optional
+        Which gate of a GRU or LSTM, such as ``"update"`` or ``1``, see `one_gate`.
 
     Raises
     ------
     ShapeMismatch
-        If the embedding places another number of neurons than the weight has.
+        If the weight is not square, nor stacks gates that are, or the embedding places another number of
+        neurons.
+    InvalidParameter
+        If there is no such gate, or several and none is named.
     """
+    weight = one_gate(weight, gate)
     if weight.shape != (len(embedding), len(embedding)):
         raise ShapeMismatch(
             f"The weight has shape {tuple(weight.shape)}, the embedding places {len(embedding)} neurons."

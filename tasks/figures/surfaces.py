@@ -12,13 +12,19 @@ from torch import Tensor
 
 from moduli.manifolds import Manifold
 from moduli.regularizers import Regularizer
+from moduli.tasks.figures.gates import incoming_weights
 from moduli.tasks.figures.spaces import immerse, sheet
 
 RESOLUTION = 100
 
 
 def draw_neuron_in_space(
-    axes: Any, manifold: Manifold, weight: Tensor, embedding: Tensor, neuron: int
+    axes: Any,
+    manifold: Manifold,
+    weight: Tensor,
+    embedding: Tensor,
+    neuron: int,
+    gate: str | int | None = None,
 ) -> ScalarMappable:
     """Draw the incoming recurrent weights of one neuron as heat on its manifold.
 
@@ -33,11 +39,13 @@ def draw_neuron_in_space(
     manifold : Manifold
         A space that `immerse` draws.
     weight : Tensor
-        Recurrent weight ``(n, n)``, indexed ``[target, source]``.
+        Recurrent weight ``(n, n)``, indexed ``[target, source]``; of a GRU or LSTM ``(gates * n, n)``.
     embedding : Tensor
         Points of the neurons ``(n, *point_shape)``.
     neuron : int
         The receiving neuron.
+    gate : str or int, optional
+        Which gate of a GRU or LSTM, such as ``"update"`` or ``1``, see `one_gate`.
 
     Returns
     -------
@@ -48,8 +56,12 @@ def draw_neuron_in_space(
     ------
     CannotDraw
         If the space is not drawn.
+    ShapeMismatch
+        If the weight is not square, nor stacks gates that are, or there are not as many places.
+    InvalidParameter
+        If there is no such neuron or gate, or several gates and none is named.
     """
-    magnitude = weight[neuron].detach().abs()
+    magnitude = incoming_weights(weight, gate, embedding, neuron)
     strength = magnitude / magnitude.max().clamp_min(torch.finfo(magnitude.dtype).tiny)
 
     def heat(points: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ import math
 import runpy
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
 from hypothesis import given
@@ -15,6 +16,7 @@ from moduli.manifolds import (
     Circle,
     Cylinder,
     Euclidean,
+    InvalidParameter,
     KleinBottle,
     MobiusBand,
     Rotations,
@@ -230,6 +232,77 @@ def test_weights_stand_at_the_distance_that_they_bridge():
     assert distance[-1] == pytest.approx(float(Torus().pairwise(places).max()))
     with pytest.raises(ShapeMismatch, match="places 24 neurons"):
         draw_weight_against_distance(axes(), Torus(), places[1:], weight, Diffusion())
+
+
+def on_plane(panel, places, weight, **gate):
+    return draw_neuron_on_plane(panel, Torus(), weight, places, 5, **gate)
+
+
+def in_space(panel, places, weight, **gate):
+    return draw_neuron_in_space(panel, Torus(), weight, places, 5, **gate)
+
+
+def as_matrix(panel, places, weight, **gate):
+    return draw_weight_matrix(panel, weight, **gate)
+
+
+def against_distance(panel, places, weight, **gate):
+    return draw_weight_against_distance(panel, Torus(), places, weight, Diffusion(), **gate)
+
+
+def drawn(draw, places, weight, **gate):
+    """Return the numbers that a figure shows."""
+    panel = axes(projection="3d" if draw is in_space else None)
+    draw(panel, places, weight, **gate)
+    shown = [image.get_array() for image in panel.images]
+    for item in panel.collections:
+        shown.append(item.get_facecolor() if draw is in_space else item.get_offsets())
+        if not isinstance(item, LineCollection) and item.get_array() is not None:
+            shown.append(item.get_array())
+    return [torch.from_numpy(numpy.ma.filled(numbers, 0).copy()) for numbers in shown]
+
+
+@pytest.mark.parametrize("draw", [on_plane, in_space, as_matrix, against_distance])
+@pytest.mark.parametrize(
+    "names", [("reset", "update", "new"), ("input", "forget", "cell", "output")], ids=["gru", "lstm"]
+)
+def test_a_gate_is_drawn_as_if_it_were_the_whole_weight(draw, names, monkeypatch):
+    monkeypatch.setattr(surfaces, "RESOLUTION", 12)
+    places = Torus().random_point(20, seeded())
+    gates = [some_weight(20, seed) for seed in range(len(names))]
+    for index, name in enumerate(names):
+        expected = drawn(draw, places, gates[index])
+        for gate in (name, index):
+            found = drawn(draw, places, torch.cat(gates), gate=gate)
+            assert len(found) == len(expected) > 0
+            assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize("draw", [on_plane, in_space, as_matrix, against_distance])
+def test_gates_that_are_not_named_or_not_there_are_refused(draw):
+    places, plain = Torus().random_point(20, seeded()), some_weight(20)
+    panel = axes(projection="3d" if draw is in_space else None)
+    stacked = plain.repeat(3, 1)
+    with pytest.raises(InvalidParameter, match=r"\(60, 20\) stacks 3 gates.* gate='reset', 'update', 'new'"):
+        draw(panel, places, stacked)
+    with pytest.raises(InvalidParameter, match="no gate 'updat'; did you mean 'update'"):
+        draw(panel, places, stacked, gate="updat")
+    for wrong in (3, -1, True, 0.5):
+        with pytest.raises(InvalidParameter, match=r"gate must be 'reset', .* or a number below 3"):
+            draw(panel, places, stacked, gate=wrong)
+    with pytest.raises(InvalidParameter, match="no gate 'reset'; name a number below 1"):
+        draw(panel, places, plain, gate="reset")
+    with pytest.raises(ShapeMismatch, match=r"square, or stacks gates that are, got shape \(19, 20\)"):
+        draw(panel, places, plain[1:])
+    if draw is not as_matrix:
+        with pytest.raises(ShapeMismatch, match=r"20.* places 19"):
+            draw(panel, places[1:], plain)
+
+
+@pytest.mark.parametrize("neuron", [20, -1])
+def test_a_neuron_that_is_not_there_is_refused(neuron):
+    with pytest.raises(InvalidParameter, match=f"neuron must be a number below 20, got {neuron}"):
+        draw_neuron_on_plane(axes(), Torus(), some_weight(20), Torus().random_point(20), neuron)
 
 
 def test_scores_that_are_not_all_positive_are_drawn_on_a_linear_axis():

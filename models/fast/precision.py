@@ -1,0 +1,38 @@
+"""The precision in which sparse modules work under autocast, whose rules do not know their kernels."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+
+def in_own_precision(
+    compute: Callable[..., tuple[Tensor, ...]], module: nn.Module, *inputs: Tensor, promotes: bool = False
+) -> tuple[Tensor, ...]:
+    """Compute in the precision of a module's weights; under autocast, return what PyTorch's module would.
+
+    Parameters
+    ----------
+    compute : callable
+        From the inputs to a tuple of results.
+    module : nn.Module
+        The module that computes.
+    *inputs : Tensor
+        Its inputs.
+    promotes : bool
+        Whether PyTorch's module mixes autocast's precision with that of its input, as gates do.
+
+    Returns
+    -------
+    tuple of Tensor
+    """
+    device = inputs[0].device.type
+    if not torch.is_autocast_enabled(device):
+        return compute(*inputs)
+    own, wanted = next(module.parameters()).dtype, torch.get_autocast_dtype(device)
+    if torch.float64 in (own, inputs[0].dtype):
+        wanted = torch.float64
+    elif promotes:
+        wanted = torch.promote_types(inputs[0].dtype, wanted)
+    with torch.autocast(device, enabled=False):
+        return tuple(result.to(wanted) for result in compute(*(x.to(own) for x in inputs)))

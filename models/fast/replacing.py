@@ -1,0 +1,87 @@
+"""Copies of models in which sparse modules take the place of linear and recurrent ones."""
+
+import copy
+from collections.abc import Callable, Mapping
+
+from torch import nn
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
+
+from moduli.models.errors import CannotCompress
+from moduli.models.fast.cells import SparseCell
+from moduli.models.fast.linear import MakeKernel, SparseLinear
+from moduli.models.fast.recurrent import SparseRecurrent
+
+KINDS = (nn.Linear, nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell)
+NAMES = "nn.RNN, nn.LSTM, nn.GRU, cell of these or nn.Linear"
+
+
+def replaceable(model: nn.Module) -> dict[str, nn.Module]:
+    """Return the modules of a model that can be made sparse, by their paths.
+
+    A subclass may compute something else than its base and is left alone, but for attention's last layer.
+
+    Raises
+    ------
+    CannotCompress
+        If there is no such module.
+    """
+    kinds = (*KINDS, NonDynamicallyQuantizableLinear)
+    found = {path: module for path, module in model.named_modules() if type(module) in kinds}
+    if not found:
+        names = sorted({type(module).__name__ for module in model.modules()})
+        raise CannotCompress(
+            f"The model holds no {NAMES} that could be made sparse; it consists of {', '.join(names)}."
+        )
+    return found
+
+
+def sparse_module(module: nn.Module, make_kernel: MakeKernel) -> nn.Module:
+    """Return a sparse module in place of a linear or recurrent one."""
+    if isinstance(module, nn.RNNBase):
+        return SparseRecurrent(module, make_kernel)
+    if isinstance(module, nn.RNNCellBase):
+        return SparseCell(module, make_kernel)
+    assert isinstance(module, nn.Linear)
+    return SparseLinear(module, make_kernel)
+
+
+def with_replaced_modules(
+    model: nn.Module, found: Mapping[str, nn.Module], make: Callable[[str, nn.Module], nn.Module]
+) -> nn.Module:
+    """Return a copy of a model with other linear and recurrent modules.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model; it is not changed.
+    found : mapping from str to nn.Module
+        The modules to replace, by their paths.
+    make : callable
+        From a module's path and the copied module to its replacement.
+
+    Returns
+    -------
+    nn.Module
+
+    Raises
+    ------
+    CannotCompress
+        If one of the modules has hooks, which a replacement would lose.
+    """
+    for path, module in found.items():
+        if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
+            raise CannotCompress(
+                f"{path or 'The model'} ({type(module).__name__}) has hooks, which its replacement would "
+                "lose; remove them first, those of torch.nn.utils.prune with prune.remove."
+            )
+    model = copy.deepcopy(model)
+    replacements = {module: make(path, module) for path in found for module in [model.get_submodule(path)]}
+    some_differ = any(old is not new for old, new in replacements.items())
+    for parent in list(model.modules()):
+        for name, child in parent._modules.items():
+            if child in replacements:
+                parent._modules[name] = replacements[child]
+        if isinstance(parent, nn.TransformerEncoder) and some_differ:
+            # Nested tensors pass PyTorch's fused layers only, and some of the layers may be others now.
+            parent.use_nested_tensor = False
+    return replacements.get(model, model)
