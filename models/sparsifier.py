@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import get_args
@@ -12,11 +12,25 @@ from torch import Tensor, nn
 
 from moduli.errors import InvalidParameter
 from moduli.manifolds import Manifold
-from moduli.models.arguments import as_manifold, as_masks, as_model, as_seed, as_sparsity, as_strength
+from moduli.models.arguments import (
+    as_manifold,
+    as_masks,
+    as_model,
+    as_patterns,
+    as_seed,
+    as_sparsity,
+    as_strength,
+)
 from moduli.models.description import describe, summary
 from moduli.models.errors import LayerCollapse
 from moduli.models.files import read_state, write_state
-from moduli.models.matrices import check_untied, matrices_in_scope, named_in_full, named_matrices
+from moduli.models.matrices import (
+    check_recurrence,
+    check_untied,
+    matrices_in_scope,
+    named_in_full,
+    named_matrices,
+)
 from moduli.models.placement.charges import as_regularizers, placed
 from moduli.models.placement.terms import Placement
 from moduli.models.pruning.living import LivingWeights
@@ -85,6 +99,10 @@ class Sparsifier(Tabular):
     masks : mapping from str to Tensor, optional
         Masks known beforehand, by parameter name, such as `geometric_mask` makes them: the weights are
         cut at once, and nothing else ever is. They take the place of ``sparsity`` and ``schedule``.
+    recurrent : str or sequence of str
+        Names or patterns of recurrent weights in cells written by hand, such as ``"h2h.weight"``: square
+        matrices, or stacks of up to four square gates, ``(gates · n, n)``. They are then what
+        ``weight_hh_l0`` is in `nn.RNN`, for every option.
 
     Attributes
     ----------
@@ -135,6 +153,7 @@ class Sparsifier(Tabular):
         granularity: int = 1,
         regrowth: Regrowth | None = None,
         masks: Mapping[str, Tensor] | None = None,
+        recurrent: str | Sequence[str] = (),
     ) -> None:
         self.model = as_model(model)
         self.regularizer = as_regularizers(regularizer)
@@ -147,7 +166,11 @@ class Sparsifier(Tabular):
         given = {} if masks is None else as_masks(masks)
 
         patterns = [*(self.regularizer if isinstance(self.regularizer, Mapping) else ()), *given]
-        matrices = named_matrices(model, patterns)
+        matrices = named_matrices(model, patterns, as_patterns("recurrent", recurrent))
+        if scope == "recurrent" and masks is None:
+            check_recurrence(model, matrices, "scope='recurrent' prunes")
+        if isinstance(self.regularizer, Regularizer) and self.manifold is not None:
+            check_recurrence(model, matrices, f"{self.regularizer!r} penalises")
         generator = torch.Generator().manual_seed(as_seed(seed))
         ordered = granularity != 1
         self._charges = placed(matrices, self.regularizer, self.manifold, embedding, generator, ordered)
