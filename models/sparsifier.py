@@ -20,6 +20,7 @@ from moduli.models.arguments import (
     as_seed,
     as_sparsity,
     as_strength,
+    require_instance,
 )
 from moduli.models.description import describe, summary
 from moduli.models.errors import LayerCollapse
@@ -33,6 +34,7 @@ from moduli.models.matrices import (
 )
 from moduli.models.placement.charges import as_regularizers, placed
 from moduli.models.placement.terms import Placement
+from moduli.models.pruning.attachment import Attachment
 from moduli.models.pruning.living import LivingWeights
 from moduli.models.pruning.masks import Masks, all_alive, emptied
 from moduli.models.pruning.pruners import GradualPruner, NoPruner, Pruner
@@ -190,6 +192,7 @@ class Sparsifier(Tabular):
             _refuse_beside_masks(sparsity=sparsity, schedule=schedule)
             self.target, self.pruner = Masks(given).sparsity(), NoPruner()
         self._weights = LivingWeights(model, given)
+        self._attachment = Attachment()
         self._weights.records = _reads_gradient(regrowth, 1)
         if masks is not None:
             self._weights.apply()
@@ -231,19 +234,89 @@ class Sparsifier(Tabular):
             return self._weights.weight(self._pruned[0].name).new_zeros(())
         return self.strength * self._charges.penalty(self._weights.weight)
 
-    @torch.no_grad()
     def step(self) -> None:
         """Cut what the schedule demands, and set every cut weight to zero.
 
-        Call it after each step of the optimizer.
+        Call it after each step of the optimizer, unless the sparsifier is attached to it.
 
         Raises
         ------
+        InvalidParameter
+            If the sparsifier is attached to an optimizer, so that it steps by itself.
         NonFiniteWeights
             If a cut is due while a weight is NaN or infinite; the masks stay as they were.
         InvalidSchedule
             If the schedule returns something else than a fraction.
         """
+        if self._attachment:
+            raise InvalidParameter(
+                "The sparsifier is attached to an optimizer and steps by itself; leave out step()."
+            )
+        self._advance()
+
+    def attach(self, optimizer: torch.optim.Optimizer) -> None:
+        """Step by itself after each step of an optimizer, so that no forward pass sees a revived weight.
+
+        Several optimizers may be attached. The schedule then counts the steps of the first, and dead weights
+        are set to zero after those of all. A copy of the sparsifier is attached to none.
+
+        Parameters
+        ----------
+        optimizer : torch.optim.Optimizer
+            An optimizer of the model, or of a part of it.
+
+        Raises
+        ------
+        InvalidParameter
+            If it is not an optimizer, or attached already.
+
+        Examples
+        --------
+        >>> model = nn.RNN(3, 64)
+        >>> optimizer, sparsifier = torch.optim.Adam(model.parameters()), Sparsifier(model)
+        >>> sparsifier.attach(optimizer)
+        >>> model(torch.randn(5, 2, 3))[0].square().mean().backward()
+        >>> optimizer.step()
+        >>> sparsifier.sparsity()["weight_hh_l0"]
+        0.89990234375
+        """
+        expected = "an optimizer, such as torch.optim.Adam(model.parameters())"
+        require_instance("optimizer", optimizer, torch.optim.Optimizer, expected)
+        if any(optimizer is one for one in self._attachment.optimizers):
+            raise InvalidParameter("The sparsifier is attached to this optimizer already.")
+        self._attachment.attach(optimizer, lambda first: self._advance() if first else self._weights.apply())
+
+    def detach(self) -> None:
+        """Undo `attach`, for all optimizers."""
+        self._attachment.detach()
+
+    def apply_to(self, other: nn.Module) -> None:
+        """Set to zero, in a copy of the model, what is dead here: in an average of weights, for instance.
+
+        Parameters
+        ----------
+        other : nn.Module
+            A copy of the model, or a module that holds one, such as `torch.optim.swa_utils.AveragedModel`.
+
+        Raises
+        ------
+        InvalidParameter
+            If it holds no copy.
+
+        Examples
+        --------
+        >>> from torch.optim.swa_utils import AveragedModel
+        >>> model = nn.RNN(3, 64)
+        >>> sparsifier, average = Sparsifier(model), AveragedModel(model)
+        >>> sparsifier.step()
+        >>> sparsifier.apply_to(average)
+        >>> torch.equal(average.module.weight_hh_l0, model.weight_hh_l0)
+        True
+        """
+        self._weights.apply_to(as_model(other))
+
+    @torch.no_grad()
+    def _advance(self) -> None:
         self.steps_taken += 1
         weights, step, regrowth, charges = self._weights, self.steps_taken, self.regrowth, self._charges
 
@@ -266,7 +339,7 @@ class Sparsifier(Tabular):
                     f"{name} has no connection left at step {step} "
                     f"(scope='{self.scope}', target {self.target:g}).",
                     LayerCollapse,
-                    stacklevel=3,  # the caller of step, around which no_grad is wrapped
+                    stacklevel=4,  # the caller of step, below _advance and no_grad around it
                 )
             weights.masks.update(changed)
         if regrowth is not None and regrowth.is_due(step):

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from moduli.errors import InvalidParameter
 from moduli.models.errors import NonFiniteWeights
 from moduli.models.pruning.masks import Masks, zeros_in
 from moduli.regularizers import ShapeMismatch
@@ -55,6 +56,7 @@ class LivingWeights:
         self.masks = Masks({name: mask.bool().clone() for name, mask in masks.items()})
         self.records = False
         self._recorded: dict[str, Tensor] = {}
+        self._hooked: dict[str, weakref.ref[nn.Parameter]] = {}
         self._mask_gradients()
 
     def weight(self, name: str) -> nn.Parameter:
@@ -62,7 +64,8 @@ class LivingWeights:
         return self.model.get_parameter(name)
 
     def follow_model(self) -> None:
-        """Move the masks to where the model's weights are now."""
+        """Move the masks to where the model's weights are now, and mask the gradients of new parameters."""
+        self._mask_gradients()
         for name, mask in self.masks.items():
             self.masks[name] = mask.to(self.weight(name).device)
 
@@ -72,6 +75,25 @@ class LivingWeights:
         self.follow_model()
         for name, mask in self.masks.items():
             self.weight(name).masked_fill_(~mask, 0)
+
+    @torch.no_grad()
+    def apply_to(self, other: nn.Module) -> None:
+        """Set to zero, in a copy of the model, what is dead; the copy may be a part of the other model.
+
+        Raises
+        ------
+        InvalidParameter
+            If no part of the other model has parameters of the same names and shapes.
+        """
+        copied = next((part for part in other.modules() if self._fits(part)), None)
+        if copied is None:
+            raise InvalidParameter(
+                f"apply_to cuts copies of the model, with {', '.join(self.masks)} of the same shapes; "
+                f"{type(other).__name__} holds none."
+            )
+        for name, mask in self.masks.items():
+            weight = copied.get_parameter(name)
+            weight.masked_fill_(~mask.to(weight.device), 0)
 
     def sparsity(self) -> dict[str, float]:
         """Return the fraction of zeros counted in each weight, and in ``"total"``."""
@@ -94,14 +116,20 @@ class LivingWeights:
         return self._recorded.pop(name, None)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key != "_hooks"}
+        return {key: value for key, value in self.__dict__.items() if key != "_hooked"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self.masks = Masks(self.masks)  # stored as a plain mapping
+        self._hooked = {}
         self._mask_gradients()  # copies of parameters do not carry their hooks
 
+    def _fits(self, part: nn.Module) -> bool:
+        shapes = {name: parameter.shape for name, parameter in part.named_parameters()}
+        return all(shapes.get(name) == mask.shape for name, mask in self.masks.items())
+
     def _mask_gradients(self) -> None:
+        """Give a hook to every weight without one: parameters that are replaced lose theirs."""
         # A weak reference, so that masks that are gone no longer mask the model's gradients.
         this = weakref.ref(self)
 
@@ -116,8 +144,8 @@ class LivingWeights:
 
             return mask_gradient
 
-        self._hooks = [
-            self.weight(name).register_hook(masking(name))  # type: ignore[no-untyped-call]
-            for name in self.masks
-            if self.weight(name).requires_grad
-        ]
+        for name in self.masks:
+            weight, hooked = self.weight(name), self._hooked.get(name)
+            if weight.requires_grad and (hooked is None or hooked() is not weight):
+                weight.register_hook(masking(name))  # type: ignore[no-untyped-call]
+                self._hooked[name] = weakref.ref(weight)
