@@ -88,7 +88,7 @@ class Sparsifier(Tabular):
         when absent, and with a granularity ordered along the manifold. Coefficients follow an
         `Embedding` that is learned.
     seed : int
-        Seed of the random embedding.
+        Seed of the random embedding, and of random regrowth.
     score : {"magnitude", "magnitude/coefficient"} or callable
         What is cut first: small weights, or weights that are small for their coefficient, or those of
         small ``score(weight, coefficients)``; coefficients are None where there are none.
@@ -173,7 +173,8 @@ class Sparsifier(Tabular):
             check_recurrence(model, matrices, "scope='recurrent' prunes")
         if isinstance(self.regularizer, Regularizer) and self.manifold is not None:
             check_recurrence(model, matrices, f"{self.regularizer!r} penalises")
-        generator = torch.Generator().manual_seed(as_seed(seed))
+        self._seed = as_seed(seed)
+        generator = torch.Generator().manual_seed(self._seed)
         ordered = granularity != 1
         self._charges = placed(matrices, self.regularizer, self.manifold, embedding, generator, ordered)
         if masks is None:
@@ -232,7 +233,7 @@ class Sparsifier(Tabular):
         """
         if not self._charges.penalised or self.strength == 0:
             return self._weights.weight(self._pruned[0].name).new_zeros(())
-        return self.strength * self._charges.penalty(self._weights.weight)
+        return self.strength * self._charges.penalty(self._weights.apart)
 
     def step(self) -> None:
         """Cut what the schedule demands, and set every cut weight to zero.
@@ -320,6 +321,8 @@ class Sparsifier(Tabular):
         self.steps_taken += 1
         weights, step, regrowth, charges = self._weights, self.steps_taken, self.regrowth, self._charges
 
+        chance = regrowth.chance(step, self._seed) if regrowth and regrowth.where == "random" else None
+
         def scores(name: str) -> Tensor:
             weight = weights.weight(name).detach()
             return scored(self.score, name, weight, lambda: charges.coefficients(name, weight))
@@ -327,6 +330,8 @@ class Sparsifier(Tabular):
         def merits(name: str) -> Tensor | None:
             if regrowth is not None and regrowth.where == "gradient":
                 return weights.recorded(name)
+            if chance is not None:
+                return torch.rand(weights.masks[name].shape, generator=chance).to(weights.masks[name].device)
             return charges.cheapness(name, weights.weight(name))
 
         weights.follow_model()
@@ -344,7 +349,12 @@ class Sparsifier(Tabular):
             weights.masks.update(changed)
         if regrowth is not None and regrowth.is_due(step):
             weights.check_finite(step)
-            weights.masks.update(regrown(regrowth, step, weights.masks, scores, merits))
+            changed = regrown(regrowth, step, weights.masks, scores, merits)
+            for name, mask in changed.items():
+                grown = mask & ~weights.masks[name]
+                weights.revive(name, grown)
+                self._attachment.refresh(weights.weight(name), grown)
+            weights.masks.update(changed)
         weights.apply()
         weights.records = _reads_gradient(regrowth, step + 1)
 

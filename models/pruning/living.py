@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from moduli.errors import InvalidParameter
 from moduli.models.errors import NonFiniteWeights
 from moduli.models.pruning.masks import Masks, zeros_in
+from moduli.models.pruning.recording import GradientRecorder
 from moduli.regularizers import ShapeMismatch
 
 
@@ -28,7 +29,7 @@ class LivingWeights:
     masks : Masks
         The masks as they are now; replace entries to change what is alive, then ``apply``.
     records : bool
-        Whether backward passes record the magnitudes of gradients, those of dead weights too.
+        Whether backward passes record gradients of the loss, those of dead weights too.
 
     Raises
     ------
@@ -55,7 +56,7 @@ class LivingWeights:
                 )
         self.masks = Masks({name: mask.bool().clone() for name, mask in masks.items()})
         self.records = False
-        self._recorded: dict[str, Tensor] = {}
+        self._recorder = GradientRecorder()
         self._hooked: dict[str, weakref.ref[nn.Parameter]] = {}
         self._mask_gradients()
 
@@ -112,8 +113,22 @@ class LivingWeights:
                 )
 
     def recorded(self, name: str) -> Tensor | None:
-        """Return the magnitudes of a weight's gradient, and forget them; None without a record."""
-        return self._recorded.pop(name, None)
+        """Return the magnitudes of a weight's gradient, and forget them; None without a record.
+
+        The gradient is that of the loss without the penalty, summed over all backward passes since gradients
+        were set to zero, and averaged over the processes of `torch.distributed`, which must all ask for it.
+        """
+        return self._recorder.magnitudes(name, self.weight(name))
+
+    def apart(self, name: str) -> Tensor:
+        """Return a weight for a penalty, whose gradient is left out of the record."""
+        weight = self.weight(name)
+        return self._recorder.apart(name, weight) if self.records and weight.requires_grad else weight
+
+    @torch.no_grad()
+    def revive(self, name: str, grown: Tensor) -> None:
+        """Set to zero what comes back to life, whatever momentum has moved it to."""
+        self.weight(name).masked_fill_(grown, 0)
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_hooked"}
@@ -139,13 +154,22 @@ class LivingWeights:
                 if living is None:
                     return None
                 if living.records:
-                    living._recorded[name] = gradient.detach().abs()
+                    living._recorder.see(name, living.weight(name), gradient)
                 return gradient.masked_fill(~living.masks[name].to(gradient.device), 0)
 
             return mask_gradient
+
+        def keeping(name: str) -> Callable[[Tensor], None]:
+            def keep_gradient(weight: Tensor) -> None:
+                living = this()
+                if living is not None and living.records:
+                    living._recorder.keep(name)
+
+            return keep_gradient
 
         for name in self.masks:
             weight, hooked = self.weight(name), self._hooked.get(name)
             if weight.requires_grad and (hooked is None or hooked() is not weight):
                 weight.register_hook(masking(name))  # type: ignore[no-untyped-call]
+                weight.register_post_accumulate_grad_hook(keeping(name))
                 self._hooked[name] = weakref.ref(weight)
