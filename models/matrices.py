@@ -220,15 +220,26 @@ def check_untied(model: nn.Module, names: list[str]) -> None:
         shared = owners[id(model.get_parameter(name))]
         if len(shared) > 1:
             raise TiedWeights(
-                f"{' and '.join(shared)} are one tensor; pruning it would prune both. Untie them, or choose "
-                "what is pruned by scope='recurrent' or by patterns."
+                f"{' and '.join(shared)} are one tensor; pruning it would prune both. Untie them by a copy, "
+                "nn.Parameter(weight.detach().clone()), or leave them out by scope='recurrent' or by masks."
             )
+
+
+def plain_weights(module: nn.Module) -> Iterator[str]:
+    """Return the names that the weights of a known module have while nothing wraps them."""
+    if isinstance(module, nn.RNNBase):
+        yield from (name for name in module._flat_weights_names if name.startswith("weight"))
+    elif isinstance(module, nn.RNNCellBase):
+        yield from ("weight_ih", "weight_hh")
+    elif isinstance(module, nn.Linear):
+        yield "weight"
 
 
 def _matrices_of(module: nn.Module) -> Iterator[WeightMatrix]:
     if isinstance(module, nn.RNNBase | nn.RNNCellBase):
+        names = set(plain_weights(module))
         for name, weight in module.named_parameters(recurse=False):
-            if weight.dim() == 2:
+            if name in names:
                 recurrent = is_recurrent(name)
                 square = recurrent and weight.shape[1] == module.hidden_size
                 yield WeightMatrix(
@@ -238,7 +249,7 @@ def _matrices_of(module: nn.Module) -> Iterator[WeightMatrix]:
                     neurons=weight.shape[1] if square else None,
                     gates=1 if name.startswith("weight_hr") else weight.shape[0] // module.hidden_size,
                 )
-    elif isinstance(module, nn.Linear):
+    elif isinstance(module, nn.Linear) and "weight" in module._parameters:
         yield WeightMatrix("weight", (module.out_features, module.in_features))
 
 

@@ -45,6 +45,7 @@ from moduli.models.pruning.targets import Scope, zeros_wanted
 from moduli.models.pruning.tickets import correct_fan_in as correct
 from moduli.models.pruning.tickets import redraw_weights
 from moduli.models.pruning.units import unit_of
+from moduli.models.refusals import check_prunable, warn_of_the_rest
 from moduli.models.state import IDENTITY, as_bytes, check_state, pack, part
 from moduli.models.table import Table, Tabular
 from moduli.regularizers import Regularizer
@@ -121,6 +122,8 @@ class Sparsifier(Tabular):
         If the model holds nothing that the scope covers, or a name or pattern matches nothing.
     TiedWeights
         If a weight to be pruned is shared by several modules.
+    CannotPrune
+        If a weight to be pruned is computed, lazy, quantized or sharded.
     ShapeMismatch
         If a given mask has another shape than its weight.
     InvalidSparsity, InvalidSchedule, InvalidEmbedding, InvalidParameter
@@ -167,6 +170,8 @@ class Sparsifier(Tabular):
         self.steps_taken = 0
         given = {} if masks is None else as_masks(masks)
 
+        if masks is None:
+            check_prunable(model, recurrent_only=scope == "recurrent")
         patterns = [*(self.regularizer if isinstance(self.regularizer, Mapping) else ()), *given]
         matrices = named_matrices(model, patterns, as_patterns("recurrent", recurrent))
         if scope == "recurrent" and masks is None:
@@ -182,6 +187,8 @@ class Sparsifier(Tabular):
         else:
             self._pruned = named_in_full(matrices, given)
         check_untied(model, [matrix.name for matrix in self._pruned])
+        if masks is None and scope != "recurrent":
+            warn_of_the_rest(model, {each.name for each in self._pruned})
         unit = unit_of(granularity, regrowth, self._pruned)
         if masks is None:
             self.target = as_sparsity(0.9 if sparsity is None else sparsity)
@@ -359,7 +366,9 @@ class Sparsifier(Tabular):
         weights.records = _reads_gradient(regrowth, step + 1)
 
     def sparsity(self) -> dict[str, float]:
-        """Return the fraction of zeros counted in each pruned weight matrix, and in ``"total"``.
+        """Return the fraction of dead weights in each pruned weight matrix, and in ``"total"``.
+
+        A living weight that happens to be zero, as one that has just come back, is alive.
 
         Returns
         -------
@@ -371,7 +380,10 @@ class Sparsifier(Tabular):
         """Return a text about every pruned matrix: its sparsity, and the graph of a recurrent one."""
         fractions = self.sparsity()
         text = describe(self._pruned, self.masks, fractions, self.manifold, self.embeddings)
-        return f"{text}\ntotal: {fractions['total']:.2%} zeros after {self.steps_taken} steps"
+        total = f"total: {fractions['total']:.2%} zeros after {self.steps_taken} steps"
+        besides = self._weights.zeros_alive()
+        notes = [f"{name}: {count} living weights are zero besides" for name, count in besides.items()]
+        return "\n".join([text, *notes, total])
 
     def table(self) -> Table:
         """Return shape, zeros and target of every pruned matrix; the sparsifier's ``repr`` shows it."""

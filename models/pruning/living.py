@@ -97,11 +97,17 @@ class LivingWeights:
             weight.masked_fill_(~mask.to(weight.device), 0)
 
     def sparsity(self) -> dict[str, float]:
-        """Return the fraction of zeros counted in each weight, and in ``"total"``."""
-        zeros = {name: zeros_in(self.weight(name)) for name in self.masks}
-        sizes = {name: mask.numel() for name, mask in self.masks.items()}
-        fractions = {name: zeros[name] / sizes[name] for name in self.masks}
-        return fractions | {"total": sum(zeros.values()) / sum(sizes.values())}
+        """Return the fraction of dead weights in each matrix, and in ``"total"``."""
+        fractions = {name: zeros_in(mask) / mask.numel() for name, mask in self.masks.items()}
+        return fractions | {"total": self.masks.sparsity()}
+
+    def zeros_alive(self) -> dict[str, int]:
+        """Return how many living weights are zero, for matrices that hold some."""
+        counts = {
+            name: int((mask & (self.weight(name) == 0).to(mask.device)).sum())
+            for name, mask in self.masks.items()
+        }
+        return {name: count for name, count in counts.items() if count}
 
     def check_finite(self, step: int) -> None:
         """Raise `NonFiniteWeights` if a weight is NaN or infinite, so that nobody can tell which is small."""
@@ -171,5 +177,5 @@ class LivingWeights:
             weight, hooked = self.weight(name), self._hooked.get(name)
             if weight.requires_grad and (hooked is None or hooked() is not weight):
                 weight.register_hook(masking(name))  # type: ignore[no-untyped-call]
-                weight.register_post_accumulate_grad_hook(keeping(name))
+                weight.register_post_accumulate_grad_hook(keeping(name))  # type: ignore[no-untyped-call]
                 self._hooked[name] = weakref.ref(weight)
