@@ -81,7 +81,7 @@ def is_recurrent(name: str) -> bool:
     """Tell whether a weight of this name leads from a hidden state to the next one.
 
     PyTorch's modules call such weights ``weight_hh`` and ``weight_hh_l0``, whatever module holds them. Where
-    the model is at hand, `WeightMatrix.recurrent` says the same of it; masks on disk have names alone.
+    the model is at hand, ``WeightMatrix.recurrent`` says the same of it; masks on disk have names alone.
 
     Parameters
     ----------

@@ -22,8 +22,8 @@ def check_prunable(model: nn.Module, recurrent_only: bool) -> None:
     Raises
     ------
     CannotPrune
-        Naming a weight that is parametrized, normed by its module, pruned by `torch.nn.utils.prune`, dropped
-        by a wrapper, lazy, quantized or sharded, and what to do.
+        Naming a weight that is parametrized, normed by its module, pruned by ``torch.nn.utils.prune``,
+        dropped by a wrapper, lazy, quantized or sharded, and what to do.
     """
     for name, parameter in model.named_parameters():
         if is_lazy(parameter):

@@ -105,7 +105,7 @@ class Sparsifier(Tabular):
     recurrent : str or sequence of str
         Names or patterns of recurrent weights in cells written by hand, such as ``"h2h.weight"``: square
         matrices, or stacks of up to four square gates, ``(gates · n, n)``. They are then what
-        ``weight_hh_l0`` is in `nn.RNN`, for every option.
+        ``weight_hh_l0`` is in ``nn.RNN``, for every option.
 
     Attributes
     ----------
@@ -304,7 +304,7 @@ class Sparsifier(Tabular):
         Parameters
         ----------
         other : nn.Module
-            A copy of the model, or a module that holds one, such as `torch.optim.swa_utils.AveragedModel`.
+            A copy of the model, or a module that holds one, such as ``torch.optim.swa_utils.AveragedModel``.
 
         Raises
         ------

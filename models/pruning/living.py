@@ -122,7 +122,7 @@ class LivingWeights:
         """Return the magnitudes of a weight's gradient, and forget them; None without a record.
 
         The gradient is that of the loss without the penalty, summed over all backward passes since gradients
-        were set to zero, and averaged over the processes of `torch.distributed`, which must all ask for it.
+        were set to zero, and averaged over the processes of ``torch.distributed``, which must all ask for it.
         """
         return self._recorder.magnitudes(name, self.weight(name))
 

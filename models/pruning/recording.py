@@ -8,7 +8,7 @@ class GradientRecorder:
     """Records gradients before those of dead weights are set to zero.
 
     A hook on a parameter sees the gradient of one backward pass, also of one that accumulates nothing, such
-    as `torch.autograd.grad`. A gradient therefore counts only when it has been accumulated.
+    as ``torch.autograd.grad``. A gradient therefore counts only when it has been accumulated.
 
     Examples
     --------

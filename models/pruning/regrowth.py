@@ -23,7 +23,7 @@ class Regrowth:
     of the loss (Evci et al., "Rigging the lottery", arXiv 1911.11134), the geometrically cheapest ones, or
     random ones (Mocanu et al., SET, arXiv 1707.04780). The share falls along half a cosine, as in the first.
     The number of living weights does not change. A gradient counts whole: over accumulated batches, averaged
-    over the processes of `torch.distributed`, and without the penalty's.
+    over the processes of ``torch.distributed``, and without the penalty's.
 
     Parameters
     ----------
