@@ -11,6 +11,7 @@ from moduli.models.analysis.graphs import (
 )
 from moduli.models.errors import (
     CannotCompress,
+    CannotPrune,
     CannotRedraw,
     InvalidEmbedding,
     InvalidSchedule,
@@ -18,6 +19,7 @@ from moduli.models.errors import (
     LayerCollapse,
     NonFiniteWeights,
     NothingToPrune,
+    NotPruned,
     StateMismatch,
     TiedWeights,
 )
@@ -38,6 +40,7 @@ from moduli.models.sparsifier import Sparsifier
 
 __all__ = [
     "CannotCompress",
+    "CannotPrune",
     "CannotRedraw",
     "CubicSchedule",
     "Embedding",
@@ -49,6 +52,7 @@ __all__ = [
     "LinearSchedule",
     "MissingDependency",
     "NonFiniteWeights",
+    "NotPruned",
     "NothingToPrune",
     "OneShotSchedule",
     "Overlap",

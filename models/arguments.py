@@ -1,7 +1,7 @@
 """Arguments as users give them: words become what they stand for, and the wrong kind is refused at once."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, TypeGuard, TypeVar
 
@@ -95,6 +95,28 @@ def as_seed(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral) or not -(2**63) <= int(value) < 2**64:
         raise InvalidParameter(f"seed must be an integer of at most 64 bits, got {given(value)}.")
     return int(value)
+
+
+def as_patterns(parameter: str, value: object) -> list[str]:
+    """Return names or patterns of weights from one of them or several.
+
+    Raises
+    ------
+    InvalidParameter
+        If it is neither a string nor a sequence of strings.
+
+    Examples
+    --------
+    >>> as_patterns("recurrent", "h2h.weight")
+    ['h2h.weight']
+    """
+    expected = "a weight's name or pattern, such as 'h2h.weight', or a sequence of these"
+    if isinstance(value, str):
+        return [value]
+    patterns: Sequence[Any] = require_instance(parameter, value, Sequence, expected)  # type: ignore[type-abstract]
+    return [
+        require_instance(f"Each of {parameter}", one, str, "a weight's name or pattern") for one in patterns
+    ]
 
 
 def as_masks(value: object) -> dict[str, Tensor]:

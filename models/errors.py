@@ -7,6 +7,10 @@ class CannotCompress(ModuliError, TypeError):
     """A model or an input does not fit the modules that are sparse."""
 
 
+class CannotPrune(ModuliError, TypeError):
+    """A weight that is to be pruned is not a plain parameter of its module."""
+
+
 class NothingToPrune(ModuliError, ValueError):
     """A model has no weight that a sparsifier could prune."""
 
@@ -41,3 +45,7 @@ class CannotRedraw(ModuliError, TypeError):
 
 class LayerCollapse(UserWarning):
     """A cut left a weight matrix without any connection."""
+
+
+class NotPruned(UserWarning):
+    """A weight matrix stays dense, although the scope seems to cover it."""

@@ -20,8 +20,9 @@ class SparsifierCallback(Callback):
     """Sparsify a ``LightningModule``, which stays as it is, while a trainer trains it.
 
     Before each step of an optimizer the penalty's gradient joins that of the loss, once, however many
-    batches were accumulated, and before gradients are clipped. After it the sparsifier takes its step.
-    The trainer's checkpoints hold the sparsifier's state.
+    batches were accumulated, and before gradients are clipped. After it the sparsifier takes its step, in
+    manual optimization as well; of several optimizers the first one's steps count. What averages of
+    weights bring back in the end is cut. The trainer's checkpoints hold the sparsifier's state.
 
     Parameters
     ----------
@@ -47,7 +48,6 @@ class SparsifierCallback(Callback):
 
     def __init__(self, sparsifier: Sparsifier) -> None:
         self.sparsifier = require_instance("sparsifier", sparsifier, Sparsifier, "a Sparsifier")
-        self._steps = 0
 
     def setup(self, trainer: "Trainer", pl_module: "LightningModule", stage: str) -> None:
         """Check that the trainer was given the sparsifier's model.
@@ -64,8 +64,15 @@ class SparsifierCallback(Callback):
             )
 
     def on_train_start(self, trainer: "Trainer", pl_module: "LightningModule") -> None:
-        """Begin to count optimizer steps where the trainer does."""
-        self._steps = trainer.global_step
+        """Let the sparsifier step after every step of the trainer's optimizers."""
+        self.sparsifier.detach()
+        for optimizer in trainer.optimizers:
+            self.sparsifier.attach(optimizer)
+
+    def on_fit_end(self, trainer: "Trainer", pl_module: "LightningModule") -> None:
+        """Leave the optimizers, and cut weights that other callbacks have replaced by their averages."""
+        self.sparsifier.detach()
+        self.sparsifier.apply_to(self.sparsifier.model)
 
     def on_before_optimizer_step(
         self, trainer: "Trainer", pl_module: "LightningModule", optimizer: torch.optim.Optimizer
@@ -85,14 +92,6 @@ class SparsifierCallback(Callback):
         for parameter, gradient in zip(parameters, gradients, strict=True):
             if gradient is not None:
                 parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
-
-    def on_train_batch_end(
-        self, trainer: "Trainer", pl_module: "LightningModule", outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Let the sparsifier take its step if the optimizer took one."""
-        if trainer.global_step > self._steps:
-            self._steps = trainer.global_step
-            self.sparsifier.step()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the sparsifier's state, for the trainer's checkpoint."""

@@ -6,8 +6,11 @@ from fnmatch import fnmatchcase
 
 from torch import Tensor, nn
 
-from moduli.errors import suggestion
+from moduli.errors import InvalidParameter, suggestion
 from moduli.models.errors import NothingToPrune, TiedWeights
+
+MOST_GATES = 4
+"""An LSTM's; a matrix that is taller still is one factor of a product of low rank."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def weight_matrices(model: nn.Module) -> list[WeightMatrix]:
         kinds = sorted({type(module).__name__ for module in model.modules()})
         raise NothingToPrune(
             "The model holds no nn.RNN, nn.LSTM, nn.GRU, recurrent cell or nn.Linear, so that nothing can be "
-            f"pruned; it consists of {', '.join(kinds)}."
+            f"pruned; it consists of {', '.join(kinds)}. {_advice(model)}"
         )
     return found
 
@@ -78,7 +81,7 @@ def is_recurrent(name: str) -> bool:
     """Tell whether a weight of this name leads from a hidden state to the next one.
 
     PyTorch's modules call such weights ``weight_hh`` and ``weight_hh_l0``, whatever module holds them. Where
-    the model is at hand, `WeightMatrix.recurrent` says the same of it; masks on disk have names alone.
+    the model is at hand, ``WeightMatrix.recurrent`` says the same of it; masks on disk have names alone.
 
     Parameters
     ----------
@@ -97,7 +100,9 @@ def is_recurrent(name: str) -> bool:
     return name.rpartition(".")[2].startswith("weight_hh")
 
 
-def named_matrices(model: nn.Module, patterns: Iterable[str] = ()) -> dict[str, WeightMatrix]:
+def named_matrices(
+    model: nn.Module, patterns: Iterable[str] = (), recurrent: Iterable[str] = ()
+) -> dict[str, WeightMatrix]:
     """Return the weight matrices of known modules, and those that patterns add to them, by name.
 
     Parameters
@@ -106,6 +111,8 @@ def named_matrices(model: nn.Module, patterns: Iterable[str] = ()) -> dict[str, 
         The model.
     patterns : iterable of str
         Names or patterns of parameters of two axes, in modules of any kind.
+    recurrent : iterable of str
+        Names or patterns of those that lead from hidden units to themselves, in cells written by hand.
 
     Returns
     -------
@@ -115,29 +122,58 @@ def named_matrices(model: nn.Module, patterns: Iterable[str] = ()) -> dict[str, 
     ------
     NothingToPrune
         If there is none, or a pattern matches none.
+    InvalidParameter
+        If a weight that is called recurrent is neither square nor a stack of square gates, or leads from
+        the inputs of a module of PyTorch.
 
     Examples
     --------
     >>> list(named_matrices(nn.Embedding(5, 2), ["w*"]))
     ['weight']
+    >>> named_matrices(nn.Linear(4, 8), recurrent=["weight"])["weight"]
+    WeightMatrix(name='weight', shape=(8, 4), recurrent=True, neurons=4, gates=2)
     """
-    shapes = {
-        name: (parameter.shape[0], parameter.shape[1])
-        for name, parameter in model.named_parameters()
-        if parameter.dim() == 2
-    }
-    added: dict[str, WeightMatrix] = {}
-    for pattern in patterns:
-        matched = [name for name in shapes if fnmatchcase(name, pattern)]
-        if not matched:
-            raise NothingToPrune(f"No weight matrix is called '{pattern}'; {suggestion(pattern, shapes)}")
-        added |= {name: WeightMatrix(name, shapes[name]) for name in matched}
+    shapes = _shapes(model)
+    found = {name: WeightMatrix(name, shapes[name]) for name in _matching(patterns, shapes)}
+    called_recurrent = _matching(recurrent, shapes)
     try:
-        return added | {matrix.name: matrix for matrix in weight_matrices(model)}
+        found |= {matrix.name: matrix for matrix in weight_matrices(model)}
     except NothingToPrune:
-        if not added:
+        if not found and not called_recurrent:
             raise
-        return added
+    for name in called_recurrent:
+        owner = model.get_submodule(name.rpartition(".")[0])
+        if not isinstance(owner, nn.RNNBase | nn.RNNCellBase):
+            found[name] = _stack_of_gates(name, shapes[name])
+        elif not found[name].recurrent:
+            raise InvalidParameter(
+                f"{name} is not recurrent: it belongs to {type(owner).__name__}, whose recurrent weights are "
+                "known without recurrent=."
+            )
+    return found
+
+
+def check_recurrence(model: nn.Module, matrices: Mapping[str, WeightMatrix], what: str) -> None:
+    """Raise unless some matrix is recurrent.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model.
+    matrices : mapping from str to WeightMatrix
+        Its matrices, by name.
+    what : str
+        What needs a recurrent weight, and for what.
+
+    Raises
+    ------
+    NothingToPrune
+        Naming the matrices that may be recurrent.
+    """
+    if not any(matrix.recurrent for matrix in matrices.values()):
+        raise NothingToPrune(
+            f"{what} recurrent weights, but the model has none, only {', '.join(matrices)}. {_advice(model)}"
+        )
 
 
 def named_in_full(matrices: Mapping[str, WeightMatrix], names: Iterable[str]) -> list[WeightMatrix]:
@@ -158,19 +194,8 @@ def named_in_full(matrices: Mapping[str, WeightMatrix], names: Iterable[str]) ->
 
 
 def matrices_in_scope(matrices: Mapping[str, WeightMatrix], recurrent_only: bool) -> list[WeightMatrix]:
-    """Return the matrices that are pruned: all, or the recurrent ones alone.
-
-    Raises
-    ------
-    NothingToPrune
-        If there is none.
-    """
-    chosen = [matrix for matrix in matrices.values() if matrix.recurrent or not recurrent_only]
-    if not chosen:
-        raise NothingToPrune(
-            f"scope='recurrent' prunes recurrent weights, but the model has none, only {', '.join(matrices)}."
-        )
-    return chosen
+    """Return the matrices that are pruned: all, or the recurrent ones alone."""
+    return [matrix for matrix in matrices.values() if matrix.recurrent or not recurrent_only]
 
 
 def stacked(gate: Tensor, weight: Tensor) -> Tensor:
@@ -195,15 +220,26 @@ def check_untied(model: nn.Module, names: list[str]) -> None:
         shared = owners[id(model.get_parameter(name))]
         if len(shared) > 1:
             raise TiedWeights(
-                f"{' and '.join(shared)} are one tensor; pruning it would prune both. Untie them, or choose "
-                "what is pruned by scope='recurrent' or by patterns."
+                f"{' and '.join(shared)} are one tensor; pruning it would prune both. Untie them by a copy, "
+                "nn.Parameter(weight.detach().clone()), or leave them out by scope='recurrent' or by masks."
             )
+
+
+def plain_weights(module: nn.Module) -> Iterator[str]:
+    """Return the names that the weights of a known module have while nothing wraps them."""
+    if isinstance(module, nn.RNNBase):
+        yield from (name for name in module._flat_weights_names if name.startswith("weight"))
+    elif isinstance(module, nn.RNNCellBase):
+        yield from ("weight_ih", "weight_hh")
+    elif isinstance(module, nn.Linear):
+        yield "weight"
 
 
 def _matrices_of(module: nn.Module) -> Iterator[WeightMatrix]:
     if isinstance(module, nn.RNNBase | nn.RNNCellBase):
+        names = set(plain_weights(module))
         for name, weight in module.named_parameters(recurse=False):
-            if weight.dim() == 2:
+            if name in names:
                 recurrent = is_recurrent(name)
                 square = recurrent and weight.shape[1] == module.hidden_size
                 yield WeightMatrix(
@@ -213,5 +249,43 @@ def _matrices_of(module: nn.Module) -> Iterator[WeightMatrix]:
                     neurons=weight.shape[1] if square else None,
                     gates=1 if name.startswith("weight_hr") else weight.shape[0] // module.hidden_size,
                 )
-    elif isinstance(module, nn.Linear):
+    elif isinstance(module, nn.Linear) and "weight" in module._parameters:
         yield WeightMatrix("weight", (module.out_features, module.in_features))
+
+
+def _shapes(model: nn.Module) -> dict[str, tuple[int, int]]:
+    """Return the shapes of all parameters of two axes."""
+    return {
+        name: (parameter.shape[0], parameter.shape[1])
+        for name, parameter in model.named_parameters()
+        if parameter.dim() == 2
+    }
+
+
+def _matching(patterns: Iterable[str], shapes: Mapping[str, tuple[int, int]]) -> list[str]:
+    """Return the names that patterns match, each of which matches one at least."""
+    names: dict[str, None] = {}
+    for pattern in patterns:
+        matched = [name for name in shapes if fnmatchcase(name, pattern)]
+        if not matched:
+            raise NothingToPrune(f"No weight matrix is called '{pattern}'; {suggestion(pattern, shapes)}")
+        names |= dict.fromkeys(matched)
+    return list(names)
+
+
+def _stack_of_gates(name: str, shape: tuple[int, int]) -> WeightMatrix:
+    rows, columns = shape
+    if not rows or not columns or rows % columns or rows // columns > MOST_GATES:
+        raise InvalidParameter(
+            f"{name} of shape {shape} cannot be recurrent: it must be square, or stack up to {MOST_GATES} "
+            "square gates in its rows. Charge a weight between two populations by a pattern, "
+            f"{{'{name}': …}}, with a pair of embeddings."
+        )
+    return WeightMatrix(name, shape, recurrent=True, neurons=columns, gates=rows // columns)
+
+
+def _advice(model: nn.Module) -> str:
+    """Return what a user may do whose recurrent weights are unknown."""
+    square = [name for name, (rows, columns) in _shapes(model).items() if rows == columns]
+    candidates = f"its square matrices are {', '.join(square)}" if square else "it has no square matrix"
+    return f"Name the recurrent weights of a cell written by hand by recurrent=; {candidates}."

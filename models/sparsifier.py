@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import get_args
@@ -12,13 +12,29 @@ from torch import Tensor, nn
 
 from moduli.errors import InvalidParameter
 from moduli.manifolds import Manifold
-from moduli.models.arguments import as_manifold, as_masks, as_model, as_seed, as_sparsity, as_strength
+from moduli.models.arguments import (
+    as_manifold,
+    as_masks,
+    as_model,
+    as_patterns,
+    as_seed,
+    as_sparsity,
+    as_strength,
+    require_instance,
+)
 from moduli.models.description import describe, summary
 from moduli.models.errors import LayerCollapse
 from moduli.models.files import read_state, write_state
-from moduli.models.matrices import check_untied, matrices_in_scope, named_in_full, named_matrices
+from moduli.models.matrices import (
+    check_recurrence,
+    check_untied,
+    matrices_in_scope,
+    named_in_full,
+    named_matrices,
+)
 from moduli.models.placement.charges import as_regularizers, placed
 from moduli.models.placement.terms import Placement
+from moduli.models.pruning.attachment import Attachment
 from moduli.models.pruning.living import LivingWeights
 from moduli.models.pruning.masks import Masks, all_alive, emptied
 from moduli.models.pruning.pruners import GradualPruner, NoPruner, Pruner
@@ -29,6 +45,7 @@ from moduli.models.pruning.targets import Scope, zeros_wanted
 from moduli.models.pruning.tickets import correct_fan_in as correct
 from moduli.models.pruning.tickets import redraw_weights
 from moduli.models.pruning.units import unit_of
+from moduli.models.refusals import check_prunable, warn_of_the_rest
 from moduli.models.state import IDENTITY, as_bytes, check_state, pack, part
 from moduli.models.table import Table, Tabular
 from moduli.regularizers import Regularizer
@@ -72,7 +89,7 @@ class Sparsifier(Tabular):
         when absent, and with a granularity ordered along the manifold. Coefficients follow an
         `Embedding` that is learned.
     seed : int
-        Seed of the random embedding.
+        Seed of the random embedding, and of random regrowth.
     score : {"magnitude", "magnitude/coefficient"} or callable
         What is cut first: small weights, or weights that are small for their coefficient, or those of
         small ``score(weight, coefficients)``; coefficients are None where there are none.
@@ -85,6 +102,10 @@ class Sparsifier(Tabular):
     masks : mapping from str to Tensor, optional
         Masks known beforehand, by parameter name, such as `geometric_mask` makes them: the weights are
         cut at once, and nothing else ever is. They take the place of ``sparsity`` and ``schedule``.
+    recurrent : str or sequence of str
+        Names or patterns of recurrent weights in cells written by hand, such as ``"h2h.weight"``: square
+        matrices, or stacks of up to four square gates, ``(gates · n, n)``. They are then what
+        ``weight_hh_l0`` is in ``nn.RNN``, for every option.
 
     Attributes
     ----------
@@ -101,6 +122,8 @@ class Sparsifier(Tabular):
         If the model holds nothing that the scope covers, or a name or pattern matches nothing.
     TiedWeights
         If a weight to be pruned is shared by several modules.
+    CannotPrune
+        If a weight to be pruned is computed, lazy, quantized or sharded.
     ShapeMismatch
         If a given mask has another shape than its weight.
     InvalidSparsity, InvalidSchedule, InvalidEmbedding, InvalidParameter
@@ -135,6 +158,7 @@ class Sparsifier(Tabular):
         granularity: int = 1,
         regrowth: Regrowth | None = None,
         masks: Mapping[str, Tensor] | None = None,
+        recurrent: str | Sequence[str] = (),
     ) -> None:
         self.model = as_model(model)
         self.regularizer = as_regularizers(regularizer)
@@ -146,9 +170,16 @@ class Sparsifier(Tabular):
         self.steps_taken = 0
         given = {} if masks is None else as_masks(masks)
 
+        if masks is None:
+            check_prunable(model, recurrent_only=scope == "recurrent")
         patterns = [*(self.regularizer if isinstance(self.regularizer, Mapping) else ()), *given]
-        matrices = named_matrices(model, patterns)
-        generator = torch.Generator().manual_seed(as_seed(seed))
+        matrices = named_matrices(model, patterns, as_patterns("recurrent", recurrent))
+        if scope == "recurrent" and masks is None:
+            check_recurrence(model, matrices, "scope='recurrent' prunes")
+        if isinstance(self.regularizer, Regularizer) and self.manifold is not None:
+            check_recurrence(model, matrices, f"{self.regularizer!r} penalises")
+        self._seed = as_seed(seed)
+        generator = torch.Generator().manual_seed(self._seed)
         ordered = granularity != 1
         self._charges = placed(matrices, self.regularizer, self.manifold, embedding, generator, ordered)
         if masks is None:
@@ -156,6 +187,8 @@ class Sparsifier(Tabular):
         else:
             self._pruned = named_in_full(matrices, given)
         check_untied(model, [matrix.name for matrix in self._pruned])
+        if masks is None and scope != "recurrent":
+            warn_of_the_rest(model, {each.name for each in self._pruned})
         unit = unit_of(granularity, regrowth, self._pruned)
         if masks is None:
             self.target = as_sparsity(0.9 if sparsity is None else sparsity)
@@ -167,6 +200,7 @@ class Sparsifier(Tabular):
             _refuse_beside_masks(sparsity=sparsity, schedule=schedule)
             self.target, self.pruner = Masks(given).sparsity(), NoPruner()
         self._weights = LivingWeights(model, given)
+        self._attachment = Attachment()
         self._weights.records = _reads_gradient(regrowth, 1)
         if masks is not None:
             self._weights.apply()
@@ -206,23 +240,95 @@ class Sparsifier(Tabular):
         """
         if not self._charges.penalised or self.strength == 0:
             return self._weights.weight(self._pruned[0].name).new_zeros(())
-        return self.strength * self._charges.penalty(self._weights.weight)
+        return self.strength * self._charges.penalty(self._weights.apart)
 
-    @torch.no_grad()
     def step(self) -> None:
         """Cut what the schedule demands, and set every cut weight to zero.
 
-        Call it after each step of the optimizer.
+        Call it after each step of the optimizer, unless the sparsifier is attached to it.
 
         Raises
         ------
+        InvalidParameter
+            If the sparsifier is attached to an optimizer, so that it steps by itself.
         NonFiniteWeights
             If a cut is due while a weight is NaN or infinite; the masks stay as they were.
         InvalidSchedule
             If the schedule returns something else than a fraction.
         """
+        if self._attachment:
+            raise InvalidParameter(
+                "The sparsifier is attached to an optimizer and steps by itself; leave out step()."
+            )
+        self._advance()
+
+    def attach(self, optimizer: torch.optim.Optimizer) -> None:
+        """Step by itself after each step of an optimizer, so that no forward pass sees a revived weight.
+
+        Several optimizers may be attached. The schedule then counts the steps of the first, and dead weights
+        are set to zero after those of all. A copy of the sparsifier is attached to none.
+
+        Parameters
+        ----------
+        optimizer : torch.optim.Optimizer
+            An optimizer of the model, or of a part of it.
+
+        Raises
+        ------
+        InvalidParameter
+            If it is not an optimizer, or attached already.
+
+        Examples
+        --------
+        >>> model = nn.RNN(3, 64)
+        >>> optimizer, sparsifier = torch.optim.Adam(model.parameters()), Sparsifier(model)
+        >>> sparsifier.attach(optimizer)
+        >>> model(torch.randn(5, 2, 3))[0].square().mean().backward()
+        >>> optimizer.step()
+        >>> sparsifier.sparsity()["weight_hh_l0"]
+        0.89990234375
+        """
+        expected = "an optimizer, such as torch.optim.Adam(model.parameters())"
+        require_instance("optimizer", optimizer, torch.optim.Optimizer, expected)
+        if any(optimizer is one for one in self._attachment.optimizers):
+            raise InvalidParameter("The sparsifier is attached to this optimizer already.")
+        self._attachment.attach(optimizer, lambda first: self._advance() if first else self._weights.apply())
+
+    def detach(self) -> None:
+        """Undo `attach`, for all optimizers."""
+        self._attachment.detach()
+
+    def apply_to(self, other: nn.Module) -> None:
+        """Set to zero, in a copy of the model, what is dead here: in an average of weights, for instance.
+
+        Parameters
+        ----------
+        other : nn.Module
+            A copy of the model, or a module that holds one, such as ``torch.optim.swa_utils.AveragedModel``.
+
+        Raises
+        ------
+        InvalidParameter
+            If it holds no copy.
+
+        Examples
+        --------
+        >>> from torch.optim.swa_utils import AveragedModel
+        >>> model = nn.RNN(3, 64)
+        >>> sparsifier, average = Sparsifier(model), AveragedModel(model)
+        >>> sparsifier.step()
+        >>> sparsifier.apply_to(average)
+        >>> torch.equal(average.module.weight_hh_l0, model.weight_hh_l0)
+        True
+        """
+        self._weights.apply_to(as_model(other))
+
+    @torch.no_grad()
+    def _advance(self) -> None:
         self.steps_taken += 1
         weights, step, regrowth, charges = self._weights, self.steps_taken, self.regrowth, self._charges
+
+        chance = regrowth.chance(step, self._seed) if regrowth and regrowth.where == "random" else None
 
         def scores(name: str) -> Tensor:
             weight = weights.weight(name).detach()
@@ -231,6 +337,8 @@ class Sparsifier(Tabular):
         def merits(name: str) -> Tensor | None:
             if regrowth is not None and regrowth.where == "gradient":
                 return weights.recorded(name)
+            if chance is not None:
+                return torch.rand(weights.masks[name].shape, generator=chance).to(weights.masks[name].device)
             return charges.cheapness(name, weights.weight(name))
 
         weights.follow_model()
@@ -243,17 +351,24 @@ class Sparsifier(Tabular):
                     f"{name} has no connection left at step {step} "
                     f"(scope='{self.scope}', target {self.target:g}).",
                     LayerCollapse,
-                    stacklevel=3,  # the caller of step, around which no_grad is wrapped
+                    stacklevel=4,  # the caller of step, below _advance and no_grad around it
                 )
             weights.masks.update(changed)
         if regrowth is not None and regrowth.is_due(step):
             weights.check_finite(step)
-            weights.masks.update(regrown(regrowth, step, weights.masks, scores, merits))
+            changed = regrown(regrowth, step, weights.masks, scores, merits)
+            for name, mask in changed.items():
+                grown = mask & ~weights.masks[name]
+                weights.revive(name, grown)
+                self._attachment.refresh(weights.weight(name), grown)
+            weights.masks.update(changed)
         weights.apply()
         weights.records = _reads_gradient(regrowth, step + 1)
 
     def sparsity(self) -> dict[str, float]:
-        """Return the fraction of zeros counted in each pruned weight matrix, and in ``"total"``.
+        """Return the fraction of dead weights in each pruned weight matrix, and in ``"total"``.
+
+        A living weight that happens to be zero, as one that has just come back, is alive.
 
         Returns
         -------
@@ -265,7 +380,10 @@ class Sparsifier(Tabular):
         """Return a text about every pruned matrix: its sparsity, and the graph of a recurrent one."""
         fractions = self.sparsity()
         text = describe(self._pruned, self.masks, fractions, self.manifold, self.embeddings)
-        return f"{text}\ntotal: {fractions['total']:.2%} zeros after {self.steps_taken} steps"
+        total = f"total: {fractions['total']:.2%} zeros after {self.steps_taken} steps"
+        besides = self._weights.zeros_alive()
+        notes = [f"{name}: {count} living weights are zero besides" for name, count in besides.items()]
+        return "\n".join([text, *notes, total])
 
     def table(self) -> Table:
         """Return shape, zeros and target of every pruned matrix; the sparsifier's ``repr`` shows it."""

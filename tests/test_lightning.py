@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import WeightAveraging
 from torch import nn
 
 from moduli.manifolds import InvalidParameter, Torus
@@ -113,3 +114,46 @@ def test_checkpoints_hold_the_sparsifier(tmp_path):
 def test_the_sparsifier_of_another_model_is_refused(tmp_path):
     with pytest.raises(InvalidParameter, match="another Module than the Module that is trained"):
         trainer_with(sparsifier_of(Module()), tmp_path, max_epochs=1).fit(Module(), batches(1))
+
+
+class Manual(Module):
+    """Two optimizers, one of which takes two steps a batch."""
+
+    def __init__(self, sparsifier=None):
+        super().__init__()
+        self.automatic_optimization = False
+        self.revived = []
+
+    def training_step(self, batch):
+        for optimizer in (*self.optimizers(), self.optimizers()[0]):
+            optimizer.zero_grad()
+            self.manual_backward(self.reader(batch).square().mean())
+            optimizer.step()
+            self.revived += [bool(self.watched.model.rnn.weight_hh_l0[~self.watched.masks[HIDDEN]].any())]
+
+    def configure_optimizers(self):
+        parts = (self.reader.rnn, self.reader.out)
+        return [torch.optim.SGD(part.parameters(), lr=0.1, momentum=0.9) for part in parts]
+
+
+HIDDEN = "rnn.weight_hh_l0"
+
+
+def test_s9_manual_optimization_with_several_steps_a_batch(tmp_path):
+    module = Manual()
+    object.__setattr__(module, "watched", sparsifier_of(module.reader))
+    trainer_with(module.watched, tmp_path, max_epochs=1).fit(module, batches(6))
+    assert len(module.revived) == 18
+    assert not any(module.revived)
+    assert module.watched.steps_taken == 12
+    assert module.watched.sparsity()["total"] == pytest.approx(0.8, abs=0.01)
+
+
+def test_s9_averaged_weights_end_sparse(tmp_path):
+    module = Module()
+    sparsifier = sparsifier_of(module.reader)
+    trainer = trainer_with(sparsifier, tmp_path, max_epochs=4)
+    trainer.callbacks.append(WeightAveraging())
+    trainer.fit(module, batches(3))
+    for name, mask in sparsifier.masks.items():
+        assert torch.equal(module.reader.get_parameter(name) != 0, mask)

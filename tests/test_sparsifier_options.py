@@ -195,7 +195,7 @@ def test_a_score_that_fails_for_one_matrix_leaves_all_masks_as_they_were():
     assert all(mask.all() for mask in sparsifier.masks.values())
 
 
-@pytest.mark.parametrize("where", ["gradient", "cheapest"])
+@pytest.mark.parametrize("where", ["gradient", "cheapest", "random"])
 def test_regrowth_replaces_weights_and_keeps_their_number(where):
     model = Reader(size=20)
     sparsifier = Sparsifier(

@@ -10,7 +10,7 @@ from torch import Tensor
 from moduli.errors import InvalidParameter, suggestion
 from moduli.manifolds import Manifold
 from moduli.models.arguments import as_regularizer, require_instance
-from moduli.models.errors import InvalidEmbedding, NothingToPrune
+from moduli.models.errors import InvalidEmbedding
 from moduli.models.matrices import WeightMatrix, stacked
 from moduli.models.placement.terms import PenaltyTerm, Placement
 from moduli.regularizers import Regularizer
@@ -117,12 +117,11 @@ def placed(
     InvalidParameter
         If there is a regularizer or an embedding, but no manifold.
     InvalidEmbedding
-        If points do not fit.
-    NothingToPrune
-        If the regularizer finds no recurrent weight.
+        If points do not fit, or no weight would use them.
     """
     if manifold is None:
-        if regularizer is not None:
+        charged = regularizer.values() if isinstance(regularizer, Mapping) else [regularizer]
+        if any(one is not None for one in charged):
             raise InvalidParameter(
                 f"{regularizer!r} needs a manifold to measure distances on; pass manifold=."
             )
@@ -137,6 +136,11 @@ def placed(
                 f"No weight with an embedding is called '{name}'; {suggestion(name, chosen)}"
             )
     shared = None if isinstance(embedding, Mapping) else embedding
+    if shared is not None and not any(matrices[name].recurrent for name in chosen):
+        raise InvalidEmbedding(
+            "No recurrent weight is placed that would use the embedding: name recurrent weights of a cell "
+            "written by hand by recurrent=, or give points by the names of weights that have a regularizer."
+        )
     terms = []
     for name, one in chosen.items():
         matrix = matrices[name]
@@ -159,10 +163,4 @@ def _regularizers(
         for pattern, one in regularizer.items():
             chosen |= {name: one for name in matrices if fnmatchcase(name, pattern)}
         return {name: one for name, one in chosen.items() if one is not None}
-    recurrent = [name for name, matrix in matrices.items() if matrix.recurrent]
-    if not recurrent and regularizer is not None:
-        raise NothingToPrune(
-            f"{regularizer!r} penalises recurrent weights, but the model has none, only "
-            f"{', '.join(matrices)}; choose weights by patterns: {{'{next(iter(matrices))}': …}}."
-        )
-    return dict.fromkeys(recurrent, regularizer)
+    return dict.fromkeys((name for name, matrix in matrices.items() if matrix.recurrent), regularizer)

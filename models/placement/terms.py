@@ -88,10 +88,11 @@ class PenaltyTerm:
             points = [_current(points) for points in self.ends.values()]
             targets, sources = points[0], points[1] if len(points) > 1 else None
             read = weight.to(targets) if self.regularizer.depends_on_weight else None
-            self._cached = self.regularizer(self.manifold, targets, sources, weight=read)
-        coefficients = self._cached.to(weight)
-        self._cached = coefficients.detach()
-        return coefficients
+            coefficients = self.regularizer(self.manifold, targets, sources, weight=read).to(weight.device)
+            self._cached = coefficients.detach()
+        else:
+            coefficients = self._cached = self._cached.to(weight.device)
+        return coefficients.to(weight)  # what is cached keeps its precision
 
     def penalty(self, weight: Tensor) -> Tensor:
         """Return the mean of ``C |W|``."""

@@ -7,8 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from moduli.errors import InvalidParameter
 from moduli.models.errors import NonFiniteWeights
 from moduli.models.pruning.masks import Masks, zeros_in
+from moduli.models.pruning.recording import GradientRecorder
 from moduli.regularizers import ShapeMismatch
 
 
@@ -27,7 +29,7 @@ class LivingWeights:
     masks : Masks
         The masks as they are now; replace entries to change what is alive, then ``apply``.
     records : bool
-        Whether backward passes record the magnitudes of gradients, those of dead weights too.
+        Whether backward passes record gradients of the loss, those of dead weights too.
 
     Raises
     ------
@@ -54,7 +56,8 @@ class LivingWeights:
                 )
         self.masks = Masks({name: mask.bool().clone() for name, mask in masks.items()})
         self.records = False
-        self._recorded: dict[str, Tensor] = {}
+        self._recorder = GradientRecorder()
+        self._hooked: dict[str, weakref.ref[nn.Parameter]] = {}
         self._mask_gradients()
 
     def weight(self, name: str) -> nn.Parameter:
@@ -62,7 +65,8 @@ class LivingWeights:
         return self.model.get_parameter(name)
 
     def follow_model(self) -> None:
-        """Move the masks to where the model's weights are now."""
+        """Move the masks to where the model's weights are now, and mask the gradients of new parameters."""
+        self._mask_gradients()
         for name, mask in self.masks.items():
             self.masks[name] = mask.to(self.weight(name).device)
 
@@ -73,12 +77,37 @@ class LivingWeights:
         for name, mask in self.masks.items():
             self.weight(name).masked_fill_(~mask, 0)
 
+    @torch.no_grad()
+    def apply_to(self, other: nn.Module) -> None:
+        """Set to zero, in a copy of the model, what is dead; the copy may be a part of the other model.
+
+        Raises
+        ------
+        InvalidParameter
+            If no part of the other model has parameters of the same names and shapes.
+        """
+        copied = next((part for part in other.modules() if self._fits(part)), None)
+        if copied is None:
+            raise InvalidParameter(
+                f"apply_to cuts copies of the model, with {', '.join(self.masks)} of the same shapes; "
+                f"{type(other).__name__} holds none."
+            )
+        for name, mask in self.masks.items():
+            weight = copied.get_parameter(name)
+            weight.masked_fill_(~mask.to(weight.device), 0)
+
     def sparsity(self) -> dict[str, float]:
-        """Return the fraction of zeros counted in each weight, and in ``"total"``."""
-        zeros = {name: zeros_in(self.weight(name)) for name in self.masks}
-        sizes = {name: mask.numel() for name, mask in self.masks.items()}
-        fractions = {name: zeros[name] / sizes[name] for name in self.masks}
-        return fractions | {"total": sum(zeros.values()) / sum(sizes.values())}
+        """Return the fraction of dead weights in each matrix, and in ``"total"``."""
+        fractions = {name: zeros_in(mask) / mask.numel() for name, mask in self.masks.items()}
+        return fractions | {"total": self.masks.sparsity()}
+
+    def zeros_alive(self) -> dict[str, int]:
+        """Return how many living weights are zero, for matrices that hold some."""
+        counts = {
+            name: int((mask & (self.weight(name) == 0).to(mask.device)).sum())
+            for name, mask in self.masks.items()
+        }
+        return {name: count for name, count in counts.items() if count}
 
     def check_finite(self, step: int) -> None:
         """Raise `NonFiniteWeights` if a weight is NaN or infinite, so that nobody can tell which is small."""
@@ -90,18 +119,38 @@ class LivingWeights:
                 )
 
     def recorded(self, name: str) -> Tensor | None:
-        """Return the magnitudes of a weight's gradient, and forget them; None without a record."""
-        return self._recorded.pop(name, None)
+        """Return the magnitudes of a weight's gradient, and forget them; None without a record.
+
+        The gradient is that of the loss without the penalty, summed over all backward passes since gradients
+        were set to zero, and averaged over the processes of ``torch.distributed``, which must all ask for it.
+        """
+        return self._recorder.magnitudes(name, self.weight(name))
+
+    def apart(self, name: str) -> Tensor:
+        """Return a weight for a penalty, whose gradient is left out of the record."""
+        weight = self.weight(name)
+        return self._recorder.apart(name, weight) if self.records and weight.requires_grad else weight
+
+    @torch.no_grad()
+    def revive(self, name: str, grown: Tensor) -> None:
+        """Set to zero what comes back to life, whatever momentum has moved it to."""
+        self.weight(name).masked_fill_(grown, 0)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key != "_hooks"}
+        return {key: value for key, value in self.__dict__.items() if key != "_hooked"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self.masks = Masks(self.masks)  # stored as a plain mapping
+        self._hooked = {}
         self._mask_gradients()  # copies of parameters do not carry their hooks
 
+    def _fits(self, part: nn.Module) -> bool:
+        shapes = {name: parameter.shape for name, parameter in part.named_parameters()}
+        return all(shapes.get(name) == mask.shape for name, mask in self.masks.items())
+
     def _mask_gradients(self) -> None:
+        """Give a hook to every weight without one: parameters that are replaced lose theirs."""
         # A weak reference, so that masks that are gone no longer mask the model's gradients.
         this = weakref.ref(self)
 
@@ -111,13 +160,22 @@ class LivingWeights:
                 if living is None:
                     return None
                 if living.records:
-                    living._recorded[name] = gradient.detach().abs()
+                    living._recorder.see(name, living.weight(name), gradient)
                 return gradient.masked_fill(~living.masks[name].to(gradient.device), 0)
 
             return mask_gradient
 
-        self._hooks = [
-            self.weight(name).register_hook(masking(name))  # type: ignore[no-untyped-call]
-            for name in self.masks
-            if self.weight(name).requires_grad
-        ]
+        def keeping(name: str) -> Callable[[Tensor], None]:
+            def keep_gradient(weight: Tensor) -> None:
+                living = this()
+                if living is not None and living.records:
+                    living._recorder.keep(name)
+
+            return keep_gradient
+
+        for name in self.masks:
+            weight, hooked = self.weight(name), self._hooked.get(name)
+            if weight.requires_grad and (hooked is None or hooked() is not weight):
+                weight.register_hook(masking(name))  # type: ignore[no-untyped-call]
+                weight.register_post_accumulate_grad_hook(keeping(name))  # type: ignore[no-untyped-call]
+                self._hooked[name] = weakref.ref(weight)

@@ -40,7 +40,7 @@ class GradualPruner:
         From the number of steps taken to the fraction of the zeros that is due.
     wanted : mapping
         From the names of matrices that are pruned together to their zeros; see
-        `moduli.models.pruning.targets.zeros_wanted`.
+        ``moduli.models.pruning.targets.zeros_wanted``.
     unit : Unit
         What dies as a whole: single weights, or blocks.
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from moduli.errors import InvalidParameter
@@ -19,8 +20,10 @@ class Regrowth:
 
     At every ``interval`` steps up to ``end`` a share of the living weights of each matrix is cut, and
     as many dead ones come back to life with the value zero: those with the largest gradient
-    (Evci et al., "Rigging the lottery", arXiv 1911.11134), or the geometrically cheapest ones. The
-    share falls along half a cosine, as there. The number of living weights does not change.
+    of the loss (Evci et al., "Rigging the lottery", arXiv 1911.11134), the geometrically cheapest ones, or
+    random ones (Mocanu et al., SET, arXiv 1707.04780). The share falls along half a cosine, as in the first.
+    The number of living weights does not change. A gradient counts whole: over accumulated batches, averaged
+    over the processes of ``torch.distributed``, and without the penalty's.
 
     Parameters
     ----------
@@ -30,7 +33,7 @@ class Regrowth:
         Steps between two replacements.
     share : float
         Share of the living weights that is replaced at first, in (0, 1).
-    where : {"gradient", "cheapest"}
+    where : {"gradient", "cheapest", "random"}
         Which dead weights come back.
 
     Raises
@@ -42,14 +45,14 @@ class Regrowth:
     end: int
     interval: int = 100
     share: float = 0.3
-    where: Literal["gradient", "cheapest"] = "gradient"
+    where: Literal["gradient", "cheapest", "random"] = "gradient"
 
     def __post_init__(self) -> None:
         require_dimension("Regrowth", self.end, "end")
         require_dimension("Regrowth", self.interval, "interval")
         if not is_number(self.share) or not 0 < self.share < 1:
             raise InvalidParameter(f"Regrowth: share must be a number in (0, 1), got {given(self.share)}.")
-        require_choice("Regrowth.where", self.where, ("gradient", "cheapest"))
+        require_choice("Regrowth.where", self.where, ("gradient", "cheapest", "random"))
 
     def is_due(self, step: int) -> bool:
         """Tell whether weights are replaced after so many steps."""
@@ -58,6 +61,10 @@ class Regrowth:
     def reads_gradient(self, step: int) -> bool:
         """Tell whether the dead weights' gradients decide what returns after so many steps."""
         return self.where == "gradient" and self.is_due(step)
+
+    def chance(self, step: int, seed: int) -> torch.Generator:
+        """Return what draws the weights that come back after so many steps, alike in every process."""
+        return torch.Generator().manual_seed((seed + step * 0x9E3779B97F4A7C15) % 2**63)
 
     def count(self, step: int, alive: int, dead: int) -> int:
         """Return how many weights of a matrix are replaced."""

@@ -27,7 +27,7 @@ class Unit(Protocol):
 
 @dataclass(frozen=True)
 class SingleWeights:
-    """Every weight lives or dies by itself; see `moduli.models.pruning.cuts.cut`."""
+    """Every weight lives or dies by itself; see ``moduli.models.pruning.cuts.cut``."""
 
     def cut(self, masks: Mapping[str, Tensor], scores: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
         """Return masks in which so many more weights are dead, those of the lowest scores."""
@@ -39,7 +39,7 @@ class SingleWeights:
 
 @dataclass(frozen=True)
 class WholeBlocks:
-    """Square blocks live or die by the mean of their scores; see `moduli.models.pruning.cuts.cut_blocks`.
+    """Square blocks live or die by the mean of their scores; see ``moduli.models.pruning.cuts.cut_blocks``.
 
     Parameters
     ----------

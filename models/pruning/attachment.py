@@ -1,0 +1,61 @@
+"""Optimizers after whose steps a sparsifier steps by itself."""
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.utils.hooks import RemovableHandle
+
+
+class Attachment:
+    """The optimizers to which something is attached; a copy is attached to none.
+
+    Examples
+    --------
+    >>> import torch
+    >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))])
+    >>> attachment = Attachment()
+    >>> attachment.attach(optimizer, lambda first: print("after a step of the first:", first))
+    >>> optimizer.step()
+    after a step of the first: True
+    >>> attachment.detach()
+    >>> optimizer.step()
+    """
+
+    def __init__(self) -> None:
+        self._attached: list[tuple[weakref.ref[Optimizer], RemovableHandle]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self.optimizers)
+
+    @property
+    def optimizers(self) -> list[Optimizer]:
+        """The optimizers that still exist, in the order in which they were attached."""
+        return [optimizer for reference, _ in self._attached if (optimizer := reference()) is not None]
+
+    def attach(self, optimizer: Optimizer, after_step: Callable[[bool], None]) -> None:
+        """Call a function after each step of an optimizer, and say whether that is the first attached."""
+
+        def stepped(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+            after_step(optimizer is self.optimizers[0])
+
+        handle = optimizer.register_step_post_hook(stepped)
+        self._attached.append((weakref.ref(optimizer), handle))
+
+    def detach(self) -> None:
+        """Leave all optimizers alone."""
+        for _, handle in self._attached:
+            handle.remove()
+        self._attached.clear()
+
+    def refresh(self, weight: nn.Parameter, grown: Tensor) -> None:
+        """Zero what optimizers remember of some elements of a weight, such as momentum."""
+        for optimizer in self.optimizers:
+            for memory in optimizer.state.get(weight, {}).values():
+                if isinstance(memory, Tensor) and memory.shape == weight.shape:
+                    memory.masked_fill_(grown.to(memory.device), 0)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Attachment, ()
