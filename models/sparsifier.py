@@ -248,6 +248,7 @@ class Sparsifier(Tabular):
             weights.masks.update(changed)
         if regrowth is not None and regrowth.is_due(step):
             weights.check_finite(step)
+            weights.apply()  # momentum has moved dead weights, and what regrows starts at zero
             weights.masks.update(regrown(regrowth, step, weights.masks, scores, merits))
         weights.apply()
         weights.records = _reads_gradient(regrowth, step + 1)
