@@ -48,16 +48,15 @@ class ScheduleSearch:
 
     def rerun(self, check: str) -> str:
         """Return three lines of Python that run a check again."""
-        return f"from moduli.models import *; from moduli.models.testing import *\n{self._definition}\n{check}(ScheduleSearch(schedule))"
+        imports = "from moduli.models import *; from moduli.models.testing import *"
+        return f"{imports}\n{self._definition}\n{check}(ScheduleSearch(schedule))"
 
     def violation(self, message: str, *steps: int) -> Violation:
         """Return the outcome of a clause that is broken at some steps."""
         numbers: dict[str, float | str] = {}
         for step in steps:
             value = self.schedule(step)
-            numbers[f"schedule({step})"] = (
-                float(value) if is_number(value) else f"no error but gives {value!r}"
-            )
+            numbers[f"schedule({step})"] = float(value) if is_number(value) else repr(value)
         calls = ", ".join(f"schedule({step})" for step in steps)
         lines = f"from moduli.models import *\n{self._definition}\nprint({calls})"
         return Violation(message, Counterexample({"steps": steps}, numbers, lines))

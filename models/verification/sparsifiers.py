@@ -215,7 +215,7 @@ def check_collapse(search: SparsifierSearch) -> int:
 
 @CLAUSES.clause("geometry", "survivors lie where coefficients are small, where a penalty chose them")
 def check_geometry(search: SparsifierSearch) -> int:
-    """Shrink weights of almost one magnitude by the penalty's gradient alone, cut, and compare ranks with chance.
+    """Shrink weights of almost one magnitude by the penalty's gradient alone, and cut: ranks against chance.
 
     The test is that of Mann and Whitney (1947), one-sided, at an error rate of 1e-3: so often a sparsifier
     whose survivors have nothing to do with its coefficients passes.
@@ -296,9 +296,10 @@ def _rank_survivors(sparsifier: Sparsifier, model: str) -> int:
         return 0
     probability = mannwhitneyu(coefficients[alive], coefficients[~alive], alternative="less").pvalue
     if not probability < ERROR_RATE:
+        means = coefficients[alive].mean(), coefficients[~alive].mean()
         raise Violation(
-            f"The mean coefficient of what survives in {model} is {coefficients[alive].mean():.3g}, of what is "
-            f"dead {coefficients[~alive].mean():.3g}; chance alone gives that in {probability:.2g} of all cases."
+            f"In {model} the mean coefficient is {means[0]:.3g} of what survives, {means[1]:.3g} of what is "
+            f"dead; chance alone gives that in {probability:.2g} of all cases."
         )
     return 1
 

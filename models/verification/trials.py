@@ -90,7 +90,7 @@ class Trial:
             for each in model.parameters()
             if each.requires_grad
         )
-        (random + sparsifier.penalty()).backward()
+        torch.autograd.backward(random + sparsifier.penalty())
         before = {name: mask.clone() for name, mask in sparsifier.masks.items()}
         for name, mask in before.items():
             gradient = self._weight(name).grad
