@@ -10,6 +10,9 @@ from moduli.models.analysis.graphs import (
     wiring_length,
 )
 from moduli.models.errors import (
+    BrokenMasks,
+    BrokenSchedule,
+    BrokenSparsifier,
     CannotCompress,
     CannotPrune,
     CannotRedraw,
@@ -37,8 +40,14 @@ from moduli.models.placement.ordering import order_along
 from moduli.models.pruning.regrowth import Regrowth
 from moduli.models.pruning.schedules import CubicSchedule, LinearSchedule, OneShotSchedule
 from moduli.models.sparsifier import Sparsifier
+from moduli.models.verification.masks import verify_masks
+from moduli.models.verification.schedules import verify_schedule
+from moduli.models.verification.sparsifiers import verify_sparsifier
 
 __all__ = [
+    "BrokenMasks",
+    "BrokenSchedule",
+    "BrokenSparsifier",
     "CannotCompress",
     "CannotPrune",
     "CannotRedraw",
@@ -79,6 +88,9 @@ __all__ = [
     "small_world_mask",
     "tile_mask",
     "train_survivors",
+    "verify_masks",
+    "verify_schedule",
+    "verify_sparsifier",
     "weight_matrices",
     "wiring_length",
 ]

@@ -1,6 +1,7 @@
 """The errors of sparsification."""
 
 from moduli.errors import ModuliError
+from moduli.verification import BrokenClause
 
 
 class CannotCompress(ModuliError, TypeError):
@@ -45,6 +46,18 @@ class CannotRedraw(ModuliError, TypeError):
 
 class LayerCollapse(UserWarning):
     """A cut left a weight matrix without any connection."""
+
+
+class BrokenMasks(BrokenClause):
+    """A mask family breaks a clause of what a mask family must do."""
+
+
+class BrokenSchedule(BrokenClause):
+    """A schedule breaks a clause of what a schedule must do."""
+
+
+class BrokenSparsifier(BrokenClause):
+    """A sparsifier breaks a clause of what a sparsifier must do."""
 
 
 class NotPruned(UserWarning):

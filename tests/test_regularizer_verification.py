@@ -27,7 +27,7 @@ from moduli.regularizers import (
     register_regularizer,
     verify_regularizer,
 )
-from moduli.regularizers.testing import CLAUSES, Search, strategies
+from moduli.regularizers.testing import CLAUSES, Search, check_values, strategies
 from tests.conftest import seeded
 
 INHIBITORS = [Uniform(), Diffusion(), DifferenceOfGaussians(), Gaussian(), Ripple(), Inhibitor(torch.tanh)]
@@ -281,8 +281,9 @@ class SteepAtZero(Regularizer):
 
 def test_more_cases_find_what_few_do_not():
     hidden = Inhibitor(lambda d: torch.where((d - 3.3).abs() < 2e-3, -1.0, d))
-    assert check_regularizer(hidden, Euclidean(2), cases=2).passed
-    assert not check_regularizer(hidden, Euclidean(2), cases=2000).passed
+    check_values(Search(hidden, Euclidean(2), cases=2))
+    with pytest.raises(BrokenRegularizer, match="values"):
+        check_values(Search(hidden, Euclidean(2), cases=2000))
 
 
 def test_wrong_arguments_are_refused():

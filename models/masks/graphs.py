@@ -19,7 +19,7 @@ ATTEMPTS = 64
 """How often a pair of a small world looks for another end; in a mask that is nearly full it may find none."""
 
 
-@register_mask_family("random")
+@register_mask_family("random", claims=("nested",))
 def random_graph_mask(n: int, *, sparsity: float = 0.9, seed: int = 0) -> Tensor:
     """Return a recurrent mask of which all choices of weights are equally likely; see `random_mask`.
 
@@ -45,7 +45,7 @@ def random_graph_mask(n: int, *, sparsity: float = 0.9, seed: int = 0) -> Tensor
     return random_mask(n, n, sparsity=sparsity, seed=seed)
 
 
-@register_mask_family("ring")
+@register_mask_family("ring", claims=("symmetric", "self-connected", "nested"))
 def ring_mask(n: int, *, sparsity: float = 0.9, seed: int = 0) -> Tensor:
     """Return the mask of a ring on which every neuron is connected to its nearest ones.
 
@@ -80,7 +80,7 @@ def ring_mask(n: int, *, sparsity: float = 0.9, seed: int = 0) -> Tensor:
     return mask_of(n, _ring(n, sparsity, generator_of(seed)))
 
 
-@register_mask_family("small-world")
+@register_mask_family("small-world", claims=("symmetric", "self-connected"))
 def small_world_mask(n: int, *, sparsity: float = 0.9, rewiring: float = 0.1, seed: int = 0) -> Tensor:
     """Return the mask of a ring some of whose pairs lead elsewhere: a small world.
 
@@ -129,7 +129,7 @@ def small_world_mask(n: int, *, sparsity: float = 0.9, rewiring: float = 0.1, se
     return torch.from_numpy(alive)
 
 
-@register_mask_family("regular")
+@register_mask_family("regular", claims=("symmetric", "self-connected", "regular"))
 def regular_mask(n: int, *, sparsity: float = 0.9, seed: int = 0) -> Tensor:
     """Return a random mask in which all neurons have as many connections, to within one.
 
@@ -166,7 +166,7 @@ def regular_mask(n: int, *, sparsity: float = 0.9, seed: int = 0) -> Tensor:
     return rewired_mask(mask_of(n, order[_even_pairs(n, pairs_wanted(n, sparsity))]), seed=seed)
 
 
-@register_mask_family("cliques")
+@register_mask_family("cliques", claims=("symmetric", "self-connected"))
 def clique_mask(n: int, *, sparsity: float = 0.9, seed: int = 0) -> Tensor:
     """Return a mask of groups in which all neurons are connected, with no connection between groups.
 

@@ -1,11 +1,11 @@
 """Families of masks by name: rules that make a mask of any size before training."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol, TypeVar
 
 from torch import Tensor
 
-from moduli.errors import ModuliError, RegistrationError
+from moduli.errors import InvalidParameter, ModuliError, RegistrationError, suggestion
 from moduli.registry import Registry
 
 
@@ -34,8 +34,27 @@ MASK_FAMILIES: Registry[MaskFamily] = Registry(
 
 F = TypeVar("F", bound=Callable[..., Tensor])
 
+CLAIMS: dict[str, str] = {
+    "symmetric": "a connection from i to j comes with one from j to i",
+    "regular": "all neurons have as many connections, to within one",
+    "self-connected": "every neuron is connected to itself",
+    "nested": "with the same seed, a sparser mask is part of a denser one",
+    "deterministic": "the seed changes nothing",
+}
+"""What a mask family may claim beyond what all must do."""
 
-def register_mask_family(name: str, *, override: bool = False) -> Callable[[F], F]:
+
+def check_claims(claims: Collection[str]) -> frozenset[str]:
+    """Return claims as a set, or raise `InvalidParameter` if one is unknown."""
+    for claim in claims:
+        if claim not in CLAIMS:
+            raise InvalidParameter(f"No mask family claims '{claim}'; {suggestion(claim, CLAIMS)}")
+    return frozenset(claims)
+
+
+def register_mask_family(
+    name: str, *, override: bool = False, claims: Collection[str] = ()
+) -> Callable[[F], F]:
     """Register a family of masks under a name, as a decorator of its function.
 
     Installed packages offer theirs through the entry-point group ``moduli.masks``.
@@ -46,6 +65,10 @@ def register_mask_family(name: str, *, override: bool = False) -> Callable[[F], 
         The family's name.
     override : bool
         Whether to replace a family already registered under this name.
+    claims : collection of str
+        What its masks are beyond what all must be: ``"symmetric"``, ``"regular"``, ``"self-connected"``,
+        ``"nested"``, ``"deterministic"``. The function gets them as its attribute ``claims``, and
+        `verify_masks` holds it to them.
 
     Returns
     -------
@@ -56,6 +79,8 @@ def register_mask_family(name: str, *, override: bool = False) -> Callable[[F], 
     ------
     RegistrationError
         If the name is taken or not a word, or what is decorated is not a function.
+    InvalidParameter
+        If a claim is unknown.
 
     Examples
     --------
@@ -68,9 +93,11 @@ def register_mask_family(name: str, *, override: bool = False) -> Callable[[F], 
     'The self-connections alone.'
     """
     MASK_FAMILIES.check_name(name)
+    claimed = check_claims(claims)
 
     def decorate(make: F) -> F:
         MASK_FAMILIES.add(name, make, override=override)
+        make.claims = claimed  # type: ignore[attr-defined]
         return make
 
     return decorate

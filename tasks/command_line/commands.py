@@ -45,6 +45,8 @@ class ExperimentCommand:
     """Seconds between two checkpoints of a run."""
     tensorboard: bool = False
     """Write metrics for TensorBoard as well."""
+    verify: bool = True
+    """Verify each method's manifold, regularizer and pruning on its network before anything is trained."""
     out: Path = Path("runs")
     """Folder of all experiments."""
     json: bool = False

@@ -36,6 +36,7 @@ def execute(command: CompareCommand | RunCommand, arguments: Sequence[str]) -> b
         max(1, (os.cpu_count() or 1) // jobs),
         command.checkpoint_seconds,
         command.tensorboard,
+        command.verify,
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as after Ctrl-C, what there is is saved
     console = Console(width=None if sys.stdout.isatty() else 160, quiet=command.json)

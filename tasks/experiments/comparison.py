@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from moduli.errors import suggestion
-from moduli.manifolds import verify
 from moduli.requirements import require
 from moduli.tasks.errors import UnknownMethod
 from moduli.tasks.experiments.execution import Execution
@@ -19,6 +18,7 @@ from moduli.tasks.experiments.settings import Configuration
 from moduli.tasks.experiments.stages import STAGES, Results
 from moduli.tasks.experiments.summary import Row, Summary
 from moduli.tasks.experiments.sweeps import carry_out_all
+from moduli.tasks.experiments.verification import Verification
 
 CONTROL = "none"
 
@@ -98,7 +98,7 @@ class Comparison:
     def carry_out(
         self, jobs: int, execution: Execution | None = None, dask: str | None = None
     ) -> list[Results]:
-        """Verify the manifolds, and carry out all runs.
+        """Verify every method on its network, unless ``execution`` says no, and carry out all runs.
 
         Parameters
         ----------
@@ -116,13 +116,16 @@ class Comparison:
 
         Raises
         ------
-        MetricAxiomError
-            If a method's manifold is not a metric space; nothing is trained then.
+        BrokenClause
+            If a method's manifold is not a metric space (`MetricAxiomError`), or its regularizer or its
+            pruning breaks a clause; nothing is trained then.
         """
-        for manifold in {method(name).manifold for name in self.methods}:
-            if manifold is not None:
-                verify(manifold)
-        return carry_out_all(self.runs, jobs, execution or Execution(), dask)
+        execution = execution or Execution()
+        if execution.verify:
+            verification = Verification()
+            for name, sparsity in self.rows:
+                verification.verify(self.run(name, sparsity, self.seeds[0]))
+        return carry_out_all(self.runs, jobs, execution, dask)
 
     def summarize(self, results: Sequence[Results], command: str | None = None) -> Summary:
         """Return the comparison's table; write it to results.json and results.csv.
@@ -160,6 +163,7 @@ class Comparison:
             ],
             references={name: [result.references[name] for result in first] for name in first[0].references},
             seconds_of_training=sum(result[stage].seconds for result in results for stage in STAGES),
+            verified=all(result[stage].verified for result in results for stage in STAGES),
             **provenance(),
         )
         write_json(self.folder / "results.json", summary.as_dict())

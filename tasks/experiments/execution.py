@@ -19,6 +19,8 @@ class Execution:
     """Seconds between two checkpoints: a run that is killed loses at most this much work."""
     tensorboard: bool = False
     """Write the metrics for TensorBoard as well."""
+    verify: bool = True
+    """Verify every method on its network before anything is trained."""
 
     def __post_init__(self) -> None:
         require(self.devices > 0, "devices", "positive", self.devices)

@@ -29,7 +29,7 @@ def fresh_network(run: Run, task: Task[Any]) -> Network:
     """Return a fresh model, and the sparsifier that the run's method asks for; none for a dense one."""
     model = fresh_model(task)
     pruning = run.pruning
-    return model, None if pruning is None else _sparsifier(model, run, pruning)
+    return model, None if pruning is None else sparsifier_of(model, run)
 
 
 def ticket_network(run: Run, task: Task[Any]) -> Network:
@@ -37,7 +37,7 @@ def ticket_network(run: Run, task: Task[Any]) -> Network:
     pruning = run.pruning
     if pruning is None:
         return fresh_model(task, "ticket weights"), None
-    sparsifier = _sparsifier(fresh_model(task), run, pruning)
+    sparsifier = sparsifier_of(fresh_model(task), run)
     sparsifier.load_state_dict(run.open("trained").load_tensors("sparsifier") or {})
     return sparsifier.ticket(stream_seed(run.seed, "ticket weights"))
 
@@ -65,8 +65,10 @@ def schedule(pruning: PruningSettings, steps: int) -> Schedule:
     return CubicSchedule(begin, end) if pruning.schedule == "cubic" else LinearSchedule(begin, end)
 
 
-def _sparsifier(model: nn.Module, run: Run, pruning: PruningSettings) -> Sparsifier:
-    chosen = run.method
+def sparsifier_of(model: nn.Module, run: Run) -> Sparsifier:
+    """Return what prunes a model as the run's method asks, which is not a dense one."""
+    chosen, pruning = run.method, run.pruning
+    assert pruning is not None
     embedding = _embedding(model, run)
     if chosen.a_priori:
         assert embedding is not None  # every a-priori method has a manifold

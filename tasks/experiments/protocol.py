@@ -80,6 +80,7 @@ def _carry_out_stage(run: Run, stage: Stage, task: Task[Any], execution: Executi
             references=task.references(),
             seconds=seconds,
             recurrent=[matrix.name for matrix in recurrent_matrices(model)],
+            verified=execution.verify,
             **provenance(),
         )
         if devices.rank == 0:

@@ -49,6 +49,8 @@ class StageResult(Record):
         Time of training.
     recurrent : list of str or None
         Names of the recurrent matrices; None in files of versions that did not write them.
+    verified : bool
+        Whether the method was verified before the training, in the same command.
     """
 
     format: int
@@ -67,6 +69,7 @@ class StageResult(Record):
     references: dict[str, float]
     seconds: float
     recurrent: list[str] | None = None
+    verified: bool = True
 
     def __post_init__(self) -> None:
         if "total" not in self.sparsity:

@@ -112,6 +112,8 @@ class Summary(Record):
         Scores that need no network, a number for each seed.
     seconds_of_training : float
         Of all runs together.
+    verified : bool
+        Whether every network was trained after its method had been verified.
     """
 
     command: str | None
@@ -122,6 +124,7 @@ class Summary(Record):
     rows: list[Row]
     references: dict[str, list[float]]
     seconds_of_training: float
+    verified: bool = True
 
     def __post_init__(self) -> None:
         seeds = len(self.seeds)
@@ -154,6 +157,7 @@ class Summary(Record):
             rows=[Row.of(trained.method, [results], [folder], control=None)],
             references={name: [value] for name, value in trained.references.items()},
             seconds_of_training=sum(result.seconds for result in results.values()),
+            verified=all(result.verified for result in results.values()),
             versions=trained.versions,
             commit=trained.commit,
             machine=trained.machine,

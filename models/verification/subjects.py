@@ -1,0 +1,36 @@
+"""How errors and reports call a function that is examined, and how it is imported again."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, repr=False)
+class Named:
+    """A function or another object that is examined; its ``repr`` is its name.
+
+    Parameters
+    ----------
+    thing : object
+        What is examined.
+
+    Examples
+    --------
+    >>> from moduli.models import ring_mask
+    >>> Named(ring_mask)
+    ring_mask
+    >>> Named(ring_mask).definition
+    'from moduli.models.masks.graphs import ring_mask as make'
+    """
+
+    thing: Any
+
+    def __repr__(self) -> str:
+        return str(getattr(self.thing, "__qualname__", None) or repr(self.thing))
+
+    @property
+    def definition(self) -> str:
+        """A line of Python that defines ``make``; where nothing imports it, what it was."""
+        module, name = getattr(self.thing, "__module__", None), getattr(self.thing, "__qualname__", None)
+        if module and name and name.isidentifier():
+            return f"from {module} import {name} as make"
+        return f"make = ...  # {self!r}"
