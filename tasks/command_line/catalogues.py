@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from moduli.errors import ModuliError
 from moduli.manifolds import available
-from moduli.models import geometric_mask, random_mask
+from moduli.models import geometric_mask, mask_families, tile_mask
 from moduli.regularizers import registered_regularizers
 from moduli.tasks.command_line.commands import Catalogue, ListCommand
 from moduli.tasks.experiments.methods import explained_methods
@@ -29,7 +29,9 @@ def _regularizers() -> dict[str, str]:
 
 
 def _masks() -> dict[str, str]:
-    return {"geometric": _first_line(geometric_mask), "random": _first_line(random_mask)}
+    """Return the families that need nothing but a size, and those that need a manifold."""
+    geometric = {"geometric": _first_line(geometric_mask), "tiles": _first_line(tile_mask)}
+    return dict(sorted({**mask_families(), **geometric}.items()))
 
 
 def _presets() -> dict[str, str]:

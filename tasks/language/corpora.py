@@ -6,7 +6,8 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from moduli.errors import MissingDependency, suggestion
+from moduli.errors import suggestion
+from moduli.requirements import require_package
 from moduli.tasks.errors import UnusableCorpus
 
 WIKITEXT = {"wikitext-2": "wikitext-2-v1", "wikitext-103": "wikitext-103-v1"}
@@ -116,14 +117,9 @@ def python_topics() -> Corpus:
 
 
 def _wikitext(name: str) -> Corpus:
+    datasets = require_package("datasets", "The WikiText corpora", "corpora")
     try:
-        from datasets import load_dataset
-    except ModuleNotFoundError as error:
-        raise MissingDependency(
-            f"The corpus '{name}' needs datasets; install it with: pip install 'moduli[corpora]'"
-        ) from error
-    try:
-        parts = load_dataset("Salesforce/wikitext", WIKITEXT[name])
+        parts = datasets.load_dataset("Salesforce/wikitext", WIKITEXT[name])
     except OSError as error:
         raise UnusableCorpus(
             f"The corpus '{name}' could not be downloaded ({error}); connect to the Internet, or pass a "

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from moduli.errors import InvalidParameter, MissingDependency
+from moduli.errors import InvalidParameter
 from moduli.manifolds import InvalidDistance
-from moduli.requirements import require_dimension
+from moduli.requirements import require_dimension, require_package
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,21 +120,15 @@ def bottleneck_distance(first: Barcode, second: Barcode, dimension: int) -> floa
     MissingDependency
         If persim is not installed.
     """
-    try:
-        from persim import bottleneck
-    except ModuleNotFoundError as error:
-        raise _missing("persim") from error
+    persim = require_package("persim", "Distances of barcodes", "topology")
     finite = [bars[bars.isfinite().all(dim=1)] for bars in (first.bars[dimension], second.bars[dimension])]
     if not any(len(bars) for bars in finite):
         return 0.0
-    return float(bottleneck(*(bars.numpy() for bars in finite)))
+    return float(persim.bottleneck(*(bars.numpy() for bars in finite)))
 
 
 def _vietoris_rips(data: Tensor, landmarks: int, dimension: int, prime: int, **kwargs: Any) -> Barcode:
-    try:
-        from ripser import ripser
-    except ModuleNotFoundError as error:
-        raise _missing("ripser") from error
+    ripser = require_package("ripser", "Barcodes", "topology").ripser
     if require_dimension("persistent_homology", landmarks, "landmarks") < 2:
         raise InvalidParameter("persistent_homology: landmarks must be at least 2, got 1.")
     landmarks = min(landmarks, len(data))
@@ -143,10 +137,6 @@ def _vietoris_rips(data: Tensor, landmarks: int, dimension: int, prime: int, **k
     points = data.detach().cpu().double().numpy()
     bars = ripser(points, maxdim=dimension, coeff=prime, n_perm=landmarks, **kwargs)["dgms"]
     return Barcode(tuple(torch.from_numpy(pairs).double() for pairs in bars), prime, landmarks)
-
-
-def _missing(package: str) -> MissingDependency:
-    return MissingDependency(f"Barcodes need {package}; install it with: pip install 'moduli[topology]'")
 
 
 def _check_distance(distance: Tensor) -> None:
