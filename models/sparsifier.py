@@ -3,8 +3,6 @@
 import copy
 import warnings
 from collections.abc import Mapping, Sequence
-from os import PathLike
-from pathlib import Path
 from typing import get_args
 
 import torch
@@ -20,11 +18,9 @@ from moduli.models.arguments import (
     as_seed,
     as_sparsity,
     as_strength,
-    require_instance,
 )
 from moduli.models.description import describe, summary
 from moduli.models.errors import LayerCollapse
-from moduli.models.files import read_state, write_state
 from moduli.models.matrices import (
     check_recurrence,
     check_untied,
@@ -34,7 +30,7 @@ from moduli.models.matrices import (
 )
 from moduli.models.placement.charges import as_regularizers, placed
 from moduli.models.placement.terms import Placement
-from moduli.models.pruning.attachment import Attachment
+from moduli.models.pruning.attachment import Attachable, Attachment
 from moduli.models.pruning.living import LivingWeights
 from moduli.models.pruning.masks import Masks, all_alive, emptied
 from moduli.models.pruning.pruners import GradualPruner, NoPruner, Pruner
@@ -46,13 +42,14 @@ from moduli.models.pruning.tickets import correct_fan_in as correct
 from moduli.models.pruning.tickets import redraw_weights
 from moduli.models.pruning.units import unit_of
 from moduli.models.refusals import check_prunable, warn_of_the_rest
-from moduli.models.state import IDENTITY, as_bytes, check_state, pack, part
+from moduli.models.state import check_state, pack, part
+from moduli.models.storage import Storable
 from moduli.models.table import Table, Tabular
 from moduli.regularizers import Regularizer
 from moduli.requirements import require_choice
 
 
-class Sparsifier(Tabular):
+class Sparsifier(Tabular, Attachable, Storable):
     """Penalise, prune and keep pruned the weights of one model.
 
     Recurrent weights get geometric coefficients: each hidden layer's neurons are placed on the
@@ -262,41 +259,9 @@ class Sparsifier(Tabular):
             )
         self._advance()
 
-    def attach(self, optimizer: torch.optim.Optimizer) -> None:
-        """Step by itself after each step of an optimizer, so that no forward pass sees a revived weight.
-
-        Several optimizers may be attached. The schedule then counts the steps of the first, and dead weights
-        are set to zero after those of all. A copy of the sparsifier is attached to none.
-
-        Parameters
-        ----------
-        optimizer : torch.optim.Optimizer
-            An optimizer of the model, or of a part of it.
-
-        Raises
-        ------
-        InvalidParameter
-            If it is not an optimizer, or attached already.
-
-        Examples
-        --------
-        >>> model = nn.RNN(3, 64)
-        >>> optimizer, sparsifier = torch.optim.Adam(model.parameters()), Sparsifier(model)
-        >>> sparsifier.attach(optimizer)
-        >>> model(torch.randn(5, 2, 3))[0].square().mean().backward()
-        >>> optimizer.step()
-        >>> sparsifier.sparsity()["weight_hh_l0"]
-        0.89990234375
-        """
-        expected = "an optimizer, such as torch.optim.Adam(model.parameters())"
-        require_instance("optimizer", optimizer, torch.optim.Optimizer, expected)
-        if any(optimizer is one for one in self._attachment.optimizers):
-            raise InvalidParameter("The sparsifier is attached to this optimizer already.")
-        self._attachment.attach(optimizer, lambda first: self._advance() if first else self._weights.apply())
-
-    def detach(self) -> None:
-        """Undo `attach`, for all optimizers."""
-        self._attachment.detach()
+    def settle(self) -> None:
+        """Set every dead weight to zero, wherever the model is now."""
+        self._weights.apply()
 
     def apply_to(self, other: nn.Module) -> None:
         """Set to zero, in a copy of the model, what is dead here: in an average of weights, for instance.
@@ -421,7 +386,7 @@ class Sparsifier(Tabular):
         redraw_weights(model, seed)
         sparsifier.pruner, sparsifier.regrowth, sparsifier.strength = NoPruner(), None, 0.0
         sparsifier._weights.records = False
-        sparsifier._weights.apply()
+        sparsifier.settle()
         if correct_fan_in:
             correct(sparsifier._weights)
         return model, sparsifier
@@ -452,53 +417,6 @@ class Sparsifier(Tabular):
         self.masks.update({name: mask.bool().clone() for name, mask in part(state, "mask").items()})
         self._charges.load_points(part(state, "embedding"))
         self._weights.records = _reads_gradient(self.regrowth, self.steps_taken + 1)
-
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write masks, embeddings and step count to a safetensors file, with the identity as its metadata.
-
-        Parameters
-        ----------
-        path : str or path
-            The file; one that is there is replaced.
-
-        Raises
-        ------
-        MissingDependency
-            If safetensors is not installed.
-
-        Examples
-        --------
-        >>> from tempfile import TemporaryDirectory
-        >>> sparsifier, twin = (Sparsifier(nn.RNN(3, 64), sparsity=0.9) for _ in range(2))
-        >>> sparsifier.step()
-        >>> with TemporaryDirectory() as folder:
-        ...     sparsifier.save(f"{folder}/masks.safetensors")
-        ...     twin.load(f"{folder}/masks.safetensors")
-        >>> torch.equal(twin.masks["weight_hh_l0"], sparsifier.masks["weight_hh_l0"])
-        True
-        """
-        state = self.state_dict()
-        del state[IDENTITY]
-        write_state(Path(path), state, self.identity)
-
-    def load(self, path: str | PathLike[str]) -> None:
-        """Restore what ``save`` wrote, and cut the model's weights by the masks.
-
-        Parameters
-        ----------
-        path : str or path
-            The file.
-
-        Raises
-        ------
-        MissingDependency
-            If safetensors is not installed.
-        StateMismatch
-            If the file is damaged, or of a sparsifier of another identity or shape; nothing is changed then.
-        """
-        state, identity = read_state(Path(path))
-        self.load_state_dict(state | {IDENTITY: as_bytes(identity)})
-        self._weights.apply()
 
 
 def _refuse_beside_masks(**options: object) -> None:

@@ -1,12 +1,16 @@
 """Optimizers after whose steps a sparsifier steps by itself."""
 
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
+
+from moduli.errors import InvalidParameter
+from moduli.models.arguments import require_instance
 
 
 class Attachment:
@@ -59,3 +63,55 @@ class Attachment:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Attachment, ()
+
+
+class Attachable(ABC):
+    """Something that steps by itself after the steps of the optimizers that it is attached to."""
+
+    _attachment: Attachment
+
+    @abstractmethod
+    def settle(self) -> None:
+        """Make the model agree with the masks."""
+
+    @abstractmethod
+    def _advance(self) -> None:
+        """Take one step."""
+
+    def attach(self, optimizer: Optimizer) -> None:
+        """Step by itself after each step of an optimizer, so that no forward pass sees a revived weight.
+
+        Several optimizers may be attached. The schedule then counts the steps of the first, and dead weights
+        are set to zero after those of all. A copy of the sparsifier is attached to none.
+
+        Parameters
+        ----------
+        optimizer : torch.optim.Optimizer
+            An optimizer of the model, or of a part of it.
+
+        Raises
+        ------
+        InvalidParameter
+            If it is not an optimizer, or attached already.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from moduli.models import Sparsifier
+        >>> model = torch.nn.RNN(3, 64)
+        >>> optimizer, sparsifier = torch.optim.Adam(model.parameters()), Sparsifier(model)
+        >>> sparsifier.attach(optimizer)
+        >>> model(torch.randn(5, 2, 3))[0].square().mean().backward()
+        >>> optimizer.step()
+        >>> sparsifier.sparsity()["weight_hh_l0"]
+        0.89990234375
+        """
+        expected = "an optimizer, such as torch.optim.Adam(model.parameters())"
+        require_instance("optimizer", optimizer, Optimizer, expected)
+        if any(optimizer is one for one in self._attachment.optimizers):
+            raise InvalidParameter("The sparsifier is attached to this optimizer already.")
+        self._attachment.attach(optimizer, lambda first: self._advance() if first else self.settle())
+
+    def detach(self) -> None:
+        """Undo `attach`, for all optimizers."""
+        self._attachment.detach()

@@ -1,0 +1,85 @@
+"""States in files: what is saved says in its header what it is of."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+
+from torch import Tensor
+
+from moduli.models.files import read_state, write_state
+from moduli.models.state import IDENTITY, as_bytes
+
+
+class Storable(ABC):
+    """Something with a state that a file can hold.
+
+    Attributes
+    ----------
+    identity : dict of str to str
+        What a stored state is recognised by.
+    """
+
+    identity: dict[str, str]
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the state, the identity included, as tensors."""
+
+    @abstractmethod
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Restore what ``state_dict`` returned."""
+
+    @abstractmethod
+    def settle(self) -> None:
+        """Make the model agree with the state."""
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write masks, embeddings and step count to a safetensors file, with the identity as its metadata.
+
+        Parameters
+        ----------
+        path : str or path
+            The file; one that is there is replaced.
+
+        Raises
+        ------
+        MissingDependency
+            If safetensors is not installed.
+
+        Examples
+        --------
+        >>> from torch import nn
+        >>> import torch
+        >>> from moduli.models import Sparsifier
+        >>> from tempfile import TemporaryDirectory
+        >>> sparsifier, twin = (Sparsifier(nn.RNN(3, 64), sparsity=0.9) for _ in range(2))
+        >>> sparsifier.step()
+        >>> with TemporaryDirectory() as folder:
+        ...     sparsifier.save(f"{folder}/masks.safetensors")
+        ...     twin.load(f"{folder}/masks.safetensors")
+        >>> torch.equal(twin.masks["weight_hh_l0"], sparsifier.masks["weight_hh_l0"])
+        True
+        """
+        state = self.state_dict()
+        del state[IDENTITY]
+        write_state(Path(path), state, self.identity)
+
+    def load(self, path: str | PathLike[str]) -> None:
+        """Restore what ``save`` wrote, and cut the model's weights by the masks.
+
+        Parameters
+        ----------
+        path : str or path
+            The file.
+
+        Raises
+        ------
+        MissingDependency
+            If safetensors is not installed.
+        StateMismatch
+            If the file is damaged, or of a sparsifier of another identity or shape; nothing is changed then.
+        """
+        state, identity = read_state(Path(path))
+        self.load_state_dict(state | {IDENTITY: as_bytes(identity)})
+        self.settle()
