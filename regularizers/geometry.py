@@ -40,8 +40,6 @@ class Geometry:
     _held: dict[str, tuple[Tensor, int]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        for name in ("targets", "sources", "weight"):
-            self._hold(name, getattr(self, name))
         self.manifold.check_points(self.targets, "targets")
         if self.sources is not None:
             self.manifold.check_points(self.sources, "sources")
@@ -52,6 +50,8 @@ class Geometry:
                     f"The weight is {self.weight.dtype} on {self.weight.device}, the points are "
                     f"{self.targets.dtype} on {self.targets.device}; move one with .to(other)."
                 )
+        for name in ("targets", "sources", "weight"):
+            self._hold(name, getattr(self, name))
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -195,6 +195,7 @@ def encoder():
     return nn.TransformerEncoder(layer, 2)
 
 
+@pytest.mark.filterwarnings("ignore::moduli.models.errors.NotPruned")
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("padded", [True, False])
 def test_s12_transformer_encoders_run_in_training_and_by_their_fast_path(training, padded, sparse_wins):

@@ -209,8 +209,10 @@ class Leaking(Sparsifier):
 
 class Unmasked(Sparsifier):
     def penalty(self):
-        for hooked in self._weights._hooks:
-            hooked.remove()
+        for name in self.masks:
+            weight = self.model.get_parameter(name)
+            for hooks in (weight._backward_hooks, weight._post_accumulate_grad_hooks):
+                (hooks or {}).clear()
         return super().penalty()
 
 
