@@ -25,7 +25,7 @@ def draw_weight_matrix(
     order : Tensor, optional
         A permutation of the neurons, such as `order_along` returns; as they are when absent.
     gate : str or int, optional
-        Which gate of a GRU or LSTM, such as ``"update"`` or ``1``, see `one_gate`.
+        Which gate of a GRU or LSTM, such as ``"update"`` or ``1``, see `moduli.tasks.figures.gates.one_gate`.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def draw_weight_against_distance(
     inhibitor : Inhibitor
         Whose curve is drawn, up to the largest distance between two neurons.
     gate : str or int, optional
-        Which gate of a GRU or LSTM, such as ``"update"`` or ``1``, see `one_gate`.
+        Which gate of a GRU or LSTM, such as ``"update"`` or ``1``, see `moduli.tasks.figures.gates.one_gate`.
 
     Raises
     ------

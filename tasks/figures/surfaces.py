@@ -45,7 +45,7 @@ def draw_neuron_in_space(
     neuron : int
         The receiving neuron.
     gate : str or int, optional
-        Which gate of a GRU or LSTM, such as ``"update"`` or ``1``, see `one_gate`.
+        Which gate of a GRU or LSTM, such as ``"update"`` or ``1``, see `moduli.tasks.figures.gates.one_gate`.
 
     Returns
     -------
