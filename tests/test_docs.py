@@ -52,9 +52,9 @@ def sparsity_of_one_s_own_model(names, printed):
 
 
 def a_task_of_one_s_own(names, printed):
-    rows = names["summary"]["rows"]
-    assert [row["method"] for row in rows] == ["dense", "none", "torus-dog"]
-    assert rows[0]["trained"][0] < 0.1 * names["summary"]["references"]["predicting zero"][0]
+    rows = names["summary"].rows
+    assert [row.method for row in rows] == ["dense", "none", "torus-dog"]
+    assert rows[0].trained[0] < 0.1 * names["summary"].references["predicting zero"][0]
     assert "torus-dog" in printed
 
 
