@@ -15,7 +15,7 @@ from moduli.tasks.experiments.methods import method
 from moduli.tasks.experiments.records import provenance
 from moduli.tasks.experiments.run import Run
 from moduli.tasks.experiments.settings import Configuration
-from moduli.tasks.experiments.stages import STAGES, Results
+from moduli.tasks.experiments.stages import STAGES, Results, all_verified
 from moduli.tasks.experiments.summary import Row, Summary
 from moduli.tasks.experiments.sweeps import carry_out_all
 from moduli.tasks.experiments.verification import Verification
@@ -163,7 +163,7 @@ class Comparison:
             ],
             references={name: [result.references[name] for result in first] for name in first[0].references},
             seconds_of_training=sum(result[stage].seconds for result in results for stage in STAGES),
-            verified=all(result[stage].verified for result in results for stage in STAGES),
+            verified=all_verified(result[stage] for result in results for stage in STAGES),
             **provenance(),
         )
         write_json(self.folder / "results.json", summary.as_dict())

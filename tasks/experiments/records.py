@@ -87,6 +87,9 @@ class Record:
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON: what was found, and then what it takes to repeat it."""
         values = dataclasses.asdict(self)
+        for field in dataclasses.fields(self):  # what a file of an earlier version does not say stays unsaid
+            if field.default is None and values[field.name] is None:
+                del values[field.name]
         repetition = {field.name: values.pop(field.name) for field in dataclasses.fields(Record)}
         return values | repetition
 

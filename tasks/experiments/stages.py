@@ -49,8 +49,9 @@ class StageResult(Record):
         Time of training.
     recurrent : list of str or None
         Names of the recurrent matrices; None in files of versions that did not write them.
-    verified : bool
-        Whether the method was verified before the training, in the same command.
+    verified : bool or None
+        Whether the method was verified before the training, in the same command; None where a result of an
+        earlier version does not say.
     """
 
     format: int
@@ -69,7 +70,7 @@ class StageResult(Record):
     references: dict[str, float]
     seconds: float
     recurrent: list[str] | None = None
-    verified: bool = True
+    verified: bool | None = None
 
     def __post_init__(self) -> None:
         if "total" not in self.sparsity:
@@ -101,3 +102,9 @@ def recurrent_among(names: Iterable[str], recurrent: list[str] | None) -> list[s
     ['cell.h2h']
     """
     return [name for name in names if ("weight_hh" in name if recurrent is None else name in recurrent)]
+
+
+def all_verified(results: Iterable[StageResult]) -> bool | None:
+    """Tell whether all networks were trained after a verification; None where a result does not say."""
+    said = [result.verified for result in results]
+    return None if None in said else all(said)

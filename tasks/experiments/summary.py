@@ -7,7 +7,7 @@ from typing import Any
 
 from moduli.tasks.experiments.estimates import decimals
 from moduli.tasks.experiments.records import Record
-from moduli.tasks.experiments.stages import STAGES, Results, Stage, StageResult, recurrent_among
+from moduli.tasks.experiments.stages import STAGES, Results, Stage, StageResult, all_verified, recurrent_among
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +112,9 @@ class Summary(Record):
         Scores that need no network, a number for each seed.
     seconds_of_training : float
         Of all runs together.
-    verified : bool
-        Whether every network was trained after its method had been verified.
+    verified : bool or None
+        Whether every network was trained after its method had been verified; None where a result of an
+        earlier version does not say.
     """
 
     command: str | None
@@ -124,7 +125,7 @@ class Summary(Record):
     rows: list[Row]
     references: dict[str, list[float]]
     seconds_of_training: float
-    verified: bool = True
+    verified: bool | None = None
 
     def __post_init__(self) -> None:
         seeds = len(self.seeds)
@@ -157,7 +158,7 @@ class Summary(Record):
             rows=[Row.of(trained.method, [results], [folder], control=None)],
             references={name: [value] for name, value in trained.references.items()},
             seconds_of_training=sum(result.seconds for result in results.values()),
-            verified=all(result.verified for result in results.values()),
+            verified=all_verified(results.values()),
             versions=trained.versions,
             commit=trained.commit,
             machine=trained.machine,
