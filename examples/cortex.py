@@ -21,7 +21,7 @@ from nilearn.datasets import fetch_surf_fsaverage
 from nilearn.surface import load_surf_mesh
 
 from moduli.manifolds import from_mesh
-from moduli.models import Sparsifier
+from moduli.models import OneShotSchedule, Sparsifier
 from moduli.regularizers import Diffusion
 
 
@@ -38,7 +38,10 @@ def main() -> None:
 
     torch.manual_seed(0)
     model = torch.nn.RNN(8, options.neurons)
-    sparsifier = Sparsifier(model, Diffusion().normalized(), cortex, sparsity=0.9, embedding=places)
+    # The cut comes last: by default it would come before the penalty has shrunk anything.
+    sparsifier = Sparsifier(
+        model, Diffusion().normalized(), cortex, sparsity=0.9, schedule=OneShotSchedule(100), embedding=places
+    )
     # The penalty is a mean; at this rate a weight of coefficient 1 shrinks by the width of the initial ones.
     optimizer = torch.optim.SGD(model.parameters(), lr=options.neurons**1.5 / 100)
     for _ in range(100):
