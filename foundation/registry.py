@@ -10,6 +10,7 @@ and gets nothing.
 import importlib
 import inspect
 import os
+import sys
 import warnings
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
@@ -112,6 +113,33 @@ class Registry(Generic[T]):
             `PluginError` if it cannot be imported, `RegistrationError` if it is of another kind.
         """
         return self._import(target, f"'{target}'")
+
+    def loaded(self, target: str) -> T:
+        """Return the thing that an import string names in a module that is imported already.
+
+        Nothing is imported and no code of the module runs, so that a string may come from a file.
+
+        Raises
+        ------
+        ModuliError
+            The registry's own error if the module is not imported, `PluginError` if it has no such name,
+            `RegistrationError` if the thing is of another kind.
+        """
+        module, _, qualified_name = target.partition(":")
+        if module not in sys.modules:
+            raise self.unknown(
+                f"'{target}' is in a module that is not imported, and a name imports nothing: import "
+                f"{module} first, or register the {self.kind} under a name."
+            )
+        found: Any = sys.modules[module]
+        for part in qualified_name.split("."):
+            try:
+                found = inspect.getattr_static(found, part)
+            except AttributeError as error:
+                raise PluginError(f"'{target}' could not be found: AttributeError: {error}.") from error
+        self.check(found, f"'{target}'")
+        thing: T = found
+        return thing
 
     def names(self) -> set[str]:
         """Return every name, those of plugins included; nothing is imported."""

@@ -1,11 +1,16 @@
 """What arguments, settings and the installation must satisfy."""
 
 import importlib
+import math
+import reprlib
 from numbers import Integral, Real
 from types import ModuleType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from moduli.errors import InvalidConfiguration, InvalidParameter, MissingDependency, suggestion
+
+LARGEST_COUNT = 2**24
+"""The largest dimension or count that an argument may ask for."""
 
 
 def require_positive(owner: str, parameter: str, value: float) -> float:
@@ -16,9 +21,13 @@ def require_positive(owner: str, parameter: str, value: float) -> float:
     InvalidParameter
         If the value is not a positive finite number.
     """
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < float("inf"):
-        raise InvalidParameter(f"{owner}: {parameter} must be a positive finite number, got {value!r}.")
-    return float(value)
+    try:
+        number = math.nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
+    except OverflowError:  # an integer beyond the largest float
+        number = math.inf
+    if not 0 < number < math.inf:
+        raise InvalidParameter(f"{owner}: {parameter} must be a positive finite number, got {_shown(value)}.")
+    return number
 
 
 def require_dimension(owner: str, value: int, parameter: str = "dim") -> int:
@@ -27,11 +36,37 @@ def require_dimension(owner: str, value: int, parameter: str = "dim") -> int:
     Raises
     ------
     InvalidParameter
-        If the value is not a positive integer.
+        If the value is not a positive integer, or is larger than `LARGEST_COUNT`.
     """
     if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-        raise InvalidParameter(f"{owner}: {parameter} must be a positive integer, got {value!r}.")
+        raise InvalidParameter(f"{owner}: {parameter} must be a positive integer, got {_shown(value)}.")
+    if value > LARGEST_COUNT:
+        raise InvalidParameter(
+            f"{owner}: {parameter} must be at most {LARGEST_COUNT:,}, got {_shown(value)}."
+        )
     return int(value)
+
+
+def require_seed(owner: str, value: int, parameter: str = "seed") -> int:
+    """Return a seed, or raise unless it is an integer that generators take.
+
+    Raises
+    ------
+    InvalidParameter
+        If the value is not an integer of at most 63 bits.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise InvalidParameter(f"{owner}: {parameter} must be an integer, got {_shown(value)}.")
+    if not -(2**63) <= value < 2**63:
+        raise InvalidParameter(f"{owner}: {parameter} must have at most 63 bits, got {_shown(value)}.")
+    return int(value)
+
+
+def _shown(value: object) -> str:
+    """Return a value as errors show it, however long it is."""
+    if isinstance(value, int) and value.bit_length() > 128:
+        return f"an integer of {value.bit_length()} bits"
+    return reprlib.repr(value)
 
 
 def require_choice(parameter: str, value: object, choices: tuple[str, ...]) -> None:

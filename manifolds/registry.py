@@ -5,7 +5,7 @@ from typing import Any, TypeVar, overload
 
 from moduli.errors import RegistrationError
 from moduli.manifolds.errors import UnknownManifold
-from moduli.manifolds.identity import construct
+from moduli.manifolds.identity import check_depth, construct
 from moduli.manifolds.manifold import Manifold
 from moduli.registry import Registry
 
@@ -74,14 +74,15 @@ def register(
 
 
 def make(name: str, *, kwargs: Mapping[str, Any] | None = None, **arguments: Any) -> Manifold:
-    """Make a manifold from its registered name, or from ``"package.module:Class"``.
+    """Make a manifold from its registered name, or from ``"package.module:Class"`` of an imported module.
 
-    ``make(**manifold.spec)`` rebuilds a manifold.
+    ``make(**manifold.spec)`` rebuilds a manifold. A spec may come from a file of somebody else's: it imports
+    nothing but what is registered, and calls nothing but manifold classes.
 
     Parameters
     ----------
     name : str
-        A name from ``available()``, or an import string.
+        A name from ``available()``, or the import string of a class whose module is imported.
     kwargs : mapping, optional
         The constructor's arguments as a spec holds them; nested specs become manifolds.
     **arguments
@@ -94,11 +95,13 @@ def make(name: str, *, kwargs: Mapping[str, Any] | None = None, **arguments: Any
     Raises
     ------
     UnknownManifold
-        If no manifold has this name.
+        If no manifold has this name, or it is in a module that is not imported.
     UnknownParameter
         If the class does not take these arguments.
+    InvalidParameter
+        If an argument is of the wrong kind, or the spec is nested too deeply.
     PluginError
-        If the manifold's module cannot be imported.
+        If a registered manifold's module cannot be imported.
 
     Examples
     --------
@@ -112,8 +115,14 @@ def make(name: str, *, kwargs: Mapping[str, Any] | None = None, **arguments: Any
     moduli.manifolds.errors.UnknownManifold: No manifold is called 'tours'; did you mean 'torus'? ...
     """
     given = {**(kwargs or {}), **arguments}
-    cls = MANIFOLDS.load(name) if isinstance(name, str) and ":" in name else MANIFOLDS.get(name)
-    manifold: Manifold = construct(cls, {key: _decode(value) for key, value in given.items()})
+    check_depth(given, f"The spec of '{name}'")
+    cls = MANIFOLDS.loaded(name) if isinstance(name, str) and ":" in name else MANIFOLDS.get(name)
+    return made(cls, given)
+
+
+def made(cls: type[Manifold], arguments: Mapping[str, Any]) -> Manifold:
+    """Return a manifold of a class, with arguments as a spec holds them."""
+    manifold: Manifold = construct(cls, {key: _decode(value) for key, value in arguments.items()})
     return manifold
 
 

@@ -40,6 +40,10 @@ class StateMismatch(ModuliError, ValueError):
     """A stored state is of another sparsifier."""
 
 
+class DamagedState(StateMismatch):
+    """A file of tensors is not what was written."""
+
+
 class CannotRedraw(ModuliError, TypeError):
     """A module holds weights but does not know how to draw them anew."""
 

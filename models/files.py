@@ -1,19 +1,25 @@
-"""A sparsifier's state as a safetensors file that says in its header what it is of."""
+"""Tensors in files that vouch for themselves: safetensors with a header of text and a checksum over both."""
 
 import contextlib
+import hashlib
+import json
 import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
-from moduli.models.errors import StateMismatch
+from moduli.models.errors import DamagedState
 from moduli.requirements import require_package
+
+CHECKSUM = "sha256"
+"""The key of the checksum in a file's header."""
 
 
 def write_state(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> None:
-    """Write tensors and a header of text, atomically.
+    """Write tensors and a header of text with their checksum, atomically.
 
     Parameters
     ----------
@@ -22,17 +28,84 @@ def write_state(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, 
     tensors : mapping from str to Tensor
         What it holds.
     header : mapping from str to str
-        What any reader of safetensors shows as its metadata.
+        What any reader of safetensors shows as its metadata, beside the checksum.
 
     Raises
     ------
     MissingDependency
         If safetensors is not installed.
+    OSError
+        If the file cannot be written; the old content is intact.
     """
-    torch_files = require_package("safetensors.torch", "Sparsifiers' files", "tasks")
+    torch_files = require_package("safetensors.torch", "Files of tensors", "tasks")
     # Copies, since the format refuses tensors that share memory, as one embedding of two weights does.
-    copies = {name: tensor.clone().contiguous() for name, tensor in tensors.items()}
-    replace_file(path, torch_files.save(copies, dict(header)))
+    copies = {name: tensor.detach().clone().contiguous().cpu() for name, tensor in tensors.items()}
+    checksum = tensor_checksum(copies, header)
+    replace_file(path, torch_files.save(copies, {**header, CHECKSUM: checksum}))
+
+
+def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str], bool]:
+    """Return the tensors and the header of a file, and whether a checksum vouches for them.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    tensors : dict of str to Tensor
+        On the CPU.
+    header : dict of str to str
+        Without the checksum.
+    vouched : bool
+        False for a file of an earlier version, which has no checksum.
+
+    Raises
+    ------
+    MissingDependency
+        If safetensors is not installed.
+    DamagedState
+        If it is not a plain file, not a complete safetensors file, or not what its checksum says. The
+        reason ends without a full stop, so that whoever knows what to do can say so.
+    """
+    safetensors = require_package("safetensors", "Files of tensors", "tasks")
+    if not path.is_file():  # a pipe would be waited for
+        raise DamagedState(f"{path} is missing, or not a plain file")
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            header = dict(file.metadata() or {})
+    except (safetensors.SafetensorError, OSError, ValueError, KeyError, AttributeError) as error:
+        raise DamagedState(f"{path} is not a complete safetensors file ({error})") from None
+    stored = header.pop(CHECKSUM, None)
+    if stored is not None and stored != tensor_checksum(tensors, header):
+        raise DamagedState(f"{path} was changed after it was written, since its checksum does not agree")
+    return tensors, header, stored is not None
+
+
+def tensor_checksum(tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> str:
+    """Return the SHA-256 of tensors and a header, whatever their order, as hexadecimal digits.
+
+    Parameters
+    ----------
+    tensors : mapping from str to Tensor
+        Contiguous ones on the CPU: names, types, shapes and values count.
+    header : mapping from str to str
+        Text beside them.
+
+    Examples
+    --------
+    >>> zeros, ones = {"weight": torch.zeros(2)}, {"weight": torch.ones(2)}
+    >>> tensor_checksum(zeros, {}) == tensor_checksum(ones, {})
+    False
+    """
+    names = sorted(tensors)
+    shapes = [[name, str(tensors[name].dtype), list(tensors[name].shape)] for name in names]
+    checksum = hashlib.sha256(json.dumps([dict(header), shapes], sort_keys=True).encode())
+    for name in names:
+        checksum.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
+    return checksum.hexdigest()
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -61,32 +134,3 @@ def replace_file(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             unfinished.unlink(missing_ok=True)
         raise
-
-
-def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return the tensors and the header of a file.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    tensors : dict of str to Tensor
-        On the CPU.
-    header : dict of str to str
-
-    Raises
-    ------
-    MissingDependency
-        If safetensors is not installed.
-    StateMismatch
-        If the file is not a complete safetensors file.
-    """
-    safetensors = require_package("safetensors", "Sparsifiers' files", "tasks")
-    try:
-        with safetensors.safe_open(path, "pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except safetensors.SafetensorError as error:
-        raise StateMismatch(f"{path} is not a complete safetensors file ({error}); save it again.") from None

@@ -414,7 +414,8 @@ class Sparsifier(Tabular, Attachable, Storable):
         """
         check_state(state, self.state_dict())
         self.steps_taken = int(state["steps_taken"])
-        self.masks.update({name: mask.bool().clone() for name, mask in part(state, "mask").items()})
+        masks = part(state, "mask")
+        self.masks.update({name: mask.to(self.masks[name].device, copy=True) for name, mask in masks.items()})
         self._charges.load_points(part(state, "embedding"))
         self._weights.records = _reads_gradient(self.regrowth, self.steps_taken + 1)
 

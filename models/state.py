@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -71,8 +72,11 @@ def check_state(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
     StateMismatch
         Naming both sides.
     """
+    strange = [repr(name) for name, value in state.items() if not isinstance(value, Tensor)]
+    if strange:
+        raise StateMismatch(f"A state holds tensors alone, but not under {', '.join(strange)}.")
     if IDENTITY in state:
-        theirs = json.loads(bytes(state[IDENTITY].tolist()))
+        theirs = _identity(state[IDENTITY])
         for key, value in json.loads(bytes(own[IDENTITY].tolist())).items():
             if theirs.get(key) != value:
                 raise StateMismatch(
@@ -85,11 +89,34 @@ def check_state(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
     ]
     if wrong:
         raise StateMismatch(f"The state does not belong to this sparsifier: {', '.join(wrong)}.")
+    for name, mask in part(state, "mask").items():
+        if mask.dtype != torch.bool:
+            raise StateMismatch(f"The mask of {name} must be boolean, got {mask.dtype}.")
+    for name, points in part(state, "embedding").items():
+        if not torch.isfinite(points).all():
+            raise StateMismatch(f"The points of {name} are not all finite.")
+    if "steps_taken" in own and not _is_count(state["steps_taken"]):
+        raise StateMismatch(f"steps_taken must be a non-negative integer, got {state['steps_taken']}.")
 
 
 def as_bytes(identity: Mapping[str, str]) -> Tensor:
     """Return the bytes of an identity's JSON."""
     return torch.frombuffer(bytearray(json.dumps(dict(identity)).encode()), dtype=torch.uint8)
+
+
+def _identity(stored: Tensor) -> dict[str, Any]:
+    try:
+        identity = json.loads(bytes(stored.tolist()))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise StateMismatch(f"The state's identity cannot be read ({error}).") from None
+    if not isinstance(identity, dict):
+        raise StateMismatch(f"The state's identity is not an object, got {identity!r}.")
+    return identity
+
+
+def _is_count(value: Tensor) -> bool:
+    whole = not (value.is_floating_point() or value.is_complex() or value.dtype == torch.bool)
+    return whole and bool(value >= 0)
 
 
 def _shape(state: Mapping[str, Tensor], name: str) -> str:

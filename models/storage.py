@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from moduli.models.errors import DamagedState, StateMismatch
 from moduli.models.files import read_state, write_state
 from moduli.models.state import IDENTITY, as_bytes
 
@@ -78,8 +79,12 @@ class Storable(ABC):
         MissingDependency
             If safetensors is not installed.
         StateMismatch
-            If the file is damaged, or of a sparsifier of another identity or shape; nothing is changed then.
+            If the file is damaged, was changed since, or is of a sparsifier of another identity or shape;
+            the sparsifier is as before then.
         """
-        state, identity = read_state(Path(path))
+        try:
+            state, identity, _ = read_state(Path(path))
+        except DamagedState as error:
+            raise StateMismatch(f"{error}; save it again.") from None
         self.load_state_dict(state | {IDENTITY: as_bytes(identity)})
         self.settle()

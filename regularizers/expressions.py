@@ -24,6 +24,11 @@ class Sum(Regularizer):
 
     terms: tuple[Regularizer, ...]
 
+    def __post_init__(self) -> None:
+        if not self.terms:
+            raise InvalidParameter("A sum needs at least one term.")
+        object.__setattr__(self, "terms", tuple(self.terms))
+
     @property
     def operands(self) -> tuple[Regularizer, ...]:
         """The terms."""
@@ -43,6 +48,11 @@ class ElementwiseProduct(Regularizer):
     """The elementwise product of several regularizers; written ``a * b``."""
 
     factors: tuple[Regularizer, ...]
+
+    def __post_init__(self) -> None:
+        if not self.factors:
+            raise InvalidParameter("A product needs at least one factor.")
+        object.__setattr__(self, "factors", tuple(self.factors))
 
     @property
     def operands(self) -> tuple[Regularizer, ...]:

@@ -178,6 +178,10 @@ class Ripple(Inhibitor):
         return self.amplitude / 2 * (1 + (self.frequency * distance).cos())
 
 
+LEAST = 1e-100
+"""The least length of a Gaussian in a difference of two."""
+
+
 @register_regularizer("dog")
 @dataclass(frozen=True, repr=False)
 class DifferenceOfGaussians(Inhibitor):
@@ -212,6 +216,11 @@ class DifferenceOfGaussians(Inhibitor):
         if self.inner >= self.outer:
             raise InvalidParameter(
                 f"DifferenceOfGaussians needs inner < outer, got {self.inner!r} and {self.outer!r}."
+            )
+        if not LEAST <= self.inner < self.outer <= 1 / LEAST:
+            raise InvalidParameter(
+                f"DifferenceOfGaussians needs lengths from {LEAST:g} to {1 / LEAST:g}, "
+                f"whose squares a number can hold; got {self.inner!r} and {self.outer!r}."
             )
 
     @property

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from moduli.errors import ModuliError, suggestion
+from moduli.errors import InvalidParameter, ModuliError, suggestion
+from moduli.manifolds.identity import check_depth
 from moduli.regularizers.errors import InvalidExpression
 from moduli.regularizers.expressions import ElementwiseProduct, Multiple, Sum
 from moduli.regularizers.registry import REGULARIZERS, registered_regularizers
@@ -56,6 +57,7 @@ def make_regularizer(expression: str | Mapping[str, Any]) -> Regularizer:
             ^^^
     """
     if isinstance(expression, Mapping):
+        check_depth(dict(expression), "The spec of a regularizer")
         return _from_spec(expression)
     if not isinstance(expression, str):
         raise InvalidExpression(
@@ -77,7 +79,7 @@ class _Reader:
         except SyntaxError as error:
             start = max(0, min((error.offset or 1) - 1, len(self.text)))
             raise self._error(f"The expression cannot be read: {error.msg}.", start, start + 1) from None
-        except (ValueError, RecursionError, MemoryError) as error:
+        except (ValueError, OverflowError, RecursionError, MemoryError) as error:
             if isinstance(error, ModuliError):
                 raise
             raise InvalidExpression(f"The expression cannot be read: {error}.") from None
@@ -168,7 +170,7 @@ class _Reader:
     def _literal(self, node: ast.expr) -> Any:
         try:
             return ast.literal_eval(node)
-        except ValueError:
+        except (ValueError, TypeError):
             raise self._wrong(node, "A parameter must be a number or another literal.") from None
 
     def _call(self, node: ast.expr, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -197,13 +199,8 @@ def _from_spec(spec: Mapping[str, Any]) -> Regularizer:
     kind = REGULARIZERS.get(name)
     try:
         regularizer = kind(**{key: _decode(value) for key, value in spec["kwargs"].items()})
-        strangers = [operand for operand in regularizer.operands if not isinstance(operand, Regularizer)]
-    except TypeError as error:
-        raise InvalidExpression(f"The spec of '{name}' does not fit: {error}.") from None
-    if strangers:
-        raise InvalidExpression(
-            f"The spec of '{name}' is made of {strangers[0]!r}, which is not a regularizer."
-        )
+    except (TypeError, InvalidParameter) as error:
+        raise InvalidExpression(f"The spec of '{name}' does not fit: {str(error).rstrip('.')}.") from None
     return regularizer
 
 

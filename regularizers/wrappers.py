@@ -1,7 +1,6 @@
 """Wrappers: one regularizer made of another, written as a method of it."""
 
 import math
-import operator
 from dataclasses import dataclass, fields
 
 import torch
@@ -13,6 +12,7 @@ from moduli.regularizers.expressions import ElementwiseProduct, Multiple, Sum, p
 from moduli.regularizers.geometry import Geometry
 from moduli.regularizers.registry import register_regularizer
 from moduli.regularizers.regularizer import Regularizer
+from moduli.requirements import require_seed
 
 
 @dataclass(frozen=True, repr=False)
@@ -55,10 +55,7 @@ class Permuted(Wrapper):
     is_local = False
 
     def __post_init__(self) -> None:
-        try:
-            object.__setattr__(self, "seed", operator.index(self.seed))
-        except TypeError:
-            raise InvalidParameter(f"A permutation's seed must be an integer, got {self.seed!r}.") from None
+        object.__setattr__(self, "seed", require_seed("A permutation", self.seed))
 
     def coefficients(self, geometry: Geometry) -> Tensor:
         """Return the permuted coefficients."""

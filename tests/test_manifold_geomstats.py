@@ -128,9 +128,9 @@ def test_products_of_geomstats():
     ("build", "message"),
     [
         (lambda: from_geomstats(3), "needs a geomstats space, got 3"),
-        (lambda: GeomstatsManifold("geomstats.geometry.hypersphere:Hyperspere"), "could not be made: Attr"),
+        (lambda: GeomstatsManifold("geomstats.geometry.hypersphere:Hyperspere"), "did you mean 'Hypersph"),
         (lambda: GeomstatsManifold("geomstats.geometry.hypersphere:Hypersphere"), "could not be made: Type"),
-        (lambda: GeomstatsManifold(sphere().space, dim=2), "need the space's import string"),
+        (lambda: GeomstatsManifold(sphere().space, dim=2), "need the name of the space's class"),
         (lambda: from_geomstats(unequipped()), "has no metric with a distance; call"),
     ],
 )

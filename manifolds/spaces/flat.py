@@ -92,7 +92,7 @@ class Torus(Manifold):
 
     def __init__(self, dim: int = 2, period: float | Sequence[float] = 10.0) -> None:
         self.dim = require_dimension("Torus", dim)
-        lengths = [period] * dim if isinstance(period, int | float) else list(period)
+        lengths = list(period) if isinstance(period, Sequence) else [period] * self.dim
         if len(lengths) != dim:
             raise InvalidParameter(f"Torus of dim={dim} needs one period or {dim}, got {len(lengths)}.")
         self.periods = tuple(require_positive("Torus", "period", length) for length in lengths)

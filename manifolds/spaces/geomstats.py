@@ -18,6 +18,7 @@ from moduli.errors import InvalidParameter
 from moduli.manifolds.errors import InvalidDistance, InvalidPoints, NotDifferentiable
 from moduli.manifolds.manifold import Manifold
 from moduli.manifolds.registry import register
+from moduli.manifolds.spaces.geomstats_names import find_space
 from moduli.manifolds.spaces.surroundings import import_module, surroundings
 
 
@@ -33,14 +34,14 @@ class GeomstatsManifold(Manifold):
     Parameters
     ----------
     space : geomstats space or str
-        The space, or ``"package.module:Class"`` to make it from ``arguments``; only the latter has
-        a ``spec``.
+        The space, or the name of its class in geomstats, such as ``"Hypersphere"``, to make it from
+        ``arguments``; only the latter has a ``spec``.
     **arguments
         What the named class is called with.
 
     Examples
     --------
-    >>> space = GeomstatsManifold("geomstats.geometry.hypersphere:Hypersphere", dim=2)
+    >>> space = GeomstatsManifold("Hypersphere", dim=2)
     >>> space.distance(torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.0, 1.0, 0.0]))
     tensor(1.5708)
     """
@@ -53,7 +54,7 @@ class GeomstatsManifold(Manifold):
             space = _make_space(space, arguments)
         elif arguments:
             raise InvalidParameter(
-                f"from_geomstats: arguments {sorted(arguments)} need the space's import string, "
+                f"from_geomstats: arguments {sorted(arguments)} need the name of the space's class, "
                 f"got an instance of {type(space).__name__}."
             )
         if not hasattr(space, "random_point") or not hasattr(space, "shape"):
@@ -205,15 +206,14 @@ def _alike(a: Any, b: Any, seen: set[tuple[int, int]]) -> bool:
     return _alike(vars(a), vars(b), seen)
 
 
-def _make_space(target: str, arguments: dict[str, Any]) -> Any:
-    module, _, name = target.partition(":")
+def _make_space(name: str, arguments: dict[str, Any]) -> Any:
+    maker = find_space(name)
     try:
-        maker = getattr(import_module(module), name)
         with surroundings():
             return maker(**arguments)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
+    except Exception as error:  # geomstats checks few arguments, and fails in any way
         raise InvalidParameter(
-            f"GeomstatsManifold: '{target}' with {arguments} could not be made: "
+            f"GeomstatsManifold: '{name}' with {arguments} could not be made: "
             f"{type(error).__name__}: {error}."
         ) from error
 

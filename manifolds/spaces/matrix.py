@@ -43,7 +43,7 @@ class Rotations(Manifold):
     verification_cases = 2**12
 
     def __init__(self, n: int = 3) -> None:
-        if n != 3:
+        if require_dimension("Rotations", n, "n") != 3:
             raise InvalidParameter(
                 f"Rotations: n must be 3, got {n!r}; from_geomstats(SpecialOrthogonal(n)) has the others."
             )

@@ -1,5 +1,6 @@
 """All that changes while a network is trained, as one file, and back."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from torch.optim import Optimizer
 
 from moduli.models import Sparsifier
 from moduli.tasks.experiments.devices import Devices
+from moduli.tasks.experiments.files import damaged
 from moduli.tasks.experiments.learning_rate import LearningRate
 from moduli.tasks.experiments.run_folder import RunFolder
 from moduli.tasks.task import Task
@@ -53,11 +55,27 @@ class Checkpoint:
             self.folder.save_tensors("checkpoint", tensors)
 
     def restore(self) -> tuple[int, float]:
-        """Load what was saved, and return its step and seconds; both are 0 where nothing was saved."""
-        tensors = self.folder.load_tensors("checkpoint", device=next(self.model.parameters()).device)
+        """Load what was saved, and return its step and seconds; both are 0 where nothing was saved.
+
+        Raises
+        ------
+        DamagedFile
+            If the checkpoint was changed, is another run's, or lacks a part.
+        """
+        tensors = self.folder.load_tensors("checkpoint")
         if tensors is None:
             self.task.load_state({})
             return 0, 0.0
+        try:
+            return self._load(tensors)
+        except (KeyError, IndexError, ValueError, RuntimeError) as error:  # StateMismatch is a ValueError
+            path = self.folder.path / "checkpoint.safetensors"
+            raise damaged(f"{path} does not hold what a checkpoint of this run holds ({error})") from error
+
+    def _load(self, tensors: Mapping[str, Tensor]) -> tuple[int, float]:
+        step, seconds = int(tensors["step"]), float(tensors["seconds"])
+        if not (0 < step < self.rate.settings.steps and 0 <= seconds < math.inf):
+            raise ValueError(f"step {step} after {seconds} s")
         self.model.load_state_dict(_below("model", tensors))
         if self.sparsifier:
             self.sparsifier.load_state_dict(_below("sparsifier", tensors))
@@ -69,7 +87,7 @@ class Checkpoint:
         self.rate.load_state(_below("rate", tensors))
         carried = _below("task", tensors)
         self.task.load_state({name: value[self.devices.rank] for name, value in carried.items()})
-        return int(tensors["step"]), float(tensors["seconds"])
+        return step, seconds
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

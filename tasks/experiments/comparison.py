@@ -10,10 +10,11 @@ from moduli.errors import suggestion
 from moduli.requirements import require
 from moduli.tasks.errors import UnknownMethod
 from moduli.tasks.experiments.execution import Execution
-from moduli.tasks.experiments.files import write_csv, write_json
+from moduli.tasks.experiments.files import write_csv, write_sums
 from moduli.tasks.experiments.methods import method
 from moduli.tasks.experiments.records import provenance
 from moduli.tasks.experiments.run import Run
+from moduli.tasks.experiments.run_folder import claimed
 from moduli.tasks.experiments.settings import Configuration
 from moduli.tasks.experiments.stages import STAGES, Results, all_verified
 from moduli.tasks.experiments.summary import Row, Summary
@@ -166,9 +167,10 @@ class Comparison:
             verified=all_verified(result[stage] for result in results for stage in STAGES),
             **provenance(),
         )
-        write_json(self.folder / "results.json", summary.as_dict())
-        write_csv(self.folder / "results.csv", list(self._records(own)))
-        return summary
+        with claimed(self.folder):
+            write_csv(self.folder / "results.csv", list(self._records(own)))
+            write_sums(self.folder)
+            return summary.write(self.folder / "results.json")
 
     def _records(self, own: dict[tuple[str, float], list[Results]]) -> Iterator[dict[str, Any]]:
         matrices = dict.fromkeys(

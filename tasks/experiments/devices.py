@@ -1,5 +1,6 @@
 """The devices of one run: one in full precision, or several, or less precision, through Fabric."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -11,6 +12,7 @@ from torch.optim import Optimizer
 
 from moduli.errors import InvalidConfiguration
 from moduli.requirements import require_package
+from moduli.tasks.experiments.interruption import end_with_parent
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -167,10 +169,11 @@ def on_devices(work: Callable[[Devices], None], device: str, count: int, precisi
         precision=precision,
         strategy="ddp_spawn" if count > 1 else "auto",
     )
-    fabric.launch(partial(_on_fabric, work=work))
+    fabric.launch(partial(_on_fabric, work=work, parent=os.getpid()))
 
 
-def _on_fabric(fabric: "Fabric", work: Callable[[Devices], None]) -> None:
+def _on_fabric(fabric: "Fabric", work: Callable[[Devices], None], parent: int) -> None:
+    end_with_parent(parent)
     work(FabricDevices(fabric))
 
 

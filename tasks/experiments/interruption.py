@@ -1,12 +1,42 @@
-"""Requests to stop, which a loop grants between two steps."""
+"""Requests to stop, which a loop grants between two steps; and the end of a process whose parent is gone."""
 
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
+
+WATCH = "watch over the parent"
+"""Name of the thread that ends a process whose parent is gone."""
+
+SECONDS_TO_SAVE = 30.0
+"""How long a process whose parent is gone may take to save what there is."""
+
+
+def end_with_parent(parent: int) -> None:
+    """Let this process end when the one that started it is gone, whatever it is doing then.
+
+    A training saves its checkpoint first. In the parent itself nothing happens.
+
+    Parameters
+    ----------
+    parent : int
+        The process that started this one.
+    """
+    watched = any(thread.name == WATCH for thread in threading.enumerate())
+    if os.getpid() != parent and not watched:
+        threading.Thread(target=_watch, args=(parent,), name=WATCH, daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(SECONDS_TO_SAVE)
+    os._exit(1)
 
 
 @contextmanager

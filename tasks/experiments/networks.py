@@ -7,9 +7,10 @@ from pathlib import Path
 from torch import Tensor
 
 from moduli.manifolds import Manifold
-from moduli.tasks.experiments.files import read_tensors
+from moduli.tasks.experiments.files import damaged
 from moduli.tasks.experiments.methods import method
 from moduli.tasks.experiments.run import label
+from moduli.tasks.experiments.run_folder import RunFolder
 from moduli.tasks.experiments.stages import StageResult, recurrent_among
 
 
@@ -25,7 +26,7 @@ class StoredNetwork:
     Raises
     ------
     DamagedFile
-        On reading, if a file is missing or does not hold what it should.
+        On reading, if a file is missing, was changed, or belongs to another network.
     """
 
     folder: Path
@@ -33,17 +34,20 @@ class StoredNetwork:
     @cached_property
     def result(self) -> StageResult:
         """What is known of the network."""
-        return StageResult.read(self.folder / "results.json")
+        found = self._files.result()
+        if found is None:
+            raise damaged(f"{self.folder} does not hold all files of a finished network")
+        return found
 
     @cached_property
     def weights(self) -> dict[str, Tensor]:
         """The model's state."""
-        return read_tensors(self.folder / "weights.safetensors")
+        return self._tensors("weights")
 
     @cached_property
     def masks(self) -> dict[str, Tensor]:
         """True where a weight is alive, for each pruned matrix."""
-        return {name: mask.bool() for name, mask in self._part("mask.").items()}
+        return self._part("mask.")
 
     @cached_property
     def embeddings(self) -> dict[str, Tensor]:
@@ -78,8 +82,18 @@ class StoredNetwork:
         return self.embeddings[self.recurrent[0]]
 
     @cached_property
+    def _files(self) -> RunFolder:
+        return RunFolder.existing(self.folder)
+
+    @cached_property
     def _state(self) -> dict[str, Tensor]:
-        return read_tensors(self.folder / "sparsifier.safetensors")
+        return self._tensors("sparsifier")
+
+    def _tensors(self, name: str) -> dict[str, Tensor]:
+        found = self._files.load_tensors(name)
+        if found is None:
+            raise damaged(f"{self.folder / name}.safetensors is missing")
+        return found
 
     def _part(self, prefix: str) -> dict[str, Tensor]:
         return {

@@ -50,7 +50,8 @@ def carry_out(run: Run, execution: Execution | None = None) -> Results:
     require(training.batch % execution.devices == 0, "batch", expected, training.batch)
     stages = partial(_carry_out_stages, run, execution)
     on_devices(stages, execution.device, execution.devices, training.precision)
-    return {stage: StageResult.read(run.stage(stage) / "results.json") for stage in STAGES}
+    results = {stage: run.open(stage).result() for stage in STAGES}
+    return {stage: result for stage, result in results.items() if result is not None}
 
 
 def _carry_out_stages(run: Run, execution: Execution, devices: Devices) -> None:

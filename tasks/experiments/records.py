@@ -12,8 +12,9 @@ from typing import Any, Self, get_args, get_origin, get_type_hints
 
 from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
 
+from moduli.models.files import CHECKSUM
 from moduli.tasks.errors import DamagedFile
-from moduli.tasks.experiments.files import read_json
+from moduli.tasks.experiments.files import check_json, read_json, sealed, write_json
 
 PACKAGES = ("moduli", "torch", "numpy")
 
@@ -56,12 +57,15 @@ class Record:
         Where it was computed.
     finished : str
         When, as an ISO date.
+    sha256 : str or None
+        Checksum over all else; None before it is written, and in files of versions that wrote none.
     """
 
     versions: dict[str, str]
     commit: str | None
     machine: Machine
     finished: str
+    sha256: str | None = None
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -73,16 +77,25 @@ class Record:
         Raises
         ------
         DamagedFile
-            If the file does not hold JSON, a field is missing, or a value is not what it should be.
+            If the file does not hold JSON, a field is missing, a value is not what it should be, or the
+            checksum does not agree.
         """
+        value = read_json(path)
         try:
-            record: Self = _parsed(cls, read_json(path))
-            return record
+            record: Self = _parsed(cls, value)
         except (TypeCheckError, ValueError) as error:
             raise DamagedFile(
                 f"{path} does not hold what this version writes ({error}); "
                 "run the experiment's command again."
             ) from error
+        check_json(path, value)
+        return record
+
+    def write(self, path: Path) -> Self:
+        """Write the record as JSON, and return it with its checksum."""
+        content = sealed(self.as_dict())
+        write_json(path, content)
+        return dataclasses.replace(self, sha256=content[CHECKSUM])
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON: what was found, and then what it takes to repeat it."""
@@ -90,7 +103,9 @@ class Record:
         for field in dataclasses.fields(self):  # what a file of an earlier version does not say stays unsaid
             if field.default is None and values[field.name] is None:
                 del values[field.name]
-        repetition = {field.name: values.pop(field.name) for field in dataclasses.fields(Record)}
+        repetition = {
+            field.name: values.pop(field.name) for field in dataclasses.fields(Record) if field.name in values
+        }
         return values | repetition
 
 

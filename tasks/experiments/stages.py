@@ -77,6 +77,12 @@ class StageResult(Record):
             raise ValueError("sparsity.total is missing")
 
     @property
+    def identity(self) -> dict[str, Any]:
+        """What determined the numbers; see `moduli.tasks.experiments.run.Run.identity`."""
+        names = ("format", "name", "task", "training", "pruning", "method", "seed", "stage")
+        return {name: getattr(self, name) for name in names}
+
+    @property
     def matrices(self) -> dict[str, float]:
         """The fraction of zeros in each pruned matrix."""
         return {name: zeros for name, zeros in self.sparsity.items() if name != "total"}

@@ -1,6 +1,7 @@
 """Many runs: side by side on one machine, on a cluster, or one over several devices."""
 
 import contextlib
+import os
 from collections.abc import Sequence
 
 import joblib
@@ -10,6 +11,7 @@ from moduli.errors import InvalidConfiguration
 from moduli.requirements import require_package
 from moduli.tasks.errors import WorkerDied
 from moduli.tasks.experiments.execution import Execution
+from moduli.tasks.experiments.interruption import end_with_parent
 from moduli.tasks.experiments.protocol import carry_out
 from moduli.tasks.experiments.run import Run
 from moduli.tasks.experiments.stages import Results
@@ -57,7 +59,7 @@ def carry_out_all(
             jobs = -1
         try:
             results: list[Results] = joblib.Parallel(n_jobs=jobs, batch_size=1)(
-                joblib.delayed(carry_out)(run, execution) for run in runs
+                joblib.delayed(_carry_out)(run, execution, None if dask else os.getpid()) for run in runs
             )
         except TerminatedWorkerError as error:
             raise WorkerDied(
@@ -65,3 +67,10 @@ def carry_out_all(
                 "continues where the runs stopped; fewer --jobs take less memory."
             ) from error
     return results
+
+
+def _carry_out(run: Run, execution: Execution, parent: int | None) -> Results:
+    """Carry a run out in a worker, which ends with the process that started it; a cluster's does not."""
+    if parent is not None:
+        end_with_parent(parent)
+    return carry_out(run, execution)

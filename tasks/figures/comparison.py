@@ -5,8 +5,10 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from moduli.tasks.experiments.comparison import Comparison
+from moduli.tasks.experiments.files import write_sums
 from moduli.tasks.experiments.networks import StoredNetwork
 from moduli.tasks.experiments.preparation import fresh_model
+from moduli.tasks.experiments.run_folder import claimed
 from moduli.tasks.experiments.summary import Summary
 from moduli.tasks.figures.geometry import neuron_figure, shape_figure, weights_figure
 from moduli.tasks.figures.overview import scores_figure, sparsity_figure, survivors_figure, training_figure
@@ -59,10 +61,12 @@ def draw_comparison(comparison: Comparison, summary: Summary) -> list[Path]:
     } | _task_pictures(comparison, networks[-1])
     folder = comparison.folder / "figures"
     paths = [folder / f"{name}.png" for name in pictures]
-    for path, picture in zip(paths, pictures.values(), strict=True):
-        picture.save(path)
-    for path in set(folder.glob("*.png")).difference(paths):
-        path.unlink()
+    with claimed(comparison.folder):
+        for path, picture in zip(paths, pictures.values(), strict=True):
+            picture.save(path)
+        for path in set(folder.glob("*.png")).difference(paths):
+            path.unlink()
+        write_sums(comparison.folder)
     return paths
 
 

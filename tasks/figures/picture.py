@@ -1,5 +1,6 @@
 """A figure with its caption, which travels in the file."""
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, UnidentifiedImageError
 
 from moduli.tasks.errors import DamagedFile
+from moduli.tasks.experiments.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,9 +33,16 @@ class Picture:
     caption: str
 
     def save(self, path: Path) -> None:
-        """Write the figure as PNG, with the caption in its metadata."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.figure.savefig(path, dpi=150, metadata={CAPTION: self.caption})
+        """Write the figure as PNG, with the caption in its metadata, atomically.
+
+        Raises
+        ------
+        CannotWrite
+            If the disk is full or the folder cannot be written to.
+        """
+        content = io.BytesIO()
+        self.figure.savefig(content, format="png", dpi=150, metadata={CAPTION: self.caption})
+        write_atomically(path, content.getvalue())
 
 
 def read_caption(path: Path) -> str | None:
@@ -47,6 +56,6 @@ def read_caption(path: Path) -> str | None:
     try:
         with Image.open(path) as image:
             caption = image.info.get(CAPTION)
-    except (UnidentifiedImageError, SyntaxError) as error:
+    except (UnidentifiedImageError, SyntaxError, ValueError, OSError) as error:
         raise DamagedFile(f"{path} is not an image ({error}); run the experiment's command again.") from error
     return None if caption is None else str(caption)

@@ -8,9 +8,11 @@ from typing import Any
 
 from moduli.models import graph_statistics
 from moduli.tasks.errors import NothingToReport
+from moduli.tasks.experiments.files import changed_files, damaged, is_there
 from moduli.tasks.experiments.networks import StoredNetwork
-from moduli.tasks.experiments.stages import STAGES, StageResult, recurrent_among
-from moduli.tasks.experiments.summary import Summary
+from moduli.tasks.experiments.run_folder import RunFolder
+from moduli.tasks.experiments.stages import STAGES, recurrent_among
+from moduli.tasks.experiments.summary import Row, Summary
 from moduli.tasks.figures.comparison import CAPTIONS
 from moduli.tasks.figures.picture import read_caption
 from moduli.tasks.report.table import Entry, Table, reference_table, score_table
@@ -65,11 +67,10 @@ def read_contents(folder: Path) -> Contents:
     """
     folder = folder.resolve()
     summary = _summary(folder)
-    networks = [StoredNetwork(folder.parent / row.folders[0] / "trained") for row in summary.rows]
-    networks = [network for network in networks if (network.folder / "results.json").exists()]
+    networks = [network for row in summary.rows if (network := _network(folder, row, summary.seeds[0]))]
     return Contents(
         title=folder.name,
-        facts=_facts(summary),
+        facts=_facts(summary) | {"files": _agreement(folder, summary)},
         settings=_flat(summary.configuration),
         tables=[
             score_table(summary),
@@ -82,14 +83,45 @@ def read_contents(folder: Path) -> Contents:
 
 
 def _summary(folder: Path) -> Summary:
-    if (folder / "results.json").exists():
+    if is_there(folder / "results.json"):
         return Summary.read(folder / "results.json")
-    paths = {stage: folder / stage / "results.json" for stage in STAGES}
-    if not all(path.exists() for path in paths.values()):
-        raise NothingToReport(
-            f"{folder} holds no finished experiment; give the folder of one, such as runs/navigation-demo."
+    paths = {stage: folder / stage for stage in STAGES}
+    if all(is_there(path / "config.json") for path in paths.values()):
+        results = {stage: RunFolder.existing(path).result() for stage, path in paths.items()}
+        finished = {stage: result for stage, result in results.items() if result is not None}
+        if len(finished) == len(STAGES):
+            return Summary.of_run(folder.name, finished)
+    raise NothingToReport(
+        f"{folder} holds no finished experiment; give the folder of one, such as runs/navigation-demo."
+    )
+
+
+def _network(folder: Path, row: Row, seed: int) -> StoredNetwork | None:
+    """Return the trained network of a row's first seed, or None where there is none on this machine."""
+    network = StoredNetwork(folder.parent / row.folders[0] / "trained")
+    if not is_there(network.folder / "results.json"):
+        return None
+    if (network.result.method, network.result.seed) != (row.method, seed):
+        raise damaged(
+            f"{network.folder} holds {network.result.method} with seed {network.result.seed} instead of "
+            f"{row.method} with seed {seed}"
         )
-    return Summary.of_run(folder.name, {stage: StageResult.read(path) for stage, path in paths.items()})
+    return network
+
+
+def _agreement(folder: Path, summary: Summary) -> str:
+    """Say whether the files in a folder are as the experiment wrote them."""
+    stages = [folder / stage for stage in STAGES if (folder / stage).is_dir()]
+    vouched = (
+        all(RunFolder.existing(stage).vouched for stage in stages) if stages else summary.sha256 is not None
+    )
+    found = [changed_files(each) for each in stages or [folder]]
+    changed = [name for names in found if names is not None for name in names]
+    if changed:
+        return f"changed after they were written: {', '.join(changed)}"
+    if not vouched or None in found:
+        return "written by a version without checksums: nothing shows whether they were changed"
+    return "as their checksums say"
 
 
 def _facts(summary: Summary) -> dict[str, str]:
@@ -149,7 +181,7 @@ def _graphs_of(network: StoredNetwork) -> list[list[Entry]]:
 
 def _figures(folder: Path) -> dict[str, str]:
     """Return each figure by its caption, as a data URI: those of every comparison, and then the task's."""
-    found = {path.stem: path for path in sorted(folder.glob("*.png"))}
+    found = {path.stem: path for path in sorted(folder.glob("*.png")) if is_there(path)}
     names = [name for name in CAPTIONS if name in found]
     names += [name for name in found if name not in CAPTIONS]
     return {

@@ -27,7 +27,7 @@ from moduli.tasks.navigation.settings import NavigationSettings
 STEPS = 100
 OPTIONS = (
     f"compare navigation --preset smoke --units 24 --cells 10 --walk-length 8 --test-walks 20 --batch 10 "
-    f"--steps {STEPS} --log-interval 5 --checkpoint-seconds 0.02 --methods none,torus-diffusion"
+    f"--steps {STEPS} --log-interval 5 --checkpoint-seconds 0.02 --methods none,torus-diffusion --no-verify"
 )
 SETTINGS = Configuration(
     NavigationSettings(units=12, cells=10, walk_length=4, test_walks=20),

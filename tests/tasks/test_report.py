@@ -12,6 +12,7 @@ import pytest
 from moduli.tasks.cli import main
 from moduli.tasks.errors import DamagedFile, NothingToReport
 from moduli.tasks.experiments.comparison import Comparison
+from moduli.tasks.experiments.files import sealed
 from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.figures.comparison import draw_comparison
 from moduli.tasks.navigation.settings import NavigationSettings
@@ -84,7 +85,7 @@ def test_whatever_a_folder_holds_is_escaped(experiment, tmp_path):
     summary["references"] = {attack: [1.0]}
     summary["configuration"] = {attack: {attack: attack}}
     summary["versions"] = {attack: attack}
-    (folder / "results.json").write_text(json.dumps(summary))
+    (folder / "results.json").write_text(json.dumps(sealed(summary)))
     harmless = Tags(write_report([experiment.folder], tmp_path / "harmless.html").read_text())
     attacked = Tags(write_report([folder], tmp_path / "report.html").read_text())
     assert {tag for tag, _ in attacked.found} == {tag for tag, _ in harmless.found}

@@ -10,7 +10,7 @@ from typing import ClassVar
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
 from moduli.manifolds import Circle, Torus
@@ -20,6 +20,7 @@ from moduli.tasks.experiments.devices import Devices, FabricDevices, OneDevice
 from moduli.tasks.experiments.networks import StoredNetwork
 from moduli.tasks.experiments.protocol import carry_out
 from moduli.tasks.experiments.run import Run
+from moduli.tasks.experiments.run_folder import RunFolder
 from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.experiments.stages import StageResult, recurrent_among
 from moduli.tasks.experiments.summary import Summary
@@ -162,7 +163,7 @@ def test_figures_show_the_embedding_that_is_on_disk(finished, tmp_path, monkeypa
             (tmp_path / path.name).write_bytes(path.read_bytes())
     moved = Torus().random_point(12, seeded(7))
     state = load_file(source / "sparsifier.safetensors") | {f"embedding.{WEIGHT}": moved}
-    save_file(state, tmp_path / "sparsifier.safetensors")
+    RunFolder.existing(tmp_path).save_tensors("sparsifier", state)
     neuron_figure([StoredNetwork(source), StoredNetwork(tmp_path)])
     assert torch.equal(shown[0], load_file(source / "sparsifier.safetensors")[f"embedding.{WEIGHT}"])
     assert torch.equal(shown[1], moved)
