@@ -7,13 +7,13 @@ from functools import cache
 from typing import Any, Literal, get_origin, get_type_hints
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
 
 from moduli.errors import InvalidParameter, suggestion
 from moduli.manifolds.errors import UnknownParameter
+from moduli.manifolds.tensors import require_tensor
 from moduli.registry import LIBRARY
 
 SHOWN = 100
@@ -69,11 +69,22 @@ def _signature(cls: type[Any]) -> inspect.Signature:
     return signature.replace(parameters=list(signature.parameters.values())[1:])
 
 
-def bind(cls: type[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+def bind(
+    cls: type[Any], args: tuple[Any, ...], kwargs: dict[str, Any], *, check_kinds: bool = True
+) -> dict[str, Any]:
     """Return the constructor's arguments by name, defaults included.
 
     This is the one place where arguments are checked against the types that a constructor declares, whether
     they come from Python, from an expression or from a spec.
+
+    Parameters
+    ----------
+    cls : type
+        Whose constructor is called.
+    args, kwargs
+        What it is called with.
+    check_kinds : bool
+        Whether to hold arguments to the declared types, where the constructor does not do so itself.
 
     Raises
     ------
@@ -103,9 +114,14 @@ def bind(cls: type[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[
             arguments.update({name: _kept(cls, name, each) for name, each in value.items()})
             continue
         arguments[key] = _kept(cls, key, value)
-        if key in given:
+        if key in given and check_kinds:
             _check_kind(cls, parameters[key], value, arguments[key])
     return arguments
+
+
+def is_own(cls: type[Any]) -> bool:
+    """Tell whether a class is this library's."""
+    return cls.__module__.partition(".")[0] == LIBRARY
 
 
 def _kept(cls: type[Any], name: str, value: Any) -> Any:
@@ -119,12 +135,6 @@ def _kept(cls: type[Any], name: str, value: Any) -> Any:
     if nesting(found) > MOST_NESTED:
         raise InvalidParameter(f"{what} is nested more than {MOST_NESTED} deep; say it with fewer parts.")
     return found
-
-
-def _form(value: Tensor) -> str:
-    if value.is_meta:
-        return "one on the meta device"
-    return "a quantized one" if value.is_quantized else f"one of layout {value.layout}"
 
 
 def nesting(value: Any) -> int:
@@ -159,8 +169,7 @@ def check_depth(spec: Any, what: str) -> None:
 def _check_kind(cls: type[Any], parameter: inspect.Parameter, value: Any, found: Any) -> None:
     """Raise unless an argument, as it was given or as it is kept, is of the declared kind."""
     kind = _kinds(cls).get(parameter.name, Any)  # type: ignore[arg-type]  # mypy takes type[Any] for unhashable
-    library = cls.__module__.partition(".")[0] == LIBRARY
-    if library and (kind in (int, float) or get_origin(kind) is Literal):
+    if is_own(cls) and (kind in (int, float) or get_origin(kind) is Literal):
         return  # constructors of this library say more precisely which numbers and words they take
     variadic = parameter.kind is parameter.VAR_POSITIONAL
     for given, kept in zip(value, found, strict=True) if variadic else [(value, found)]:
@@ -203,8 +212,7 @@ def frozen(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, Tensor):
-        if value.is_meta or value.is_quantized or value.layout != torch.strided:
-            raise InvalidParameter(f"An argument must be a plain tensor of numbers, got {_form(value)}.")
+        require_tensor(value, "A tensor among arguments", with_values=True)
         value = value.detach().cpu()
         value = (
             value if value.dtype.itemsize > 2 or not value.is_floating_point() else value.float()

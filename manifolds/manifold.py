@@ -14,15 +14,16 @@ import torch
 from torch import Tensor
 
 from moduli.errors import ModuliError
-from moduli.manifolds.drawing import ChecksGenerator
 from moduli.manifolds.errors import InvalidPoints
-from moduli.manifolds.identity import Array, bind, fingerprint, split_variadic
+from moduli.manifolds.guards import Guarded
+from moduli.manifolds.identity import Array, bind, fingerprint, is_own, split_variadic
 from moduli.manifolds.pairwise import pairwise_distances
+from moduli.manifolds.tensors import require_tensor
 
 Isometry = Callable[[Tensor], Tensor]
 
 
-class Manifold(ChecksGenerator, ABC):
+class Manifold(Guarded, ABC):
     """A metric space whose points are tensors.
 
     A subclass defines ``point_shape``, ``distance`` and ``random_point``. Its constructor's
@@ -69,7 +70,8 @@ class Manifold(ChecksGenerator, ABC):
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Record the constructor's arguments, which are the manifold's identity."""
         manifold = super().__new__(cls)
-        manifold._arguments = bind(cls, args, kwargs)
+        # This library's own say more precisely what they take.
+        manifold._arguments = bind(cls, args, kwargs, check_kinds=not is_own(cls))
         return manifold
 
     @abstractmethod
@@ -197,6 +199,7 @@ class Manifold(ChecksGenerator, ABC):
             raise InvalidPoints(
                 f"{what} for {self!r}: expected a tensor {expected}, got {type(points).__name__}."
             )
+        require_tensor(points, f"{what} for {self!r}", InvalidPoints)
         if points.dim() == 0 or tuple(points.shape[1:]) != tuple(self.point_shape):
             raise InvalidPoints(
                 f"{what} for {self!r} must have shape {expected}, got {tuple(points.shape)}; "

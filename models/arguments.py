@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from moduli.errors import InvalidParameter
 from moduli.manifolds import Manifold
 from moduli.manifolds.reading import read_manifold
+from moduli.manifolds.tensors import require_tensor
 from moduli.models.errors import InvalidSparsity
 from moduli.regularizers import Regularizer, make_regularizer
 
@@ -132,6 +133,9 @@ def as_masks(value: object) -> dict[str, Tensor]:
     for name, mask in masks.items():
         require_instance("Each name in masks", name, str, "a string, the name of a weight")
         require_instance(f"The mask of {name}", mask, Tensor, "a tensor, True where a weight is alive")
+        require_tensor(mask, f"The mask of {name}", with_values=True)
+        if mask.numel() == 0 or (mask.is_floating_point() and mask.isnan().any()):
+            raise InvalidParameter(f"The mask of {name} must be booleans; it is empty, or holds NaN.")
     return dict(masks)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from moduli.manifolds.tensors import require_tensor
 from moduli.models.errors import StateMismatch
 
 IDENTITY = "spec"
@@ -72,9 +73,8 @@ def check_state(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
     StateMismatch
         Naming both sides.
     """
-    strange = [repr(name) for name, value in state.items() if not isinstance(value, Tensor)]
-    if strange:
-        raise StateMismatch(f"A state holds tensors alone, but not under {', '.join(strange)}.")
+    for name, value in state.items():
+        require_tensor(value, f"'{name}' of a state", StateMismatch, with_values=True)
     if IDENTITY in state:
         theirs = _identity(state[IDENTITY])
         for key, value in json.loads(bytes(own[IDENTITY].tolist())).items():

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from moduli.manifolds import Manifold
+from moduli.manifolds.tensors import require_tensor
 from moduli.regularizers.errors import ChangedInPlace, ShapeMismatch, UndefinedCoefficients
 
 
@@ -145,7 +146,7 @@ class RelativeGeometry(Geometry):
     def __init__(self, original: Geometry) -> None:
         super().__init__(original.manifold, original.targets, original.sources, original.weight)
         mean = original.mean(original.distance)
-        if not mean > 0:
+        if not mean.is_meta and not mean > 0:
             raise UndefinedCoefficients(
                 f"Distances on {original.manifold!r} cannot be measured relative to their mean, which is "
                 f"{mean.item():g} over {len(original.targets)} neurons."
@@ -166,8 +167,9 @@ def check_gates(weight: Tensor, shape: tuple[int, ...], whose: str) -> None:
     ShapeMismatch
         Naming both shapes.
     """
+    require_tensor(weight, "The weight", ShapeMismatch)
     fits = weight.dim() == len(shape) == 2 and weight.shape[1] == shape[1]
-    if not fits or weight.numel() == 0 or weight.shape[0] % shape[0]:
+    if not fits or weight.numel() == 0 or 0 in shape or weight.shape[0] % shape[0]:
         raise ShapeMismatch(
             f"A weight of shape {tuple(weight.shape)} is not a stack of gates "
             f"of {whose} shape {tuple(shape)}."

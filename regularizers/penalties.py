@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from moduli.errors import InvalidParameter, suggestion
+from moduli.manifolds.tensors import require_tensor
 from moduli.regularizers.errors import ShapeMismatch
 from moduli.regularizers.geometry import check_gates
 
@@ -104,6 +105,8 @@ def proximal(weight: Tensor, coefficients: Tensor, step: float, reduction: Reduc
     if not 0 <= step < float("inf"):
         raise InvalidParameter(f"The proximal step must be a non-negative finite number, got {step!r}.")
     _check(weight, coefficients)
+    if any(stride == 0 and size > 1 for stride, size in zip(weight.stride(), weight.shape, strict=True)):
+        raise ShapeMismatch("The weight is an expanded view, which cannot be written into; pass .clone().")
     share = step * _share(weight, reduction)
     for own, shared, threshold in _row_chunks(weight, coefficients):
         torch.mul(coefficients[shared], share, out=threshold)
@@ -148,7 +151,10 @@ class _WeightedPower(torch.autograd.Function):
 
 
 def _check(weight: Tensor, coefficients: Tensor) -> None:
+    require_tensor(coefficients, "The coefficients", ShapeMismatch)
     check_gates(weight, tuple(coefficients.shape), "the coefficients'")
+    if not weight.is_floating_point():
+        raise ShapeMismatch(f"The weight must be floating-point, got {weight.dtype}.")
     if (weight.dtype, weight.device) != (coefficients.dtype, coefficients.device):
         raise ShapeMismatch(
             f"The weight is {weight.dtype} on {weight.device}, its coefficients are {coefficients.dtype} on "

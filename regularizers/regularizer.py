@@ -188,7 +188,11 @@ def check_coefficients(coefficients: Tensor, geometry: Geometry, owner: Regulari
         )
     with torch.no_grad():
         # Comparisons with NaN are false: one pass finds negative, infinite and NaN values alike.
-        if coefficients.numel() == 0 or (coefficients.amin() >= 0 and coefficients.amax() < math.inf):
+        if (
+            coefficients.is_meta
+            or coefficients.numel() == 0
+            or (coefficients.amin() >= 0 and coefficients.amax() < math.inf)
+        ):
             return
         bad = ~((coefficients >= 0) & (coefficients < math.inf))
         row, column = (int(index) for index in bad.nonzero()[0])

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from moduli.errors import InvalidParameter
+from moduli.manifolds.tensors import require_tensor
 from moduli.regularizers.errors import UndefinedCoefficients
 from moduli.regularizers.expressions import ElementwiseProduct, Multiple, Sum, parenthesised
 from moduli.regularizers.geometry import Geometry
@@ -133,7 +134,7 @@ class Normalized(Wrapper):
         """
         original = self.regularizer.evaluate(geometry)
         mean = geometry.mean(original)
-        if not mean > 0:
+        if not mean.is_meta and not mean > 0:
             raise UndefinedCoefficients(
                 f"{self.regularizer!r} cannot be normalised: its mean off-diagonal coefficient over "
                 f"{len(original)} neurons is not positive."
@@ -280,5 +281,6 @@ class Relative(Wrapper):
 
 def _free_places(coefficients: Tensor, geometry: Geometry) -> Tensor:
     """Return the flat indices of the coefficients of connections between two neurons."""
+    require_tensor(coefficients, "What is permuted", UndefinedCoefficients, with_values=True)
     places = torch.arange(coefficients.numel(), device=coefficients.device)
     return places[places % (len(coefficients) + 1) != 0] if geometry.is_recurrent else places

@@ -79,8 +79,7 @@ class GeomstatsManifold(Manifold):
         InvalidDistance
             If geomstats returns a complex number, as it does for half turns in SE(2).
         """
-        if x.is_meta or y.is_meta:
-            raise InvalidPoints("geomstats needs the values of points, which the meta device lacks.")
+        _require_values(x)
         x, y = torch.broadcast_tensors(x, y)  # type: ignore[no-untyped-call]
         leading = x.shape[: x.dim() - len(self.point_shape)]
         x, y = x.reshape(-1, *self.point_shape), y.reshape(-1, *self.point_shape)
@@ -125,6 +124,7 @@ class GeomstatsManifold(Manifold):
     def project(self, x: Tensor) -> Tensor:
         """Return the space's ``projection`` where it has one, and ``x`` itself otherwise."""
         projection = getattr(self.space, "projection", None)
+        _require_values(x)
         if projection is None or x.numel() == 0:
             return x
         flat = x.reshape(-1, *self.point_shape)
@@ -133,6 +133,7 @@ class GeomstatsManifold(Manifold):
     def contains(self, x: Tensor) -> Tensor:
         """Return the space's ``belongs``, to the accuracy of the dtype."""
         leading = x.shape[: x.dim() - len(self.point_shape)]
+        _require_values(x)
         if x.numel() == 0:
             return torch.ones(leading, dtype=torch.bool, device=x.device)
         tolerance = max(1e-6, torch.finfo(x.dtype).eps ** 0.5)
@@ -179,6 +180,11 @@ def from_geomstats(space: Any) -> GeomstatsManifold:
     (3,)
     """
     return GeomstatsManifold(space)
+
+
+def _require_values(x: Tensor) -> None:
+    if x.is_meta:
+        raise InvalidPoints("geomstats needs the values of points, which the meta device lacks.")
 
 
 def _alike(a: Any, b: Any, seen: set[tuple[int, int]]) -> bool:

@@ -6,7 +6,7 @@ pair in a Python loop, so closed forms stand in for them.
 
 import torch
 from torch import Tensor
-from torch.linalg import cholesky, eigh, eigvalsh, qr, solve_triangular, svd, vector_norm
+from torch.linalg import cholesky, qr, solve_triangular, vector_norm
 
 from moduli.errors import InvalidParameter
 from moduli.manifolds.manifold import Isometry, Manifold
@@ -17,6 +17,28 @@ from moduli.requirements import require_dimension
 # The smallest eigenvalue of a covariance, relative to the largest: two covariances at this bound
 # leave a distance in float64 with four digits.
 SMALLEST_EIGENVALUE = 1e-6
+
+
+def svd(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the singular value decomposition; half precision, which LAPACK lacks, in single."""
+    u, values, v = torch.linalg.svd(_at_least_single(x))
+    return u.to(x), values.to(x), v.to(x)
+
+
+def eigh(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return eigenvalues and eigenvectors of symmetric matrices; half precision in single."""
+    values, vectors = torch.linalg.eigh(_at_least_single(x))
+    return values.to(x), vectors.to(x)
+
+
+def eigvalsh(x: Tensor) -> Tensor:
+    """Return the eigenvalues of symmetric matrices; half precision in single."""
+    values: Tensor = torch.linalg.eigvalsh(_at_least_single(x))
+    return values.to(x)
+
+
+def _at_least_single(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 @register("rotations")
@@ -62,7 +84,7 @@ class Rotations(Manifold):
         """Return the rotation nearest to ``x`` in the Frobenius norm (Kabsch's algorithm)."""
         u, _, v = svd(x)
         orientation = torch.ones_like(x[..., 0])
-        orientation[..., -1] = torch.linalg.det(u @ v).sign()
+        orientation[..., -1] = torch.linalg.det(_at_least_single(u @ v)).sign().to(x)
         return torch.as_tensor(u * orientation[..., None, :] @ v)
 
     def retract(self, x: Tensor, tangent: Tensor) -> Tensor:

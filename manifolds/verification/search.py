@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from moduli.errors import InvalidParameter, ModuliError
+from moduli.manifolds.identity import is_own
 from moduli.manifolds.manifold import Manifold
 from moduli.manifolds.verification.cases import Cases, Families
 from moduli.verification import Counterexample, Violation, search
@@ -148,7 +149,7 @@ class Search:
             f"{', '.join(points)}, = torch.tensor({rows!r}, dtype={cases.x.dtype})": points,
             **names,
         }
-        imports = "import torch; from moduli.manifolds import *"
+        imports = f"import torch{_import_of(self.manifold)}; from moduli.manifolds import *"
         return Counterexample.of(imports, definitions, formulas, tuple(points))
 
 
@@ -162,6 +163,12 @@ def constructor(manifold: Manifold) -> str:
     if "<locals>" in cls.__qualname__:
         return repr(manifold)
     return f"make('{cls.__module__}:{cls.__qualname__}', **{arguments!r})"
+
+
+def _import_of(manifold: Manifold) -> str:
+    """Return what else an import statement must name before ``make`` finds a class that is not registered."""
+    module = type(manifold).__module__
+    return "" if is_own(type(manifold)) or module not in constructor(manifold) else f", {module}"
 
 
 def _simplest(cases: Cases, bad: Tensor) -> int:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from moduli.manifolds import Manifold
+from moduli.manifolds.tensors import require_tensor
 from moduli.models.matrices import stacked
 from moduli.regularizers import ShapeMismatch
 
@@ -103,6 +104,7 @@ def mask_graph(mask: Tensor) -> Any:
     >>> mask_graph(torch.tensor([[False, True], [False, False]])).edges
     OutEdgeView([(1, 0)])
     """
+    require_tensor(mask, "The mask", ShapeMismatch, with_values=True)
     if mask.dim() != 2 or mask.shape[0] != mask.shape[1]:
         raise ShapeMismatch(f"The graph of a network needs a square mask, got shape {tuple(mask.shape)}.")
     import networkx  # a quarter of a second that a training never needs
@@ -189,6 +191,13 @@ def wiring_length(mask: Tensor, manifold: Manifold, embedding: Tensor) -> tuple[
         If the embedding places another number of neurons than the mask has, or the mask is not a
         whole number of gates.
     """
+    require_tensor(mask, "The mask", ShapeMismatch, with_values=True)
+    require_tensor(embedding, "The embedding", ShapeMismatch, with_values=True)
+    if mask.dim() != 2 or embedding.dim() == 0:
+        raise ShapeMismatch(
+            f"A mask (gates * n, n) and points (n, ...) are needed, got the shapes {tuple(mask.shape)} and "
+            f"{tuple(embedding.shape)}."
+        )
     neurons = mask.shape[1]
     if len(embedding) != neurons:
         raise ShapeMismatch(f"The mask has {neurons} neurons, the embedding places {len(embedding)}.")
@@ -225,6 +234,8 @@ def mask_overlap(first: Tensor, second: Tensor) -> Overlap:
     >>> mask_overlap(torch.eye(4) > 0, torch.eye(4) > 0).z > 3
     True
     """
+    for mask in (first, second):
+        require_tensor(mask, "Each mask", ShapeMismatch, with_values=True)
     if first.shape != second.shape:
         raise ShapeMismatch(
             f"Masks that overlap have one shape, got {tuple(first.shape)} and {tuple(second.shape)}."

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from moduli.manifolds import Manifold
+from moduli.manifolds.tensors import require_tensor
 from moduli.models.arguments import as_manifold, as_regularizer, as_seed, as_sparsity
 from moduli.models.pruning.blocks import Blocks
 from moduli.regularizers import Regularizer
@@ -66,6 +67,7 @@ def geometric_mask(
     sparsity, seed = as_sparsity(sparsity), as_seed(seed)
     with torch.no_grad():
         coefficients = as_regularizer(regularizer)(as_manifold(manifold), targets, sources)
+    require_tensor(coefficients, "The points", with_values=True)
     blocks = Blocks((coefficients.shape[0], coefficients.shape[1]), granularity)
     means = blocks.means(coefficients).flatten()
     order = _shuffled(len(means), seed).to(means.device)

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from moduli.errors import InvalidParameter
+from moduli.manifolds.tensors import require_tensor
 from moduli.models.masks.pairs import Pairs, generator_of, sole_claims
 from moduli.regularizers import ShapeMismatch
 
@@ -54,9 +55,9 @@ def rewired_mask(mask: Tensor, seed: int = 0, share: float = 1.0) -> Tensor:
     >>> torch.equal(rewired.sum(dim=0), ring.sum(dim=0)), int((rewired & ring).sum()) < 150
     (True, True)
     """
-    if not isinstance(mask, Tensor) or mask.dim() != 2 or mask.shape[0] != mask.shape[1]:
-        given = tuple(mask.shape) if isinstance(mask, Tensor) else type(mask).__name__
-        raise ShapeMismatch(f"A square mask is rewired, (n, n); got {given}.")
+    require_tensor(mask, "The mask", ShapeMismatch, with_values=True)
+    if mask.dim() != 2 or mask.shape[0] != mask.shape[1]:
+        raise ShapeMismatch(f"A square mask is rewired, (n, n); got {tuple(mask.shape)}.")
     if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
         raise InvalidParameter(f"share is the share of connections that take part, in [0, 1]; got {share!r}.")
     alive = mask.detach().cpu().bool().numpy()

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from moduli.manifolds import Manifold
+from moduli.manifolds.tensors import require_tensor
 from moduli.models.arguments import as_manifold
 from moduli.models.errors import InvalidSparsity
 from moduli.models.masks.pairs import generator_of, mask_of, pairs_wanted
@@ -54,6 +55,7 @@ def tile_mask(manifold: Manifold | str, points: Tensor, *, sparsity: float = 0.9
     """
     manifold = as_manifold(manifold)
     manifold.check_points(points, "The points of the tiles")
+    require_tensor(points, "The points of the tiles", with_values=True)
     n = len(points)
     wanted = pairs_wanted(n, sparsity)
     count = min(n, round(1 / (1 - sparsity)))
@@ -62,7 +64,7 @@ def tile_mask(manifold: Manifold | str, points: Tensor, *, sparsity: float = 0.9
             f"Tiles are two at least, which takes a sparsity of a third or more; got {sparsity!r}."
         )
     with torch.no_grad():
-        distance = manifold.pairwise(points.detach()).cpu().numpy()
+        distance = manifold.pairwise(points.detach()).cpu().double().numpy()
         tile = _tiles(manifold, points.detach(), count).cpu().numpy()
     low, high = numpy.triu_indices(n, k=1)
     apart = tile[low] != tile[high]

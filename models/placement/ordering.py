@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from moduli.manifolds import Manifold
+from moduli.manifolds.tensors import require_tensor
 from moduli.models.arguments import as_manifold
 
 
@@ -41,6 +42,7 @@ def order_along(manifold: Manifold | str, points: Tensor) -> Tensor:
     """
     manifold = as_manifold(manifold)
     manifold.check_points(points, "The points to be ordered")
+    require_tensor(points, "The points to be ordered", with_values=True)
     with torch.no_grad():
         return _bisected(manifold, points, torch.arange(len(points), device=points.device))
 

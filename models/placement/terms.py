@@ -88,7 +88,12 @@ class PenaltyTerm:
             points = [_current(points) for points in self.ends.values()]
             targets, sources = points[0], points[1] if len(points) > 1 else None
             read = weight.to(targets) if self.regularizer.depends_on_weight else None
-            coefficients = self.regularizer(self.manifold, targets, sources, weight=read).to(weight.device)
+            coefficients = self.regularizer(self.manifold, targets, sources, weight=read)
+            if coefficients.is_meta and not weight.is_meta:
+                raise InvalidEmbedding(
+                    f"The points of {self.name} are on the meta device, which has no values."
+                )
+            coefficients = coefficients.to(weight.device)
             self._cached = coefficients.detach()
         else:
             coefficients = self._cached = self._cached.to(weight.device)
