@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install -qq --constraint constraints.txt
 
-.PHONY: help demo test lint types tests docs clean
+.PHONY: help demo test lint types tests fuzz docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ types: .venv/.test ## check types
 
 tests: .venv/.test ## run the tests on all cores
 	@$(BIN)/python -m pytest --numprocesses auto
+
+fuzz: .venv/.test ## try thousands of damaged files and odd inputs (some minutes)
+	@MODULI_FUZZ_CASES=2000 $(BIN)/python -m pytest --quiet --capture=no tests/fuzz
 
 docs: .venv/.docs ## build the documentation's site into build/site
 	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -d build/doctrees docs build/site

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, overload
 
-from moduli.errors import RegistrationError
+from moduli.errors import InvalidParameter, RegistrationError
 from moduli.manifolds.errors import UnknownManifold
 from moduli.manifolds.identity import check_depth, construct
 from moduli.manifolds.manifold import Manifold
@@ -114,6 +114,8 @@ def make(name: str, *, kwargs: Mapping[str, Any] | None = None, **arguments: Any
         ...
     moduli.manifolds.errors.UnknownManifold: No manifold is called 'tours'; did you mean 'torus'? ...
     """
+    if not (kwargs is None or isinstance(kwargs, Mapping)):
+        raise InvalidParameter(f"kwargs of '{name}' must be a mapping of arguments, got {kwargs!r}.")
     given = {**(kwargs or {}), **arguments}
     check_depth(given, f"The spec of '{name}'")
     cls = MANIFOLDS.loaded(name) if isinstance(name, str) and ":" in name else MANIFOLDS.get(name)

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from moduli.requirements import require_package
 
 CHECKSUM = "sha256"
 """The key of the checksum in a file's header."""
+
+METADATA = "__metadata__"
+"""The key under which safetensors' header holds text; the header follows its own length in eight bytes."""
 
 
 def write_state(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> None:
@@ -38,10 +42,14 @@ def write_state(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, 
         If the file cannot be written; the old content is intact.
     """
     torch_files = require_package("safetensors.torch", "Files of tensors", "tasks")
-    # Copies, since the format refuses tensors that share memory, as one embedding of two weights does.
-    copies = {name: tensor.detach().clone().contiguous().cpu() for name, tensor in tensors.items()}
-    checksum = tensor_checksum(copies, header)
-    replace_file(path, torch_files.save(copies, {**header, CHECKSUM: checksum}))
+    plain = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
+    places = Counter(tensor.untyped_storage().data_ptr() for tensor in plain.values())
+    for name, tensor in plain.items():
+        # The format refuses tensors that share memory, as one embedding of two weights does.
+        if places[tensor.untyped_storage().data_ptr()] > 1:
+            plain[name] = tensor.clone()
+    checksum = tensor_checksum(plain, header)
+    replace_file(path, torch_files.save(plain, {**header, CHECKSUM: checksum}))
 
 
 def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str], bool]:
@@ -70,13 +78,15 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str], bool]:
         reason ends without a full stop, so that whoever knows what to do can say so.
     """
     safetensors = require_package("safetensors", "Files of tensors", "tasks")
+    torch_files = require_package("safetensors.torch", "Files of tensors", "tasks")
     if not path.is_file():  # a pipe would be waited for
         raise DamagedState(f"{path} is missing, or not a plain file")
     try:
-        with safetensors.safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            header = dict(file.metadata() or {})
-    except (safetensors.SafetensorError, OSError, ValueError, KeyError, AttributeError) as error:
+        # Not mapped into memory: what is checked must be what is used, whoever writes into the file later.
+        content = path.read_bytes()
+        tensors: dict[str, Tensor] = torch_files.load(content)
+        header = dict(json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get(METADATA, {}))
+    except (safetensors.SafetensorError, OSError, ValueError, KeyError) as error:
         raise DamagedState(f"{path} is not a complete safetensors file ({error})") from None
     stored = header.pop(CHECKSUM, None)
     if stored is not None and stored != tensor_checksum(tensors, header):

@@ -35,6 +35,10 @@ class WorkerDied(ModuliError, RuntimeError):
     """A process of a sweep was killed."""
 
 
+class OutOfMemory(ModuliError, MemoryError):
+    """A run needs more memory than there is."""
+
+
 class NothingToReport(ModuliError, LookupError):
     """A folder holds no finished experiment."""
 

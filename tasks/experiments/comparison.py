@@ -11,6 +11,7 @@ from moduli.requirements import require
 from moduli.tasks.errors import UnknownMethod
 from moduli.tasks.experiments.execution import Execution
 from moduli.tasks.experiments.files import write_csv, write_sums
+from moduli.tasks.experiments.memory import named_shortage
 from moduli.tasks.experiments.methods import method
 from moduli.tasks.experiments.records import provenance
 from moduli.tasks.experiments.run import Run
@@ -125,7 +126,8 @@ class Comparison:
         if execution.verify:
             verification = Verification()
             for name, sparsity in self.rows:
-                verification.verify(self.run(name, sparsity, self.seeds[0]))
+                with named_shortage(f"The verification of {name}"):
+                    verification.verify(self.run(name, sparsity, self.seeds[0]))
         return carry_out_all(self.runs, jobs, execution, dask)
 
     def summarize(self, results: Sequence[Results], command: str | None = None) -> Summary:

@@ -12,6 +12,7 @@ from moduli.models import Sparsifier, wiring_length
 from moduli.requirements import require
 from moduli.tasks.experiments.devices import Devices, on_devices
 from moduli.tasks.experiments.execution import Execution
+from moduli.tasks.experiments.memory import named_shortage
 from moduli.tasks.experiments.preparation import fresh_network, recurrent_matrices, ticket_network
 from moduli.tasks.experiments.records import provenance
 from moduli.tasks.experiments.run import Run
@@ -43,13 +44,16 @@ def carry_out(run: Run, execution: Execution | None = None) -> Results:
     ------
     InvalidConfiguration
         If the device cannot be used, or the batch cannot be shared equally.
+    OutOfMemory
+        If the network or its batches need more memory than there is.
     """
     execution = execution or Execution()
     training = run.configuration.training
     expected = f"a multiple of {execution.devices} devices"
     require(training.batch % execution.devices == 0, "batch", expected, training.batch)
     stages = partial(_carry_out_stages, run, execution)
-    on_devices(stages, execution.device, execution.devices, training.precision)
+    with named_shortage(f"The run {run.label} with seed {run.seed}"):
+        on_devices(stages, execution.device, execution.devices, training.precision)
     results = {stage: run.open(stage).result() for stage in STAGES}
     return {stage: result for stage, result in results.items() if result is not None}
 

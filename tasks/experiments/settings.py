@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args, get_type_hints
 
 from moduli.requirements import require, require_choices
-from moduli.tasks.experiments.values import as_json
+from moduli.tasks.experiments.values import as_json, check_settings
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,20 @@ class Configuration:
         How networks are trained.
     pruning : PruningSettings
         How they are pruned.
+
+    Raises
+    ------
+    InvalidConfiguration
+        If a setting is not of the type that it declares.
     """
 
     task: Any
     training: TrainingSettings = field(default_factory=TrainingSettings)
     pruning: PruningSettings = field(default_factory=PruningSettings)
+
+    def __post_init__(self) -> None:
+        for settings in (self.task, self.training, self.pruning):
+            check_settings(settings)
 
     def as_dict(self) -> dict[str, Any]:
         """Return nested plain values, as written to JSON."""

@@ -1,15 +1,20 @@
 """What a setting may be: plain values, which the command line, TOML and JSON can all express."""
 
 import dataclasses
+import math
 import os
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from moduli.errors import InvalidConfiguration
+from moduli.requirements import require
 
 PLAIN = (bool, int, float, str, Path)
 """The types of single values."""
+
+LARGEST = 10**8
+"""The largest whole number that a setting may be: more units, steps or sequences than any machine holds."""
 
 
 def field_types(settings: type[Any]) -> dict[str, Any]:
@@ -49,6 +54,33 @@ def field_types(settings: type[Any]) -> dict[str, Any]:
     return kinds
 
 
+def check_settings(settings: Any) -> None:
+    """Raise unless every setting is of the type that its field declares, wherever it comes from.
+
+    Parameters
+    ----------
+    settings : dataclass
+        Settings of a task, of training or of pruning.
+
+    Raises
+    ------
+    InvalidConfiguration
+        If a value is of another type, is not finite, or is larger than `LARGEST`.
+
+    Examples
+    --------
+    >>> from moduli.tasks.experiments.settings import TrainingSettings
+    >>> check_settings(TrainingSettings(learning_rate=float("inf")))
+    Traceback (most recent call last):
+        ...
+    moduli.errors.InvalidConfiguration: learning_rate must be a finite number; got inf.
+    """
+    for name, kind in field_types(type(settings)).items():
+        value = getattr(settings, name)
+        if not (value is None and NoneType in _alternatives(kind)):
+            convert(kind, as_json(value), name)
+
+
 def convert(kind: Any, value: Any, name: str) -> Any:
     """Return a value of a TOML file as a setting of a type.
 
@@ -64,7 +96,7 @@ def convert(kind: Any, value: Any, name: str) -> Any:
     Raises
     ------
     InvalidConfiguration
-        If the value is of another type.
+        If the value is of another type, is not finite, or is larger than `LARGEST`.
 
     Examples
     --------
@@ -115,8 +147,13 @@ def _fit(kind: Any, value: Any, name: str) -> Any:
         return value if value in get_args(kind) else None
     if get_origin(kind) is tuple:
         return _fit_sequence(get_args(kind), value, name)
-    if kind is float and type(value) is int:
-        return float(value)
+    if kind in (int, float) and type(value) is int:
+        largest = LARGEST if kind is int else 2**63
+        require(abs(value) <= largest, name, f"a number of at most {largest:,}", value)
+        return kind(value)
+    if kind is float and type(value) is float:
+        require(math.isfinite(value), name, "a finite number", value)
+        return value
     if kind is Path and type(value) is str:
         return Path(value)
     return value if type(value) is kind else None

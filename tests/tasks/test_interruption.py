@@ -140,6 +140,47 @@ def test_a_worker_that_dies_is_reported_and_costs_its_last_interval(tmp_path):
     assert list(tmp_path.glob("networks/*/*/checkpoint.safetensors"))
 
 
+def test_workers_end_with_a_main_process_that_is_killed_alone(tmp_path):
+    process = start(tmp_path, jobs=2)
+    wait_for_step(tmp_path, 10)
+    workers = [pid for pid in children(process.pid) if "popen_loky" in command_line(pid)]
+    process.kill()
+    process.wait()
+    process.stderr.close()
+    assert workers
+    wait_until_gone(workers)
+
+
+def test_a_process_ends_with_its_parent_whatever_it_is_doing(tmp_path):
+    child = (
+        "import os, sys, time; from moduli.tasks.experiments.interruption import end_with_parent; "
+        "end_with_parent(int(sys.argv[1])); open(sys.argv[2], 'w').write(str(os.getpid())); time.sleep(600)"
+    )
+    parent = (
+        "import os, subprocess, sys, time; subprocess.Popen([sys.executable, '-c', sys.argv[1], "
+        "str(os.getpid()), sys.argv[2]]); time.sleep(600)"
+    )
+    note = tmp_path / "pid"
+    process = subprocess.Popen([sys.executable, "-c", parent, child, str(note)])
+    deadline = time.monotonic() + 60
+    while not (note.exists() and note.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    wait_until_gone([int(note.read_text())])
+
+
+def wait_until_gone(processes):
+    """Wait until processes have ended, which nobody may have reaped."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        stats = [Path(f"/proc/{pid}/stat") for pid in processes]
+        if all(not path.exists() or path.read_text().rpartition(")")[2].split()[0] == "Z" for path in stats):
+            return
+        time.sleep(0.05)
+    pytest.fail("a process lives on without its parent")
+
+
 def test_the_last_step_before_a_stop_is_saved(tmp_path, monkeypatch):
     from moduli.tasks.navigation.task import Navigation
 

@@ -1,0 +1,181 @@
+"""Clauses X1 and X4: texts and specs that somebody mistyped, or made on purpose."""
+
+import json
+import random
+import sys
+from functools import reduce
+
+import pytest
+
+from moduli.manifolds import InvalidParameter, Manifold, Scaled, Torus, UnknownManifold, make
+from moduli.manifolds.reading import read_manifold
+from moduli.regularizers import Diffusion, InvalidExpression, Regularizer, make_regularizer
+from moduli.tasks.command_line.parsing import parse
+from moduli.tasks.experiments.methods import Method, method
+from moduli.tasks.experiments.presets import preset
+from moduli.tasks.experiments.settings import Configuration
+from moduli.tasks.experiments.toml_files import read_toml, write_toml
+from tests.fuzz.mutations import mutated_json, mutated_text
+from tests.fuzz.outcomes import CASES, Tally, attempt
+
+EXPRESSIONS = [
+    "0.5*dog + 0.1*uniform",
+    "(diffusion * gaussian(length=2.0)).normalized()",
+    "ripple(frequency=3).permuted(0)",
+    "communicability",
+    "dog(inner=0.1, outer=2.0).clamped(0, 5)",
+    "diffusion.with_diagonal(0.5)",
+]
+MANIFOLDS = [
+    "torus",
+    "torus(dim=6)",
+    "sphere(dim=3, radius=2.0)",
+    "geomstats(space='Hypersphere', dim=2)",
+    "klein",
+]
+METHODS = [
+    "dense",
+    "none@layer@linear",
+    "torus-diffusion",
+    "permuted-klein-dog",
+    "torus(dim=6):0.5*dog + 0.1*uniform",
+    "pair-permuted-torus-dog@free-diagonal",
+    "torus-diffusion@a-priori",
+    "geomstats(space='Hypersphere', dim=2)-dog",
+]
+COMMANDS = [
+    "run navigation --preset smoke --units 16 --seed 3",
+    "compare adding --methods dense,none --seeds 2 --jobs 1",
+    "compare navigation --sparsities 0.5,0.9 --learning-rate 0.001",
+    "list methods",
+    "check torus dim=2",
+]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_run(monkeypatch):
+    """Let whatever a text makes somebody run fail the test."""
+    monkeypatch.setattr("os.system", lambda command: pytest.fail(f"a text ran {command}"))
+
+
+def fuzz(kind, texts, read, accept):
+    random_, tally = random.Random(kind), Tally(kind)
+    for _ in range(CASES * 3):
+        text = mutated_text(random_.choice(texts), random_)
+        attempt(tally, repr(text)[:120], lambda text=text: read(text), accept)
+    tally.require_none_silent()
+
+
+def test_expressions():
+    fuzz("expressions", EXPRESSIONS, make_regularizer, lambda made: isinstance(made, Regularizer))
+
+
+def test_manifolds():
+    fuzz("manifolds", MANIFOLDS, read_manifold, lambda made: isinstance(made, Manifold))
+
+
+def test_methods():
+    fuzz("methods", METHODS, method, lambda made: isinstance(made, Method))
+
+
+def test_settings(tmp_path):
+    base, path = preset("navigation", "smoke"), tmp_path / "settings.toml"
+
+    def read(text):
+        path.write_text(text)
+        return read_toml(path, base)
+
+    fuzz("settings", [write_toml(base)], read, lambda made: isinstance(made, Configuration))
+
+
+def test_command_lines():
+    random_, tally = random.Random(0), Tally("command lines")
+    for _ in range(max(CASES // 2, 20)):
+        words = random_.choice(COMMANDS).split()
+        index = random_.randrange(len(words))
+        words[index] = mutated_text(words[index], random_)
+        attempt(tally, str(words)[:150], lambda words=words: parse(words), lambda made: made is not None)
+    tally.require_none_silent()
+
+
+@pytest.mark.parametrize("make_it", [make_regularizer, lambda spec: make(**spec)])
+def test_specs(make_it):
+    thing = 0.5 * Diffusion().permuted(1) if make_it is make_regularizer else Scaled(Torus(), 2.0)
+    spec = thing.spec
+    random_, tally = random.Random(1), Tally(f"specs of {spec['name']}")
+    for _ in range(CASES * 2):
+        what, text = mutated_json(spec, random_)
+        changed = json.loads(text)
+        if isinstance(changed, dict) and "name" in changed:
+            attempt(
+                tally, what, lambda changed=changed: make_it(changed),
+                lambda made: isinstance(made, Regularizer | Manifold),
+            )  # fmt: skip
+    tally.require_none_silent()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "geomstats(space='os\\x3asystem', command='id > pwn')-dog",
+        "geomstats(space='subprocess:run', args='id')-dog",
+    ],
+)
+def test_x1_no_method_calls_anything_but_a_space(name):
+    with pytest.raises((InvalidParameter, LookupError)):
+        method(name)
+
+
+def test_x1_no_spec_calls_anything_but_a_space_or_imports_a_module():
+    evil = {"name": "geomstats", "kwargs": {"space": "os:system", "command": "exit 1"}}
+    for spec in (
+        evil,
+        {"name": "scaled", "kwargs": {"manifold": evil, "factor": 2.0}},
+        {"name": "product", "kwargs": {"manifolds": [evil, evil]}},
+    ):
+        with pytest.raises(InvalidParameter, match="geomstats has no space called 'os:system'"):
+            make(**spec)
+    for name in ("antigravity:geohash", "this:s", "tests.fuzz.no_module:Class"):
+        before = set(sys.modules)
+        with pytest.raises(UnknownManifold, match="not imported, and a name imports nothing"):
+            make(name)
+        assert set(sys.modules) == before
+
+
+def test_x1_a_class_that_is_imported_is_made_by_its_import_string():
+    assert make("moduli.manifolds:Torus", dim=3) == Torus(3)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("dog({[1]})", "must be a number or another literal"),
+        ("dog(inner=" + "9" * 27 + ")", "integer of 90 bits"),
+        ("diffusion" + ".permuted(0)" * 300, "nested more than 64 deep"),
+    ],
+)
+def test_x4_expressions_beyond_the_limits_are_named(text, message):
+    with pytest.raises(InvalidExpression, match=message):
+        make_regularizer(text)
+
+
+def test_x4_deep_specs_are_named():
+    spec = Torus().spec
+    for _ in range(2000):
+        spec = {"name": "scaled", "kwargs": {"manifold": spec, "factor": 1.0}}
+    with pytest.raises(InvalidParameter, match="nested more than 64 deep"):
+        make(**spec)
+    spec = Diffusion().spec
+    for _ in range(2000):
+        spec = {"name": "normalized", "kwargs": {"regularizer": spec}}
+    with pytest.raises(InvalidParameter, match="nested more than 64 deep"):
+        make_regularizer(spec)
+    with pytest.raises(InvalidParameter, match="nested more than 64 deep"):
+        reduce(lambda regularizer, _: regularizer.normalized(), range(100), Diffusion())
+
+
+def test_a_reader_that_accepts_anything_is_caught():
+    with pytest.raises(AssertionError, match="silent"):
+        fuzz("planted", EXPRESSIONS, lambda text: text, lambda made: isinstance(made, Regularizer))
+    with pytest.raises(AssertionError, match="traceback"):
+        fuzz("planted", EXPRESSIONS, lambda text: eval(text, {"dog": 1}), lambda made: True)
