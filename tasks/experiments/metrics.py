@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from moduli.requirements import require_package
 from moduli.tasks.experiments.execution import Execution
-from moduli.tasks.experiments.files import cannot_write, write_atomically
+from moduli.tasks.experiments.files import cannot_write, damaged, is_there, write_atomically
 from moduli.tasks.experiments.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -90,13 +90,31 @@ class MetricsLog:
 
 
 def read_metrics(folder: Path) -> list[Metrics]:
-    """Return the rows of a folder's metrics.csv that are complete; none where there is no file."""
+    """Return the rows of a folder's metrics.csv that are complete; none where there is no file.
+
+    The last row may be half written, by a process that is at work or was killed.
+
+    Raises
+    ------
+    DamagedFile
+        If another row does not hold numbers.
+    """
     path = folder / "metrics.csv"
-    if not path.exists():
+    if not is_there(path):
         return []
-    with path.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if None not in row and None not in row.values()]
-    return [{name: float(value) for name, value in row.items()} for row in rows if all(row.values())]
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if None not in row and None not in row.values()]
+    except (OSError, ValueError, csv.Error) as error:
+        raise damaged(f"{path} is damaged ({error})") from error
+    found: list[Metrics] = []
+    for row in rows:
+        try:
+            found.append({name: float(value) for name, value in row.items()})
+        except ValueError as error:
+            if row is not rows[-1]:
+                raise damaged(f"{path} is damaged ({error})") from error
+    return found
 
 
 def _board(folder: Path, step: int) -> "SummaryWriter":

@@ -7,8 +7,9 @@ from pathlib import Path
 from torch import Tensor
 
 from moduli.manifolds import Manifold
-from moduli.tasks.experiments.files import damaged
+from moduli.tasks.experiments.files import changed_files, damaged, is_there
 from moduli.tasks.experiments.methods import method
+from moduli.tasks.experiments.metrics import Metrics, read_metrics
 from moduli.tasks.experiments.run import label
 from moduli.tasks.experiments.run_folder import RunFolder
 from moduli.tasks.experiments.stages import StageResult, recurrent_among
@@ -53,6 +54,14 @@ class StoredNetwork:
     def embeddings(self) -> dict[str, Tensor]:
         """The points of the neurons, by the name of the matrix that connects them."""
         return self._part("embedding.")
+
+    @cached_property
+    def metrics(self) -> list[Metrics]:
+        """The rows of ``metrics.csv``, what was noted while it was trained; none where it was deleted."""
+        path = self.folder / "metrics.csv"
+        if is_there(path) and path.name in (changed_files(self.folder) or ()):
+            raise damaged(f"{path} was changed after it was written")
+        return read_metrics(self.folder)
 
     @property
     def label(self) -> str:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from moduli.tasks.experiments.comparison import Comparison
 from moduli.tasks.experiments.estimates import Estimate
 from moduli.tasks.experiments.methods import method
-from moduli.tasks.experiments.metrics import read_metrics
+from moduli.tasks.experiments.networks import StoredNetwork
 from moduli.tasks.experiments.run import label
 from moduli.tasks.experiments.stages import STAGES, Stage
 from moduli.tasks.experiments.summary import Summary
@@ -42,7 +42,7 @@ def training_figure(comparison: Comparison, summary: Summary) -> Figure:
     panels = figure.subplots(1, len(sparsities), sharey=True, squeeze=False)[0]
     for panel, wanted in zip(panels, sparsities, strict=True):
         metrics = {
-            name: [read_metrics(comparison.out / folder / "trained") for folder in row.folders]
+            name: [StoredNetwork(comparison.out / folder / "trained").metrics for folder in row.folders]
             for (name, sparsity), row in zip(comparison.rows, summary.rows, strict=True)
             if sparsity in (0.0, wanted)
         }

@@ -12,14 +12,16 @@ import torch
 from moduli.models import files as tensor_files
 from moduli.models.errors import StateMismatch
 from moduli.models.sparsifier import Sparsifier
-from moduli.tasks.errors import DamagedFile, NothingToReport, RunMismatch
+from moduli.tasks.errors import CannotWrite, DamagedFile, NothingToReport, RunMismatch
 from moduli.tasks.experiments import files
 from moduli.tasks.experiments.comparison import Comparison
 from moduli.tasks.experiments.execution import Execution
+from moduli.tasks.experiments.metrics import read_metrics
 from moduli.tasks.experiments.protocol import carry_out
 from moduli.tasks.experiments.run_folder import FINISHED
 from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.experiments.stages import STAGES
+from moduli.tasks.experiments.summary import Summary
 from moduli.tasks.figures.comparison import draw_comparison
 from moduli.tasks.navigation.settings import NavigationSettings
 from moduli.tasks.navigation.task import Navigation
@@ -287,6 +289,26 @@ def test_damaged_masks_of_a_sparsifier(tmp_path):
     os.mkfifo(path)
     with pytest.raises(StateMismatch, match="not a plain file; save it again"):
         load()
+
+
+def test_metrics_that_were_changed_are_not_drawn_and_may_be_deleted(copy):
+    stage = copy.run("torus-diffusion", 0.75, 0).stage("trained")
+    path, summary = stage / "metrics.csv", Summary.read(copy.folder / "results.json")
+    path.write_text(path.read_text().replace("0.", "1."))
+    with pytest.raises(DamagedFile, match=r"metrics\.csv was changed after it was written; delete it"):
+        draw_comparison(copy, summary)
+    path.unlink()
+    assert draw_comparison(copy, summary)
+    path.write_bytes(b"step,loss\n3,x\n6,1.0\n")
+    with pytest.raises(DamagedFile, match=r"metrics\.csv is damaged"):
+        read_metrics(stage)
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    run = Comparison(TINY, ["none"], [0], tmp_path / "file", "table").run("none", 0.75, 0)
+    with pytest.raises(CannotWrite, match=r"cannot be written \(Not a directory\).*make it writable"):
+        carry_out(run)
 
 
 def test_leftovers_of_killed_writers_are_removed(copy):
