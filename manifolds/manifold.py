@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from moduli.errors import ModuliError
+from moduli.manifolds.arguments import bind, is_own
 from moduli.manifolds.errors import InvalidPoints
 from moduli.manifolds.guards import Guarded
-from moduli.manifolds.identity import Array, bind, fingerprint, is_own, split_variadic
+from moduli.manifolds.identity import Array, fingerprint, split_variadic
 from moduli.manifolds.pairwise import pairwise_distances
 from moduli.manifolds.tensors import require_tensor
 

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, overload
 
 from moduli.errors import InvalidParameter, RegistrationError
+from moduli.manifolds.arguments import check_depth
 from moduli.manifolds.errors import UnknownManifold
-from moduli.manifolds.identity import check_depth, construct
+from moduli.manifolds.identity import construct
 from moduli.manifolds.manifold import Manifold
 from moduli.registry import Registry
 

@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from moduli.errors import InvalidParameter, ModuliError, suggestion
-from moduli.manifolds.identity import check_depth
+from moduli.manifolds.arguments import check_depth
 from moduli.regularizers.errors import InvalidExpression
 from moduli.regularizers.expressions import ElementwiseProduct, Multiple, Sum
 from moduli.regularizers.registry import REGULARIZERS, registered_regularizers

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from moduli.errors import InvalidParameter, RegistrationError
 from moduli.manifolds import Manifold
-from moduli.manifolds.identity import bind
+from moduli.manifolds.arguments import bind
 from moduli.regularizers.algebra import Algebra
 from moduli.regularizers.errors import InvalidCoefficients, ShapeMismatch
 from moduli.regularizers.geometry import Geometry

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from moduli.errors import InvalidParameter, ModuliError
-from moduli.manifolds.identity import is_own
+from moduli.manifolds.arguments import is_own
 from moduli.manifolds.manifold import Manifold
 from moduli.manifolds.verification.cases import Cases, Families
 from moduli.verification import Counterexample, Violation, search
