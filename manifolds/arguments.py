@@ -1,7 +1,7 @@
 """A constructor's arguments: by name, of the kinds that it declares, and within limits.
 
-This is the one place where arguments are held to the types that a constructor declares, whether they come from
-Python, from an expression or from a spec.
+This is the one place where arguments are held to the types that a constructor declares, whether they come
+from Python, from an expression or from a spec.
 """
 
 import inspect
