@@ -7,6 +7,7 @@ from moduli.models.analysis.graphs import (
     graph_statistics,
     mask_graph,
     mask_overlap,
+    spectral_radius,
     wiring_length,
 )
 from moduli.models.errors import (
@@ -86,6 +87,7 @@ __all__ = [
     "rewired_mask",
     "ring_mask",
     "small_world_mask",
+    "spectral_radius",
     "tile_mask",
     "train_survivors",
     "verify_masks",

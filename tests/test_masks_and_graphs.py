@@ -1,8 +1,10 @@
 """Masks made beforehand, and the graphs of networks."""
 
 import math
+from statistics import mean, pstdev
 
 import networkx
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -11,11 +13,15 @@ from hypothesis import strategies as st
 from moduli.manifolds import Circle, Torus
 from moduli.models import (
     InvalidSparsity,
+    clique_mask,
     geometric_mask,
     graph_statistics,
     mask_graph,
     mask_overlap,
     random_mask,
+    ring_mask,
+    small_world_mask,
+    spectral_radius,
     wiring_length,
 )
 from moduli.regularizers import DifferenceOfGaussians, Diffusion, ShapeMismatch, Uniform
@@ -131,3 +137,59 @@ def test_errors():
         graph_statistics(torch.ones(3, 3), Torus(), torch.zeros(4, 2))
     with pytest.raises(InvalidSparsity, match=r"got 1\.0"):
         random_mask(3, 3, sparsity=1.0)
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        ring_mask(48, sparsity=0.9),
+        small_world_mask(48, sparsity=0.9, rewiring=0.3, seed=1),
+        clique_mask(48, sparsity=0.9),
+        random_mask(40, 40, sparsity=0.97, seed=2),
+        torch.zeros(5, 5, dtype=torch.bool),
+        torch.eye(1, dtype=torch.bool),
+    ],
+)
+def test_statistics_without_directions_agree_with_networkx(mask):
+    statistics = graph_statistics(mask)
+    graph = mask_graph(mask).to_undirected()
+    graph.remove_edges_from([(node, node) for node in graph])
+    lengths = [
+        steps
+        for _, reached in networkx.all_pairs_shortest_path_length(graph)
+        for steps in reached.values()
+        if steps
+    ]
+    cycles = [cycle for cycle in networkx.simple_cycles(graph, length_bound=4) if len(cycle) == 4]
+    degrees = [degree for _, degree in graph.degree]
+    assert statistics.triangles == sum(networkx.triangles(graph).values()) / 3
+    assert statistics.four_cycles == len(cycles)
+    assert statistics.transitivity == pytest.approx(networkx.transitivity(graph))
+    assert statistics.clustering == pytest.approx(networkx.average_clustering(graph))
+    assert statistics.mean_path == (pytest.approx(mean(lengths)) if lengths else None)
+    assert statistics.degree_deviation == pytest.approx(pstdev(degrees))
+    reached = [len(networkx.single_source_shortest_path_length(graph, node, cutoff=2)) for node in graph]
+    assert statistics.two_step_reach == pytest.approx(mean(reached))
+    if len(graph) > 1 and min(degrees) > 0:
+        spectrum = sorted(1 - networkx.normalized_laplacian_spectrum(graph))
+        assert statistics.spectral_gap == pytest.approx(1 - spectrum[-2], abs=1e-9)
+    connected = networkx.is_connected(graph)
+    assert (statistics.spectral_gap > 1e-9) == (connected and len(graph) > 1)
+
+
+def test_small_worldness_agrees_with_networkx():
+    mask = small_world_mask(60, sparsity=0.9, rewiring=0.1, seed=0)
+    graph = mask_graph(mask).to_undirected()
+    graph.remove_edges_from([(node, node) for node in graph])
+    degree = 2 * graph.number_of_edges() / len(graph)
+    clustering = networkx.average_clustering(graph) / (degree / len(graph))
+    length = networkx.average_shortest_path_length(graph) / (math.log(len(graph)) / math.log(degree))
+    assert graph_statistics(mask).small_worldness == pytest.approx(clustering / length)
+
+
+def test_the_spectral_radius_of_a_weight():
+    weight = torch.randn(20, 20, generator=seeded())
+    expected = max(abs(value) for value in np.linalg.eigvals(weight.double().numpy()))
+    assert spectral_radius(weight) == pytest.approx(expected)
+    with pytest.raises(ShapeMismatch, match="square weight"):
+        spectral_radius(torch.zeros(2, 3))

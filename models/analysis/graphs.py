@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from moduli.manifolds import Manifold
 from moduli.manifolds.tensors import require_tensor
+from moduli.models.analysis.undirected import undirected_statistics
 from moduli.models.matrices import stacked
 from moduli.regularizers import ShapeMismatch
 
@@ -31,6 +34,23 @@ class GraphStatistics:
         Mean clustering coefficient, directions ignored.
     weak_components, strong_components : int
         Components with directions ignored, and followed.
+    transitivity : float
+        Fraction of connected triples of neurons that are triangles, directions ignored.
+    triangles, four_cycles : int
+        Cycles of three and of four neurons, directions ignored: ``tr(A³) / 6``, and
+        ``(tr(A⁴) - 4 Σ d(d-1)/2 - 2 m) / 8`` with the degrees d and m edges (Harary and Manvel, "On the
+        number of cycles in a graph", 1971).
+    degree_deviation : float
+        Standard deviation of the neurons' degrees, directions ignored.
+    two_step_reach : float
+        Mean number of neurons that one reaches in at most two steps, directions ignored, itself included.
+    mean_path : float or None
+        Mean number of steps between two neurons that are connected at all, directions ignored; None where
+        no two are.
+    spectral_gap : float
+        One minus the second largest eigenvalue of a random walk, directions ignored; 0 where the graph falls
+        apart. A walk forgets where it began the sooner, the larger the gap (Chung, "Spectral Graph
+        Theory", 1997, chapter 1). A neuron without connections stays where it is.
     small_worldness : float or None
         ``(C / C_r) / (L / L_r)`` in the largest weak component: clustering C and mean path length L,
         directions ignored, over those of a random graph of the same size, ``C_r = k / n`` and
@@ -52,6 +72,13 @@ class GraphStatistics:
     clustering: float
     weak_components: int
     strong_components: int
+    transitivity: float
+    triangles: int
+    four_cycles: int
+    degree_deviation: float
+    two_step_reach: float
+    mean_path: float | None
+    spectral_gap: float
     small_worldness: float | None
     wiring: float | None
     wiring_by_chance: float | None
@@ -104,14 +131,12 @@ def mask_graph(mask: Tensor) -> Any:
     >>> mask_graph(torch.tensor([[False, True], [False, False]])).edges
     OutEdgeView([(1, 0)])
     """
-    require_tensor(mask, "The mask", ShapeMismatch, with_values=True)
-    if mask.dim() != 2 or mask.shape[0] != mask.shape[1]:
-        raise ShapeMismatch(f"The graph of a network needs a square mask, got shape {tuple(mask.shape)}.")
+    alive = _square(mask)
     import networkx  # a quarter of a second that a training never needs
 
     graph = networkx.DiGraph()
-    graph.add_nodes_from(range(len(mask)))
-    graph.add_edges_from((source, target) for target, source in mask.nonzero().tolist())
+    graph.add_nodes_from(range(len(alive)))
+    graph.add_edges_from((source, target) for target, source in alive.nonzero().tolist())
     return graph
 
 
@@ -138,27 +163,28 @@ def graph_statistics(
     ShapeMismatch
         If the mask is not square, or the embedding places another number of neurons.
     """
-    import networkx
-
-    graph = mask_graph(mask)
-    between = networkx.DiGraph((u, v) for u, v in graph.edges if u != v)
-    between.add_nodes_from(graph)
-    undirected = between.to_undirected()
-    alive = mask.bool()
+    alive = _square(mask)
+    between = alive & ~torch.eye(len(alive), dtype=torch.bool)
+    connections = int(between.sum())
+    adjacency = (between | between.T).double()
+    edges = csr_array(between.numpy())
     wiring = by_chance = None
     if manifold is not None and embedding is not None:
         wiring, by_chance = wiring_length(mask, manifold, embedding)
     return GraphStatistics(
-        neurons=len(mask),
-        connections=graph.number_of_edges(),
-        largest_in_degree=int(alive.sum(dim=1).max()) if len(mask) else 0,
-        largest_out_degree=int(alive.sum(dim=0).max()) if len(mask) else 0,
-        isolated=networkx.number_of_isolates(between),
-        reciprocity=networkx.overall_reciprocity(between) if between.number_of_edges() else 0.0,
-        clustering=networkx.average_clustering(undirected) if len(mask) else 0.0,
-        weak_components=networkx.number_weakly_connected_components(graph) if len(mask) else 0,
-        strong_components=networkx.number_strongly_connected_components(graph),
-        small_worldness=_small_worldness(undirected),
+        neurons=len(alive),
+        connections=int(alive.sum()),
+        largest_in_degree=int(alive.sum(dim=1).max()) if len(alive) else 0,
+        largest_out_degree=int(alive.sum(dim=0).max()) if len(alive) else 0,
+        isolated=int((adjacency.sum(dim=1) == 0).sum()),
+        reciprocity=int((between & between.T).sum()) / connections if connections else 0.0,
+        weak_components=connected_components(edges, connection="weak", return_labels=False)
+        if len(alive)
+        else 0,
+        strong_components=connected_components(edges, connection="strong", return_labels=False)
+        if len(alive)
+        else 0,
+        **undirected_statistics(adjacency),
         wiring=wiring,
         wiring_by_chance=by_chance,
     )
@@ -246,16 +272,34 @@ def mask_overlap(first: Tensor, second: Tensor) -> Overlap:
     return Overlap(int((first.bool() & second.bool()).sum()), expected, math.sqrt(variance))
 
 
-def _small_worldness(undirected: Any) -> float | None:
-    import networkx
+def _square(mask: Tensor) -> Tensor:
+    """Return a recurrent mask as booleans on the CPU, or raise unless it is square."""
+    require_tensor(mask, "The mask", ShapeMismatch, with_values=True)
+    if mask.dim() != 2 or mask.shape[0] != mask.shape[1]:
+        raise ShapeMismatch(f"The graph of a network needs a square mask, got shape {tuple(mask.shape)}.")
+    return mask.detach().bool().cpu()
 
-    if not len(undirected):
-        return None
-    component = undirected.subgraph(max(networkx.connected_components(undirected), key=len))
-    size, edges = len(component), component.number_of_edges()
-    degree = 2 * edges / size
-    if degree <= 1 or 2 * edges == size * (size - 1):
-        return None
-    clustering = networkx.average_clustering(component) / (degree / size)
-    length = networkx.average_shortest_path_length(component) / (math.log(size) / math.log(degree))
-    return float(clustering / length)
+
+def spectral_radius(weight: Tensor) -> float:
+    """Return the largest magnitude of a recurrent weight's eigenvalues.
+
+    Parameters
+    ----------
+    weight : Tensor
+        Of shape ``(n, n)``.
+
+    Raises
+    ------
+    ShapeMismatch
+        If the weight is not square.
+
+    Examples
+    --------
+    >>> spectral_radius(torch.tensor([[0.0, 2.0], [-2.0, 0.0]]))
+    2.0
+    """
+    require_tensor(weight, "The weight", ShapeMismatch, with_values=True)
+    if weight.dim() != 2 or weight.shape[0] != weight.shape[1]:
+        raise ShapeMismatch(f"A square weight has a spectral radius, got shape {tuple(weight.shape)}.")
+    values: Tensor = torch.linalg.eigvals(weight.detach().cpu().double())
+    return float(values.abs().max()) if len(values) else 0.0
