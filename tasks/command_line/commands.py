@@ -38,7 +38,7 @@ class ExperimentCommand:
     dask: str | None = None
     """Address of a Dask scheduler whose workers do the work, such as tcp://host:8786."""
     device: str = "cpu"
-    """PyTorch device."""
+    """PyTorch device; auto: the accelerator that PyTorch finds, or else the CPU."""
     devices: int = 1
     """Devices that share each run, through Lightning Fabric."""
     checkpoint_seconds: float = 10.0

@@ -143,7 +143,7 @@ def on_devices(work: Callable[[Devices], None], device: str, count: int, precisi
     work : callable
         Takes the devices; with several of them it can be pickled.
     device : str
-        PyTorch device.
+        PyTorch device, or ``"auto"``; see `resolved`.
     count : int
         How many of them.
     precision : str
@@ -156,6 +156,7 @@ def on_devices(work: Callable[[Devices], None], device: str, count: int, precisi
     MissingDependency
         If Fabric is needed and not installed.
     """
+    device = resolved(device)
     _check_device(device)
     if count == 1 and precision == "32-true":
         work(OneDevice(device))
@@ -175,6 +176,20 @@ def on_devices(work: Callable[[Devices], None], device: str, count: int, precisi
 def _on_fabric(fabric: "Fabric", work: Callable[[Devices], None], parent: int) -> None:
     end_with_parent(parent)
     work(FabricDevices(fabric))
+
+
+def resolved(device: str) -> str:
+    """Return the accelerator that PyTorch finds for ``"auto"``, or the CPU where it finds none.
+
+    Examples
+    --------
+    >>> resolved("cpu")
+    'cpu'
+    """
+    if device != "auto":
+        return device
+    found = torch.accelerator.current_accelerator(check_available=True)
+    return "cpu" if found is None else str(found)
 
 
 def _check_device(name: str) -> None:

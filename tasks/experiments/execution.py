@@ -10,7 +10,7 @@ class Execution:
     """The device of a run and the care that is taken of it."""
 
     device: str = "cpu"
-    """PyTorch device."""
+    """PyTorch device; auto: the accelerator that PyTorch finds, or else the CPU."""
     devices: int = 1
     """How many devices share each run, through Lightning Fabric."""
     threads: int = 1

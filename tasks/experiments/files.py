@@ -10,6 +10,7 @@ import errno
 import hashlib
 import io
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -211,9 +212,23 @@ def is_there(path: Path) -> bool:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what writers that died left in a folder that nobody else is writing to."""
+    """Remove what writers that died left in a folder; those that are at work keep theirs."""
     for path in folder.glob(UNFINISHED):
-        path.unlink(missing_ok=True)
+        process = path.name.rpartition(".")[2].partition("-")[0]
+        if process.isdigit() and not _is_running(int(process)):
+            path.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    if os.name != "posix":
+        return True  # elsewhere the question may end the process
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def damaged(reason: str) -> DamagedFile:

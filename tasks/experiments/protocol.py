@@ -1,6 +1,6 @@
 """The protocol that every method goes through: dense -> sparse -> ticket."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from statistics import mean
@@ -21,7 +21,7 @@ from moduli.tasks.experiments.training import train
 from moduli.tasks.task import Task, make_task
 
 
-def carry_out(run: Run, execution: Execution | None = None) -> Results:
+def carry_out(run: Run, execution: Execution | None = None, stages: Sequence[Stage] = STAGES) -> Results:
     """Take one method with one seed through the protocol, continuing where it stopped.
 
     A network is trained dense for a while, then pruned on the schedule, then trained on; it is
@@ -34,6 +34,8 @@ def carry_out(run: Run, execution: Execution | None = None) -> Results:
         What to do, and where to keep it.
     execution : Execution, optional
         Device and threads; results are equal to the bit for equal ones.
+    stages : sequence of str
+        Which stages; the ticket needs the trained network's masks.
 
     Returns
     -------
@@ -51,17 +53,17 @@ def carry_out(run: Run, execution: Execution | None = None) -> Results:
     training = run.configuration.training
     expected = f"a multiple of {execution.devices} devices"
     require(training.batch % execution.devices == 0, "batch", expected, training.batch)
-    stages = partial(_carry_out_stages, run, execution)
+    work = partial(_carry_out_stages, run, execution, stages)
     with named_shortage(f"The run {run.label} with seed {run.seed}"):
-        on_devices(stages, execution.device, execution.devices, training.precision)
-    results = {stage: run.open(stage).result() for stage in STAGES}
+        on_devices(work, execution.device, execution.devices, training.precision)
+    results = {stage: run.open(stage).result() for stage in stages}
     return {stage: result for stage, result in results.items() if result is not None}
 
 
-def _carry_out_stages(run: Run, execution: Execution, devices: Devices) -> None:
+def _carry_out_stages(run: Run, execution: Execution, stages: Sequence[Stage], devices: Devices) -> None:
     with _threads(execution.threads):
         task = make_task(run.configuration, run.seed, devices.device)
-        for stage in STAGES:
+        for stage in stages:
             _carry_out_stage(run, stage, task, execution, devices)
 
 

@@ -4,6 +4,8 @@ import json
 import os
 import random
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -314,11 +316,15 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
 def test_leftovers_of_killed_writers_are_removed(copy):
     run = copy.run("torus-diffusion", 0.75, 0)
     stage = run.stage("trained")
-    leftover = [stage / ".weights.safetensors.4242-17", stage / "checkpoint.safetensors"]
-    for path in leftover:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    leftover = [stage / f".weights.safetensors.{dead.pid}-17", stage / "checkpoint.safetensors"]
+    at_work = stage / f".config.json.{os.getpid()}-17"
+    for path in (*leftover, at_work):
         path.write_bytes(b"half")
     carry_out(run)
     assert not any(path.exists() for path in leftover)
+    assert at_work.exists()
 
 
 def strip_sums(comparison):

@@ -1,0 +1,1 @@
+"""The parts of ``benchmarks/accelerator.py``: what must hold on a device, and what takes how long there."""
