@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from moduli.errors import InvalidParameter
-from moduli.models.errors import NonFiniteWeights
+from moduli.models.errors import CannotPrune, NonFiniteWeights
 from moduli.models.pruning.masks import Masks, zeros_in
 from moduli.models.pruning.recording import GradientRecorder
+from moduli.models.refusals import check_plain
 from moduli.regularizers import ShapeMismatch
 
 
@@ -61,8 +62,20 @@ class LivingWeights:
         self._mask_gradients()
 
     def weight(self, name: str) -> nn.Parameter:
-        """Return a weight by its parameter's name."""
-        return self.model.get_parameter(name)
+        """Return a weight by its parameter's name.
+
+        Raises
+        ------
+        CannotPrune
+            If the model has no such parameter any more.
+        """
+        try:
+            return self.model.get_parameter(name)
+        except AttributeError:
+            raise CannotPrune(
+                f"{name} is not a parameter of the model any more, so that its dead weights cannot stay "
+                "zero: parametrize, quantize or delete it after its sparsifier has done its work."
+            ) from None
 
     def follow_model(self) -> None:
         """Move the masks to where the model's weights are now, and mask the gradients of new parameters."""
@@ -119,12 +132,12 @@ class LivingWeights:
                 )
 
     def recorded(self, name: str) -> Tensor | None:
-        """Return the magnitudes of a weight's gradient, and forget them; None without a record.
+        """Return the magnitudes of dead weights' gradients, and forget them; None without a record.
 
         The gradient is that of the loss without the penalty, summed over all backward passes since gradients
-        were set to zero, and averaged over the processes of ``torch.distributed``, which must all ask for it.
+        were set to zero, and averaged as ``weight.grad`` is, such as by ``DistributedDataParallel``.
         """
-        return self._recorder.magnitudes(name, self.weight(name))
+        return self._recorder.magnitudes(name, self.weight(name), self.masks[name])
 
     def apart(self, name: str) -> Tensor:
         """Return a weight for a penalty, whose gradient is left out of the record."""
@@ -165,16 +178,17 @@ class LivingWeights:
 
             return mask_gradient
 
-        def keeping(name: str) -> Callable[[Tensor], None]:
-            def keep_gradient(weight: Tensor) -> None:
+        def keeping(name: str) -> Callable[[nn.Parameter], None]:
+            def keep_gradient(weight: nn.Parameter) -> None:
                 living = this()
                 if living is not None and living.records:
-                    living._recorder.keep(name)
+                    living._recorder.keep(name, weight, living.masks[name].to(weight.device))
 
             return keep_gradient
 
         for name in self.masks:
             weight, hooked = self.weight(name), self._hooked.get(name)
+            check_plain(name, weight)
             if weight.requires_grad and (hooked is None or hooked() is not weight):
                 weight.register_hook(masking(name))  # type: ignore[no-untyped-call]
                 weight.register_post_accumulate_grad_hook(keeping(name))  # type: ignore[no-untyped-call]
