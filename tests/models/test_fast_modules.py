@@ -259,6 +259,54 @@ def test_s12_ties_and_frozen_weights_stay_as_they_are_in_training():
     assert not train_survivors(model, sparsifier.masks).rnn.weight_hh_l0.values.requires_grad
 
 
+class Autoencoder(nn.Module):
+    """Two layers of recurrent and linear modules that share matrices."""
+
+    def __init__(self):
+        super().__init__()
+        self.into, self.out = nn.RNN(8, 8), nn.GRUCell(8, 8)
+        self.first, self.second = nn.Linear(8, 8), nn.Linear(8, 8)
+        self.out.weight_hh = self.out.weight_ih
+        self.second.weight = self.first.weight = self.into.weight_hh_l0
+
+    def forward(self, x):
+        return self.second(torch.tanh(self.first(self.out(self.into(x)[0].flatten(0, 1)))))
+
+
+@pytest.mark.parametrize("named", ["into.weight_hh_l0", "second.weight"])
+def test_s12_masked_weights_that_are_tied_stay_tied_in_training(named):
+    model = Autoencoder().double()
+    masks = {
+        named: random_mask(8, 8, sparsity=0.7),
+        "out.weight_ih": random_mask(24, 8, sparsity=0.7),
+        "out.weight_hh": random_mask(24, 8, sparsity=0.7),
+    }
+    with torch.no_grad():
+        for name, mask in masks.items():
+            model.get_parameter(name).mul_(mask)
+    sparse = train_survivors(model, masks)
+    assert sparse.into.weight_hh_l0 is sparse.first.weight is sparse.second.weight
+    assert sparse.out.weight_ih is sparse.out.weight_hh
+    assert len(list(sparse.parameters())) == len(list(model.parameters()))
+    optimizers = [torch.optim.Adam(each.parameters(), lr=0.1) for each in (sparse, model)]
+    for _ in range(4):
+        x = torch.randn(3, 2, 8, dtype=torch.float64)
+        for each, optimizer in zip((sparse, model), optimizers, strict=True):
+            optimizer.zero_grad()
+            each(x).square().mean().backward()
+            optimizer.step()
+        with torch.no_grad():
+            for name, mask in masks.items():
+                model.get_parameter(name).mul_(mask)
+    state = dense_state(sparse.state_dict())
+    assert state.keys() == model.state_dict().keys()
+    for name, tensor in state.items():
+        torch.testing.assert_close(tensor, model.state_dict()[name])
+    copied = copy.deepcopy(sparse)
+    assert copied.into.weight_hh_l0 is copied.first.weight
+    assert model.load_state_dict(state)
+
+
 def test_s12_a_module_that_is_used_twice_is_not_a_tie():
     layer = nn.Linear(4, 4)
     model = nn.Sequential(layer, nn.Tanh(), layer)
