@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.callbacks import EMAWeightAveraging, StochasticWeightAveraging, WeightAveraging
 from torch import nn
 
 from moduli.manifolds import InvalidParameter, Torus
@@ -149,11 +149,34 @@ def test_s9_manual_optimization_with_several_steps_a_batch(tmp_path):
     assert module.watched.sparsity()["total"] == pytest.approx(0.8, abs=0.01)
 
 
-def test_s9_averaged_weights_end_sparse(tmp_path):
-    module = Module()
+class Normed(Module):
+    """Batch norm makes stochastic weight averaging run through the data once more."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(2)
+
+    def training_step(self, batch):
+        return self.norm(self.reader(batch).flatten(0, 1)).square().mean()
+
+
+AVERAGES = {
+    "all steps": WeightAveraging,
+    "EMA": lambda: EMAWeightAveraging(decay=0.9),
+    "SWA": lambda: StochasticWeightAveraging(swa_lrs=0.05, swa_epoch_start=1),
+}
+
+
+# SWA makes a scheduler in the middle of training.
+@pytest.mark.filterwarnings("ignore::UserWarning:torch.optim")
+@pytest.mark.parametrize("kind", [Module, Normed])
+@pytest.mark.parametrize("average", AVERAGES)
+def test_s9_averaged_weights_end_sparse(tmp_path, average, kind):
+    module = kind()
     sparsifier = sparsifier_of(module.reader)
     trainer = trainer_with(sparsifier, tmp_path, max_epochs=4)
-    trainer.callbacks.append(WeightAveraging())
+    trainer.callbacks.append(AVERAGES[average]())
     trainer.fit(module, batches(3))
+    assert sparsifier.sparsity()["total"] == pytest.approx(0.8, abs=0.01)
     for name, mask in sparsifier.masks.items():
         assert torch.equal(module.reader.get_parameter(name) != 0, mask)
