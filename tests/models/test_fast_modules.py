@@ -1,6 +1,7 @@
 """Clause S12: fast modules answer what the modules that they replace answer."""
 
 import copy
+import functools
 import warnings
 
 import pytest
@@ -14,6 +15,7 @@ from moduli.models.fast import compression, kernels
 from moduli.models.fast.cells import SparseCell
 from moduli.models.fast.kernels import BlocksKernel, DenseKernel, GatherKernel, RowsKernel
 from moduli.models.fast.linear import SparseLinear
+from moduli.models.fast.replacing import sparse_module
 from moduli.regularizers import ShapeMismatch
 from tests.conftest import seeded
 
@@ -188,6 +190,42 @@ def test_s12_every_kernel_multiplies_in_half_and_expands(kernel):
     for dtype in (torch.bfloat16, torch.float16):
         found = copy.deepcopy(product).to(dtype)(torch.eye(16, dtype=dtype))
         torch.testing.assert_close(found, weight.to(dtype))
+
+
+@pytest.fixture
+def compiler():
+    """The compiler forgets what it compiled for other tests, of which it keeps a few variants only."""
+    torch.compiler.reset()
+    # This backend traces through autograd and leaves machine code to eager PyTorch.
+    return functools.partial(torch.compile, backend="aot_eager")
+
+
+@pytest.mark.parametrize("kind", [nn.Linear, nn.GRU, nn.LSTMCell])
+@pytest.mark.parametrize("kernel", [DenseKernel, GatherKernel, RowsKernel, BlocksKernel])
+def test_s12_compiled_modules_are_one_graph_with_the_same_outputs(kind, kernel, compiler):
+    module = kind(8, 8)
+    blocks = torch.block_diag(torch.ones(4, 4), torch.ones(4, 4))
+    with torch.no_grad():
+        for weight in module.parameters():
+            if weight.dim() == 2:
+                weight.mul_(blocks.repeat(len(weight) // 8, 1))
+    fast = sparse_module(module, lambda name, weight: kernel(weight)).requires_grad_(False)
+    x = torch.randn(4, 2, 8) if kind in KINDS else torch.randn(2, 8)
+    for found, expected in zip(flat(compiler(fast, fullgraph=True)(x)), flat(module(x)), strict=True):
+        torch.testing.assert_close(found, expected.detach(), rtol=0, atol=1e-5)
+
+
+# PyTorch 2.13 makes objects of autograd functions while it traces them, and then deprecates that.
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
+@pytest.mark.parametrize("kind", [nn.Linear, nn.GRU, nn.LSTMCell])
+def test_s12_compiled_survivors_train(kind, compiler):
+    module = kind(3, 8)
+    masks = masked(module)
+    sparse = train_survivors(module, masks)
+    x = torch.randn(4, 2, 3) if kind in KINDS else torch.randn(2, 3)
+    for each in (compiler(sparse), module):
+        sum(part.square().sum() for part in flat(each(x))).backward()
+    assert_equal_gradients(sparse, module, masks)
 
 
 def encoder():
