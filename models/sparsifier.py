@@ -303,13 +303,16 @@ class Sparsifier(Tabular, Attachable, Storable):
             return scored(self.score, name, weight, lambda: charges.coefficients(name, weight))
 
         def merits(name: str) -> Tensor | None:
-            if regrowth is not None and regrowth.where == "gradient":
-                return weights.recorded(name)
+            if gradients is not None:
+                return gradients[name]
             if chance is not None:
                 return torch.rand(weights.masks[name].shape, generator=chance).to(weights.masks[name].device)
             return charges.cheapness(name, weights.weight(name))
 
         weights.follow_model()
+        gradients = None
+        if regrowth is not None and regrowth.reads_gradient(step):
+            gradients = {name: weights.recorded(name) for name in weights.masks}
         due = self.pruner.due(step, weights.masks)
         if due:
             weights.check_finite(step)

@@ -94,7 +94,9 @@ class LivingWeights:
         """Set every dead weight to zero, where `follow_model` has found the model."""
         for name, mask in self.masks.items():
             weight = self.weight(name)
-            torch.where(mask, weight, weight.new_zeros(()), out=weight)  # takes three quarters of masked_fill_
+            torch.where(
+                mask, weight, weight.new_zeros(()), out=weight
+            )  # takes three quarters of masked_fill_
 
     @torch.no_grad()
     def apply_to(self, other: nn.Module) -> None:
@@ -138,10 +140,11 @@ class LivingWeights:
                 )
 
     def recorded(self, name: str) -> Tensor | None:
-        """Return the magnitudes of dead weights' gradients, and forget them; None without a record.
+        """Return the magnitudes of a weight's gradient, and forget them; None without a record.
 
         The gradient is that of the loss without the penalty, summed over all backward passes since gradients
         were set to zero, and averaged as ``weight.grad`` is, such as by ``DistributedDataParallel``.
+        Ask before the masks change.
         """
         return self._recorder.magnitudes(name, self.weight(name), self.masks[name])
 

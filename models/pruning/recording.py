@@ -1,4 +1,4 @@
-"""The gradients of dead weights, whole: over micro-batches and processes, and without the penalty's."""
+"""The gradients of a loss, whole: over micro-batches and processes, and without the penalty's."""
 
 from collections.abc import Callable
 
@@ -7,14 +7,14 @@ from torch import Tensor, nn
 
 
 class GradientRecorder:
-    """Records the gradients of dead weights, which are zero wherever anything else could see them.
+    """Records gradients while those of dead weights are zero wherever anything else could see them.
 
     A hook on a parameter sees the gradient of one backward pass, also of one that accumulates nothing, such
     as ``torch.autograd.grad``, so that a gradient counts only when it has been accumulated. What averages
     gradients over processes within a backward pass, such as ``DistributedDataParallel``, runs after all hooks
     on the parameter and before the pass ends. From the one to the other ``weight.grad`` holds the gradients
-    of dead weights too, those of earlier passes included; then they move into the record. So they are
-    averaged exactly where, and over exactly those processes over which, the optimizer's own are.
+    of dead weights too, those of earlier passes included; then it is recorded, and they are set to zero. So
+    they are averaged exactly where, and over exactly those processes over which, the optimizer's own are.
 
     Examples
     --------
@@ -29,13 +29,14 @@ class GradientRecorder:
     >>> weight.grad
     tensor([4., 0.])
     >>> recorder.magnitudes("weight", weight, mask)
-    tensor([0., 5.])
+    tensor([4., 5.])
     """
 
     def __init__(self) -> None:
         self._penalty: dict[str, Tensor] = {}
-        self._seen: dict[str, tuple[Tensor, bool]] = {}
+        self._seen: dict[str, tuple[Tensor, Tensor | None, bool]] = {}
         self._kept: dict[str, Tensor] = {}
+        self._charged: dict[str, Tensor] = {}
 
     def apart(self, name: str, weight: nn.Parameter) -> Tensor:
         """Return the weight for a term of the loss whose gradient is left out."""
@@ -49,10 +50,10 @@ class GradientRecorder:
 
     def see(self, name: str, weight: nn.Parameter, gradient: Tensor) -> None:
         """Note the whole gradient of a backward pass, before it is accumulated."""
-        left_out = self._penalty.pop(name, None)
-        own = gradient.detach().clone() if left_out is None else gradient.detach() - left_out
+        penalty = self._penalty.pop(name, None)
+        own = gradient.detach().clone() if penalty is None else gradient.detach() - penalty
         first = weight.grad is None or not bool(weight.grad.any())
-        self._seen[name] = (own, first)
+        self._seen[name] = (own, penalty, first)
 
     @torch.no_grad()
     def keep(self, name: str, weight: nn.Parameter, mask: Tensor) -> None:
@@ -67,24 +68,28 @@ class GradientRecorder:
         mask : Tensor
             True where it is alive.
         """
-        whole, first = self._seen.pop(name)
-        if not first and name in self._kept:
+        whole, penalty, first = self._seen.pop(name)
+        if first:
+            self._forget(name)
+        if name in self._kept:
             whole = whole + self._kept[name]
+        if penalty is not None:
+            self._charged[name] = penalty.masked_fill(~mask, 0) + self._charged.get(name, 0)
         if weight.grad is not None:
             weight.grad.copy_(torch.where(mask, weight.grad, whole))
 
         @torch.no_grad()
-        def move_into_record() -> None:
-            found = whole if weight.grad is None else weight.grad
-            self._kept[name] = found.masked_fill(mask, 0)
+        def record() -> None:
+            self._kept[name] = whole
             if weight.grad is not None:
+                self._kept[name] = weight.grad - self._charged.get(name, 0)
                 weight.grad.masked_fill_(~mask, 0)
 
         # The average over processes ends in a callback as well, queued before the first one here runs.
-        _at_the_end_of_the_pass(lambda: _at_the_end_of_the_pass(move_into_record))
+        _at_the_end_of_the_pass(lambda: _at_the_end_of_the_pass(record))
 
     def magnitudes(self, name: str, weight: nn.Parameter, mask: Tensor) -> Tensor | None:
-        """Return the magnitudes of dead weights' gradients, and forget them; None without a record.
+        """Return the magnitudes of a gradient, and forget it; None without a record.
 
         Parameters
         ----------
@@ -93,14 +98,16 @@ class GradientRecorder:
         weight : nn.Parameter
             The weight.
         mask : Tensor
-            True where it is alive; zero is returned there.
+            True where it was alive in the backward pass.
         """
-        kept = self._kept.pop(name, None)
-        if weight.grad is not None:
-            # The average brings gradients of other processes also where none was computed here.
-            brought = weight.grad.masked_fill(mask, 0)
-            kept = brought if brought.any() else kept
-        return None if kept is None else kept.abs()
+        gradient = self._forget(name)
+        if weight.grad is not None and weight.grad.masked_fill(mask, 0).any():
+            gradient = weight.grad  # the average of other processes' gradients, where none was computed here
+        return None if gradient is None else gradient.abs()
+
+    def _forget(self, name: str) -> Tensor | None:
+        self._charged.pop(name, None)
+        return self._kept.pop(name, None)
 
 
 def _at_the_end_of_the_pass(call: Callable[[], None]) -> None:

@@ -40,10 +40,11 @@ def pruned(rank):
     return model.state_dict(), sparsifier.masks
 
 
-def regrown(rank):
+def regrown(rank, schedule=None):
     model = nn.Linear(6, 6, bias=False)
     parallel = DistributedDataParallel(model)
-    sparsifier = Sparsifier(model, sparsity=0.5, regrowth=Regrowth(end=9, interval=2, share=0.5))
+    rule = Regrowth(end=9, interval=2, share=0.5)
+    sparsifier = Sparsifier(model, sparsity=0.5, schedule=schedule, regrowth=rule)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
     sparsifier.attach(optimizer)
     generator = seeded(rank)
@@ -56,7 +57,7 @@ def regrown(rank):
             total += y.T @ x
         before = sparsifier.masks["weight"].clone()
         optimizer.step()
-        if step == 1:
+        if step == 1 and schedule is None:
             distributed.all_reduce(total)
             grown = sparsifier.masks["weight"] & ~before
             assert total[grown].abs().min() >= total[~before & ~grown].abs().max()
@@ -121,6 +122,7 @@ def _one_of_two(rank: int, folder: str) -> None:
     distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     groups = [distributed.new_group([each]) for each in range(2)]
     jobs = {"pruned": pruned, "regrown": regrown}
+    jobs |= {"cut and regrown": lambda rank: regrown(rank, CubicSchedule(0, 6))}
     jobs |= {how: lambda rank, how=how: regrown_in_parallel(rank, how) for how in PARALLEL}
     jobs |= {"apart": regrown_apart, "in a group": lambda rank: regrown_apart(rank, groups[rank])}
     for name, job in jobs.items():
@@ -150,8 +152,9 @@ def test_s3_two_processes_keep_the_same_masks(left):
     assert all(torch.equal(weights[name] != 0, mask) for name, mask in masks.items())
 
 
-def test_s10_two_processes_regrow_by_their_mean_and_agree_to_the_bit(left):
-    assert_equal(*left("regrown"))
+@pytest.mark.parametrize("job", ["regrown", "cut and regrown"])
+def test_s10_two_processes_regrow_by_their_mean_and_agree_to_the_bit(left, job):
+    assert_equal(*left(job))
 
 
 @pytest.mark.parametrize("how", PARALLEL)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from moduli.manifolds import Torus
-from moduli.models import Regrowth, Sparsifier
+from moduli.models import LinearSchedule, Regrowth, Sparsifier
 from moduli.regularizers import Communicability, Diffusion, Regularizer
 from tests.conftest import seeded
 from tests.test_sparsifier import Reader, train
@@ -74,6 +74,26 @@ def test_s10_the_penalty_does_not_count(regularizer, together):
         loss.backward()
         sparsifier.penalty().backward()
     assert grows_by(slopes(1)[0], sparsifier)
+
+
+def test_s10_what_a_cut_has_just_taken_may_come_back_by_the_loss_s_gradient():
+    model, options = (
+        nn.Linear(6, 6, bias=False),
+        {"manifold": Torus(), "recurrent": "weight", "strength": 1e3},
+    )
+    schedule, rule = LinearSchedule(1, 3), Regrowth(end=9, interval=3, share=0.9)
+    sparsifier = Sparsifier(model, Diffusion(), sparsity=0.5, schedule=schedule, regrowth=rule, **options)
+    sparsifier.step()
+    sparsifier.step()
+    for slope in slopes(2):
+        ((model.weight * slope).sum() + sparsifier.penalty()).backward()
+    before, slope = sparsifier.masks["weight"].clone(), slopes(2).sum(0).abs()
+    order = model.weight.detach().abs().masked_fill(~before, torch.inf).flatten().argsort()
+    cut = before.flatten().index_fill(0, order[: int(before.sum()) - 18], False).view(6, 6)
+    sparsifier.step()
+    grown = sparsifier.masks["weight"] & ~cut
+    assert (grown & before).any()
+    assert slope[grown].min() >= slope[~cut & ~grown].max()
 
 
 @pytest.mark.parametrize("attached", [True, False])
