@@ -85,17 +85,21 @@ def check_plain(name: str, parameter: Tensor) -> None:
 
 
 def warn_of_the_rest(model: nn.Module, pruned: set[str]) -> None:
-    """Warn of projections that attention packs into one weight, unless they are pruned."""
-    left = [
-        f"{path}.in_proj_weight".lstrip(".")
-        for path, module in model.named_modules()
-        if isinstance(module, nn.MultiheadAttention) and module.in_proj_weight is not None
-    ]
-    left = [name for name in left if name not in pruned]
-    if left:
+    """Warn of attention's projections and of square parameters of users' own modules that stay dense."""
+    left: dict[str, str] = {}
+    for path, module in model.named_modules():
+        kind = type(module)
+        attends, own = isinstance(module, nn.MultiheadAttention), not kind.__module__.startswith("torch.")
+        for name, parameter in module.named_parameters(path, recurse=False):
+            projects = attends and name.endswith("proj_weight")
+            square = parameter.dim() == 2 and parameter.shape[0] == parameter.shape[1]
+            if name not in pruned and (projects or (own and square and parameter.requires_grad)):
+                left[name] = "nn.MultiheadAttention" if attends else kind.__name__
+    for kind_name in dict.fromkeys(left.values()):
+        names = [name for name in left if left[name] == kind_name]
         warnings.warn(
-            f"{', '.join(left)} of nn.MultiheadAttention stays dense; name it by a pattern, "
-            f"{{'{left[0]}': None}}, to prune it.",
+            f"{', '.join(names)} of {kind_name} stays dense; name it by a pattern, {{'{names[0]}': None}}, or "
+            "by recurrent=, to prune it.",
             NotPruned,
             stacklevel=3,  # the caller of the constructor
         )

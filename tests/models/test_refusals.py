@@ -198,6 +198,25 @@ def test_s11_packed_attention_is_named():
     assert "in_proj_weight" in sparsifier.masks
 
 
+def test_s11_attention_s_separate_projections_are_named():
+    with pytest.warns(NotPruned, match=r"^q_proj_weight, k_proj_weight, v_proj_weight of nn\.Multihead"):
+        Sparsifier(nn.MultiheadAttention(8, 2, kdim=4, vdim=4))
+    Sparsifier(nn.MultiheadAttention(8, 2, kdim=4, vdim=4), {"*_proj_weight": None})
+
+
+def test_s11_square_parameters_of_one_s_own_are_named():
+    model = nn.Sequential(nn.Linear(3, 8), Cell())
+    model[1].unlike, model[1].mixing = nn.Parameter(torch.ones(8, 3)), nn.Parameter(torch.ones(8, 8))
+    with pytest.warns(
+        NotPruned, match=r"^1\.inner, 1\.mixing of Cell stays dense; .*or by recurrent=, to prune it"
+    ):
+        Sparsifier(model)
+    model[1].mixing.requires_grad_(False)
+    Sparsifier(model, recurrent="1.inner")
+    Sparsifier(model, {"1.inner": None})
+    Sparsifier(model, scope="recurrent", recurrent="1.inner")
+
+
 def test_s11_the_advice_on_tied_weights_works():
     model = nn.ModuleDict({"rnn": nn.RNN(4, 4), "one": nn.Linear(4, 4), "two": nn.Linear(4, 4)})
     model["two"].weight = model["one"].weight
