@@ -98,8 +98,8 @@ def warn_of_the_rest(model: nn.Module, pruned: set[str]) -> None:
     for kind_name in dict.fromkeys(left.values()):
         names = [name for name in left if left[name] == kind_name]
         warnings.warn(
-            f"{', '.join(names)} of {kind_name} stays dense; name it by a pattern, {{'{names[0]}': None}}, or "
-            "by recurrent=, to prune it.",
+            f"{', '.join(names)} of {kind_name} stays dense; name it by a pattern, {{'{names[0]}': None}}, "
+            "or by recurrent=, to prune it.",
             NotPruned,
             stacklevel=3,  # the caller of the constructor
         )

@@ -307,7 +307,7 @@ AROUND = {
         f"the memory of {', '.join(test_regrowth.MEMORIES)}"
     ),
     test_refusals.test_s11_packed_attention_is_named: "attention's `in_proj_weight`: named in a warning",
-    test_refusals.test_s11_attention_s_separate_projections_are_named: "its `q_proj_weight` and kin, likewise",
+    test_refusals.test_s11_attention_s_separate_projections_are_named: "its `q_proj_weight`, likewise",
     test_refusals.test_s11_square_parameters_of_one_s_own_are_named: "a raw square parameter, likewise",
     test_refusals.test_s11_lazy_weights_are_refused: "lazy modules: refused by name",
     test_refusals.test_s11_quantized_modules_are_refused_by_name: "quantized modules: refused by name",
