@@ -333,7 +333,7 @@ class Sparsifier(Tabular, Attachable, Storable):
                 weights.revive(name, grown)
                 self._attachment.refresh(weights.weight(name), grown)
             weights.masks.update(changed)
-        weights.empty()
+        weights.zero_dead()
         weights.records = _reads_gradient(regrowth, step + 1)
 
     def sparsity(self) -> dict[str, float]:

@@ -294,6 +294,9 @@ AROUND = {
     test_lightning.test_s9_averaged_weights_end_sparse: (
         "Lightning: `WeightAveraging`, `EMAWeightAveraging`, `StochasticWeightAveraging`"
     ),
+    test_lightning.test_s10_training_equals_a_loop_of_one_s_own: (
+        "Lightning: accumulated batches, clipping, weights that regrow"
+    ),
     test_regrowth.test_s10_all_micro_batches_count: "gradients accumulated before weights regrow",
     test_regrowth.test_s10_the_penalty_does_not_count: "the penalty in the loss, or in a pass of its own",
     test_processes.test_s10_two_processes_regrow_by_their_mean_and_agree_to_the_bit: (

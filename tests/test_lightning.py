@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import EMAWeightAveraging, StochasticWeightAver
 from torch import nn
 
 from moduli.manifolds import InvalidParameter, Torus
-from moduli.models import CubicSchedule, Sparsifier, StateMismatch
+from moduli.models import CubicSchedule, Regrowth, Sparsifier, StateMismatch
 from moduli.models.lightning import SparsifierCallback
 from moduli.regularizers import Diffusion
 from tests.conftest import seeded
@@ -37,10 +37,9 @@ class Module(LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1, momentum=0.9)
 
 
-def sparsifier_of(model, manifold=None, steps=4):
-    return Sparsifier(
-        model, Diffusion(), manifold or Torus(), sparsity=0.8, strength=0.5, schedule=CubicSchedule(0, steps)
-    )
+def sparsifier_of(model, manifold=None, steps=4, regrowth=None):
+    options = {"sparsity": 0.8, "strength": 0.5, "regrowth": regrowth}
+    return Sparsifier(model, Diffusion(), manifold or Torus(), schedule=CubicSchedule(0, steps), **options)
 
 
 def batches(count):
@@ -61,10 +60,12 @@ def trainer_with(sparsifier, folder, **options):
 
 
 @pytest.mark.parametrize(("accumulated", "clip"), [(1, None), (3, None), (3, 0.05)])
-def test_training_equals_a_loop_of_one_s_own(tmp_path, accumulated, clip):
+@pytest.mark.parametrize("regrowth", [None, Regrowth(end=5, interval=2)])
+def test_s10_training_equals_a_loop_of_one_s_own(tmp_path, accumulated, clip, regrowth):
     module = Module()
     own = copy.deepcopy(module)
-    optimizer, sparsifier = own.configure_optimizers(), sparsifier_of(own.reader)
+    optimizer, sparsifier = own.configure_optimizers(), sparsifier_of(own.reader, regrowth=regrowth)
+    sparsifier.attach(optimizer)
     data = batches(9)
     for _ in range(2):
         for start in range(0, len(data), accumulated):
@@ -74,10 +75,9 @@ def test_training_equals_a_loop_of_one_s_own(tmp_path, accumulated, clip):
             if clip:
                 nn.utils.clip_grad_norm_(own.parameters(), clip)
             optimizer.step()
-            sparsifier.step()
             optimizer.zero_grad()
 
-    trained = sparsifier_of(module.reader)
+    trained = sparsifier_of(module.reader, regrowth=regrowth)
     trainer = trainer_with(
         trained, tmp_path, max_epochs=2, accumulate_grad_batches=accumulated, gradient_clip_val=clip
     )

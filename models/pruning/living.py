@@ -87,16 +87,15 @@ class LivingWeights:
     def apply(self) -> None:
         """Set every dead weight to zero, on the device where the model is now."""
         self.follow_model()
-        self.empty()
+        self.zero_dead()
 
     @torch.no_grad()
-    def empty(self) -> None:
+    def zero_dead(self) -> None:
         """Set every dead weight to zero, where `follow_model` has found the model."""
         for name, mask in self.masks.items():
             weight = self.weight(name)
-            torch.where(
-                mask, weight, weight.new_zeros(()), out=weight
-            )  # takes three quarters of masked_fill_
+            # Takes three quarters of the time of masked_fill_, and for a gradient half of masked_fill's.
+            torch.where(mask, weight, weight.new_zeros(()), out=weight)
 
     @torch.no_grad()
     def apply_to(self, other: nn.Module) -> None:
