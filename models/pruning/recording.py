@@ -34,9 +34,9 @@ class GradientRecorder:
 
     def __init__(self) -> None:
         self._penalty: dict[str, Tensor] = {}
-        self._seen: dict[str, tuple[Tensor, Tensor | None, bool]] = {}
+        self._seen: dict[str, tuple[Tensor, Tensor | None, Tensor | None]] = {}
         self._kept: dict[str, Tensor] = {}
-        self._charged: dict[str, Tensor] = {}
+        self._left_out: dict[str, Tensor] = {}
 
     def apart(self, name: str, weight: nn.Parameter) -> Tensor:
         """Return the weight for a term of the loss whose gradient is left out."""
@@ -52,8 +52,8 @@ class GradientRecorder:
         """Note the whole gradient of a backward pass, before it is accumulated."""
         penalty = self._penalty.pop(name, None)
         own = gradient.detach().clone() if penalty is None else gradient.detach() - penalty
-        first = weight.grad is None or not bool(weight.grad.any())
-        self._seen[name] = (own, penalty, first)
+        before = None if weight.grad is None or not weight.grad.any() else weight.grad.clone()
+        self._seen[name] = (own, penalty, before)
 
     @torch.no_grad()
     def keep(self, name: str, weight: nn.Parameter, mask: Tensor) -> None:
@@ -68,13 +68,15 @@ class GradientRecorder:
         mask : Tensor
             True where it is alive.
         """
-        whole, penalty, first = self._seen.pop(name)
-        if first:
+        whole, penalty, before = self._seen.pop(name)
+        if before is None:
             self._forget(name)
-        if name in self._kept:
+        elif name in self._kept:
             whole = whole + self._kept[name]
+        else:
+            self._left_out[name] = before  # of passes that nobody recorded
         if penalty is not None:
-            self._charged[name] = penalty.masked_fill(~mask, 0) + self._charged.get(name, 0)
+            self._left_out[name] = penalty.masked_fill(~mask, 0) + self._left_out.get(name, 0)
         if weight.grad is not None:
             weight.grad.copy_(torch.where(mask, weight.grad, whole))
 
@@ -82,7 +84,7 @@ class GradientRecorder:
         def record() -> None:
             self._kept[name] = whole
             if weight.grad is not None:
-                self._kept[name] = weight.grad - self._charged.get(name, 0)
+                self._kept[name] = weight.grad - self._left_out.get(name, 0)
                 weight.grad.masked_fill_(~mask, 0)
 
         # The average over processes ends in a callback as well, queued before the first one here runs.
@@ -106,7 +108,7 @@ class GradientRecorder:
         return None if gradient is None else gradient.abs()
 
     def _forget(self, name: str) -> Tensor | None:
-        self._charged.pop(name, None)
+        self._left_out.pop(name, None)
         return self._kept.pop(name, None)
 
 
