@@ -18,6 +18,7 @@ from torch import nn
 from moduli.manifolds import Torus
 from moduli.models import CubicSchedule, Regrowth, Sparsifier
 from moduli.models.fast.kernels import noise
+from moduli.models.pruning.schedules import Schedule
 from moduli.regularizers import DifferenceOfGaussians
 
 ROUNDS = 9
@@ -31,7 +32,7 @@ def module() -> nn.RNN:
 
 
 def sparsifier_of(
-    network: nn.RNN, schedule: CubicSchedule | None = None, regrowth: Regrowth | None = None
+    network: nn.RNN, schedule: Schedule | None = None, regrowth: Regrowth | None = None
 ) -> Sparsifier:
     """Return a network's sparsifier, which has taken one step."""
     sparsifier = Sparsifier(
@@ -66,8 +67,9 @@ def training_step(network: nn.RNN, sparsifier: Sparsifier | None = None) -> Call
 def main() -> None:
     """Print the table."""
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}\n")
-    networks = [module() for _ in range(4)]
+    networks = [module() for _ in range(5)]
     cutting = sparsifier_of(networks[0], CubicSchedule(0, FOREVER))
+    halfway = sparsifier_of(networks[4], lambda step: 0.5 + step / FOREVER)
     settled = sparsifier_of(networks[1])
     waiting = sparsifier_of(networks[2], regrowth=Regrowth(end=FOREVER, interval=FOREVER))
     growing = sparsifier_of(networks[3], regrowth=Regrowth(end=FOREVER, interval=1))
@@ -77,6 +79,7 @@ def main() -> None:
         "`step()` that cuts": cutting.step,
         "`step()` after the last cut": settled.step,
         "a whole step with penalty and cut": training_step(networks[0], cutting),
+        "the same, half-way through the schedule": training_step(networks[4], halfway),
         "a whole step after the last cut": training_step(networks[1], settled),
         "the same, with regrowth that is not due": training_step(networks[2], waiting),
         "the same, with regrowth by gradient": training_step(networks[3], growing),
