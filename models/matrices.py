@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from moduli.errors import InvalidParameter, suggestion
 from moduli.models.errors import NothingToPrune, TiedWeights
@@ -254,11 +255,11 @@ def _matrices_of(module: nn.Module) -> Iterator[WeightMatrix]:
 
 
 def _shapes(model: nn.Module) -> dict[str, tuple[int, int]]:
-    """Return the shapes of all parameters of two axes."""
+    """Return the shapes of all parameters of two axes; what is lazy has none yet."""
     return {
         name: (parameter.shape[0], parameter.shape[1])
         for name, parameter in model.named_parameters()
-        if parameter.dim() == 2
+        if not is_lazy(parameter) and parameter.dim() == 2
     }
 
 

@@ -41,7 +41,7 @@ from moduli.models.pruning.targets import Scope, zeros_wanted
 from moduli.models.pruning.tickets import correct_fan_in as correct
 from moduli.models.pruning.tickets import redraw_weights
 from moduli.models.pruning.units import unit_of
-from moduli.models.refusals import check_prunable, warn_of_the_rest
+from moduli.models.refusals import check_named, check_prunable, warn_of_the_rest
 from moduli.models.state import check_state, pack, part
 from moduli.models.storage import Storable
 from moduli.models.table import Table, Tabular
@@ -167,6 +167,7 @@ class Sparsifier(Tabular, Attachable, Storable):
         self.steps_taken = 0
         given = {} if masks is None else as_masks(masks)
 
+        check_named(model, given)
         if masks is None:
             check_prunable(model, recurrent_only=scope == "recurrent")
         patterns = [*(self.regularizer if isinstance(self.regularizer, Mapping) else ()), *given]
@@ -183,9 +184,11 @@ class Sparsifier(Tabular, Attachable, Storable):
             self._pruned = matrices_in_scope(matrices, recurrent_only=scope == "recurrent")
         else:
             self._pruned = named_in_full(matrices, given)
-        check_untied(model, [matrix.name for matrix in self._pruned])
+        names = [matrix.name for matrix in self._pruned]
+        check_named(model, names)
+        check_untied(model, names)
         if masks is None and scope != "recurrent":
-            warn_of_the_rest(model, {each.name for each in self._pruned})
+            warn_of_the_rest(model, set(names))
         unit = unit_of(granularity, regrowth, self._pruned)
         if masks is None:
             self.target = as_sparsity(0.9 if sparsity is None else sparsity)
@@ -300,13 +303,16 @@ class Sparsifier(Tabular, Attachable, Storable):
             return scored(self.score, name, weight, lambda: charges.coefficients(name, weight))
 
         def merits(name: str) -> Tensor | None:
-            if regrowth is not None and regrowth.where == "gradient":
-                return weights.recorded(name)
+            if gradients is not None:
+                return gradients[name]
             if chance is not None:
                 return torch.rand(weights.masks[name].shape, generator=chance).to(weights.masks[name].device)
             return charges.cheapness(name, weights.weight(name))
 
         weights.follow_model()
+        gradients = None
+        if regrowth is not None and regrowth.reads_gradient(step):
+            gradients = {name: weights.recorded(name) for name in weights.masks}
         due = self.pruner.due(step, weights.masks)
         if due:
             weights.check_finite(step)
@@ -327,7 +333,7 @@ class Sparsifier(Tabular, Attachable, Storable):
                 weights.revive(name, grown)
                 self._attachment.refresh(weights.weight(name), grown)
             weights.masks.update(changed)
-        weights.apply()
+        weights.zero_dead()
         weights.records = _reads_gradient(regrowth, step + 1)
 
     def sparsity(self) -> dict[str, float]:

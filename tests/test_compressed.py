@@ -400,7 +400,11 @@ def test_masks_that_fit_nothing_are_refused():
         train_survivors(model, {"rnn.weight_hh_l1": torch.ones(8, 8)})
     with pytest.raises(ShapeMismatch, match=r"shape \(8, 8\), its mask \(4, 4\)"):
         train_survivors(model, {"rnn.weight_hh_l0": torch.ones(4, 4)})
-    tied = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    tied = nn.Sequential(nn.Linear(4, 4), nn.Embedding(4, 4))
     tied[1].weight = tied[0].weight
-    with pytest.raises(CannotCompress, match=r"0\.weight is shared as 0\.weight, 1\.weight"):
+    with pytest.raises(CannotCompress, match=r"0\.weight is shared as 0\.weight, 1\.weight, and Embedding"):
         train_survivors(tied, {"0.weight": torch.ones(4, 4)})
+    tied[1] = nn.Linear(4, 4)
+    tied[1].weight = tied[0].weight
+    with pytest.raises(InvalidParameter, match=r"0\.weight and 1\.weight are one tensor and need one mask"):
+        train_survivors(tied, {"0.weight": torch.ones(4, 4), "1.weight": torch.eye(4)})

@@ -5,11 +5,11 @@ import copy
 import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.callbacks import EMAWeightAveraging, StochasticWeightAveraging, WeightAveraging
 from torch import nn
 
 from moduli.manifolds import InvalidParameter, Torus
-from moduli.models import CubicSchedule, Sparsifier, StateMismatch
+from moduli.models import CubicSchedule, Regrowth, Sparsifier, StateMismatch
 from moduli.models.lightning import SparsifierCallback
 from moduli.regularizers import Diffusion
 from tests.conftest import seeded
@@ -37,10 +37,9 @@ class Module(LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1, momentum=0.9)
 
 
-def sparsifier_of(model, manifold=None, steps=4):
-    return Sparsifier(
-        model, Diffusion(), manifold or Torus(), sparsity=0.8, strength=0.5, schedule=CubicSchedule(0, steps)
-    )
+def sparsifier_of(model, manifold=None, steps=4, regrowth=None):
+    options = {"sparsity": 0.8, "strength": 0.5, "regrowth": regrowth}
+    return Sparsifier(model, Diffusion(), manifold or Torus(), schedule=CubicSchedule(0, steps), **options)
 
 
 def batches(count):
@@ -61,10 +60,12 @@ def trainer_with(sparsifier, folder, **options):
 
 
 @pytest.mark.parametrize(("accumulated", "clip"), [(1, None), (3, None), (3, 0.05)])
-def test_training_equals_a_loop_of_one_s_own(tmp_path, accumulated, clip):
+@pytest.mark.parametrize("regrowth", [None, Regrowth(end=5, interval=2)])
+def test_s10_training_equals_a_loop_of_one_s_own(tmp_path, accumulated, clip, regrowth):
     module = Module()
     own = copy.deepcopy(module)
-    optimizer, sparsifier = own.configure_optimizers(), sparsifier_of(own.reader)
+    optimizer, sparsifier = own.configure_optimizers(), sparsifier_of(own.reader, regrowth=regrowth)
+    sparsifier.attach(optimizer)
     data = batches(9)
     for _ in range(2):
         for start in range(0, len(data), accumulated):
@@ -74,10 +75,9 @@ def test_training_equals_a_loop_of_one_s_own(tmp_path, accumulated, clip):
             if clip:
                 nn.utils.clip_grad_norm_(own.parameters(), clip)
             optimizer.step()
-            sparsifier.step()
             optimizer.zero_grad()
 
-    trained = sparsifier_of(module.reader)
+    trained = sparsifier_of(module.reader, regrowth=regrowth)
     trainer = trainer_with(
         trained, tmp_path, max_epochs=2, accumulate_grad_batches=accumulated, gradient_clip_val=clip
     )
@@ -149,11 +149,34 @@ def test_s9_manual_optimization_with_several_steps_a_batch(tmp_path):
     assert module.watched.sparsity()["total"] == pytest.approx(0.8, abs=0.01)
 
 
-def test_s9_averaged_weights_end_sparse(tmp_path):
-    module = Module()
+class Normed(Module):
+    """Batch norm makes stochastic weight averaging run through the data once more."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(2)
+
+    def training_step(self, batch):
+        return self.norm(self.reader(batch).flatten(0, 1)).square().mean()
+
+
+AVERAGES = {
+    "all steps": WeightAveraging,
+    "EMA": lambda: EMAWeightAveraging(decay=0.9),
+    "SWA": lambda: StochasticWeightAveraging(swa_lrs=0.05, swa_epoch_start=1),
+}
+
+
+# SWA makes a scheduler in the middle of training.
+@pytest.mark.filterwarnings("ignore::UserWarning:torch.optim")
+@pytest.mark.parametrize("kind", [Module, Normed])
+@pytest.mark.parametrize("average", AVERAGES)
+def test_s9_averaged_weights_end_sparse(tmp_path, average, kind):
+    module = kind()
     sparsifier = sparsifier_of(module.reader)
     trainer = trainer_with(sparsifier, tmp_path, max_epochs=4)
-    trainer.callbacks.append(WeightAveraging())
+    trainer.callbacks.append(AVERAGES[average]())
     trainer.fit(module, batches(3))
+    assert sparsifier.sparsity()["total"] == pytest.approx(0.8, abs=0.01)
     for name, mask in sparsifier.masks.items():
         assert torch.equal(module.reader.get_parameter(name) != 0, mask)

@@ -38,7 +38,7 @@ class Kernel(nn.Module):
 
     def repeated(self) -> Callable[[Tensor], Tensor]:
         """Return the product for states of many time steps, between which the weight stays the same."""
-        return self
+        return self.forward
 
     def to_dense(self) -> Tensor:
         """Return the weight with its zeros, ``(n_targets, n_sources)``; differentiable."""
@@ -171,11 +171,18 @@ class RowsKernel(SparseKernel):
 
     def forward(self, states: Tensor) -> Tensor:
         """Return the weight times the states, ``(n_sources, batch) -> (n_targets, batch)``."""
-        if torch.compiler.is_compiling() or not _has_sparse_products(states):
-            return gather(states, self.values, self.columns, self.row_offsets)
-        if states.shape[1] == 1:
-            return self._matrix().mv(states[:, 0]).unsqueeze(1)
-        return self._matrix() @ states
+        return self.repeated()(states)
+
+    def repeated(self) -> Callable[[Tensor], Tensor]:
+        """Return the product for states of many time steps, between which the weight stays the same."""
+        if torch.compiler.is_compiling() or not _has_sparse_products(self.values):
+            return lambda states: gather(states, self.values, self.columns, self.row_offsets)
+        matrix = self._matrix()
+
+        def multiply(states: Tensor) -> Tensor:
+            return matrix.mv(states[:, 0]).unsqueeze(1) if states.shape[1] == 1 else matrix @ states
+
+        return multiply
 
     def _matrix(self) -> Tensor:
         return torch.sparse_csr_tensor(
@@ -205,15 +212,23 @@ class BlocksKernel(SparseKernel):
 
     def forward(self, states: Tensor) -> Tensor:
         """Return the weight times the states, ``(n_sources, batch) -> (n_targets, batch)``."""
-        if torch.compiler.is_compiling() or not _has_sparse_products(states):
-            side = self.values.shape[1]
-            products = self.values @ states.view(-1, side, states.shape[1])[self.columns]
-            counts = self.row_offsets.diff()
-            rows = torch.arange(len(counts), device=counts.device)
-            rows = rows.repeat_interleave(counts, output_size=len(products))
-            result = states.new_zeros(self.n_targets // side, side, states.shape[1])
-            return result.index_add(0, rows, products).flatten(0, 1)
-        return self._matrix() @ states
+        return self.repeated()(states)
+
+    def repeated(self) -> Callable[[Tensor], Tensor]:
+        """Return the product for states of many time steps, between which the weight stays the same."""
+        if torch.compiler.is_compiling() or not _has_sparse_products(self.values):
+            return self._block_by_block
+        matrix = self._matrix()
+        return lambda states: matrix @ states
+
+    def _block_by_block(self, states: Tensor) -> Tensor:
+        side = self.values.shape[1]
+        products = self.values @ states.view(-1, side, states.shape[1])[self.columns]
+        counts = self.row_offsets.diff()
+        rows = torch.arange(len(counts), device=counts.device)
+        rows = rows.repeat_interleave(counts, output_size=len(products))
+        result = states.new_zeros(self.n_targets // side, side, states.shape[1])
+        return result.index_add(0, rows, products).flatten(0, 1)
 
     def _matrix(self) -> Tensor:
         return torch.sparse_bsr_tensor(

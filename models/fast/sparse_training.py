@@ -89,7 +89,8 @@ def train_survivors(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
         changed.
     masks : mapping from str to Tensor
         By a weight matrix's name, True where a weight is alive, such as ``Sparsifier.masks`` of a
-        ticket; matrices without a mask stay dense, and tied to what they are tied to.
+        ticket; matrices without a mask stay dense. What is tied stays tied, and takes one mask, under any of
+        its names.
 
     Returns
     -------
@@ -101,12 +102,13 @@ def train_survivors(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
     Raises
     ------
     InvalidParameter
-        If the model is not a module, or the masks not a mapping from such modules' weights to tensors.
+        If the model is not a module, or the masks not a mapping from such modules' weights to tensors, or
+        tied weights have different masks.
     ShapeMismatch
         If a mask has another shape than its weight.
     CannotCompress
-        If the model holds none of these modules, one has hooks, a masked weight is shared, or it is of
-        another module.
+        If the model holds none of these modules, one has hooks, or a masked weight is of another module, or
+        tied to a weight of another one, such as ``nn.Embedding``.
 
     Examples
     --------
@@ -126,12 +128,17 @@ def train_survivors(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
     masks = as_masks(masks)
     modules = replaceable(as_model(model))
     _check_masks(model, masks, modules)
-    _check_unshared(model, masks)
+    masks = _with_ties(model, masks, modules)
+    kernels: dict[Tensor, Kernel] = {}  # tied weights have one
 
     def make(path: str, module: nn.Module) -> nn.Module:
         def make_kernel(name: str, weight: Tensor) -> Kernel:
             mask = masks.get(_joined(path, name))
-            return DenseKernel(weight) if mask is None else TrainableKernel(weight, mask)
+            if mask is None:
+                return DenseKernel(weight)
+            if weight not in kernels:
+                kernels[weight] = TrainableKernel(weight, mask)
+            return kernels[weight]
 
         return sparse_module(module, make_kernel)
 
@@ -148,7 +155,7 @@ def _check_masks(model: nn.Module, masks: Mapping[str, Tensor], modules: Mapping
     matrices = {
         _joined(path, name): parameter
         for path, module in modules.items()
-        for name, parameter in module.named_parameters(recurse=False)
+        for name, parameter in module.named_parameters(recurse=False, remove_duplicate=False)
         if parameter.dim() == 2
     }
     for name, mask in masks.items():
@@ -168,17 +175,33 @@ def _check_masks(model: nn.Module, masks: Mapping[str, Tensor], modules: Mapping
             )
 
 
-def _check_unshared(model: nn.Module, masks: Mapping[str, Tensor]) -> None:
-    names: dict[int, list[str]] = {}
+def _with_ties(
+    model: nn.Module, masks: Mapping[str, Tensor], modules: Mapping[str, nn.Module]
+) -> dict[str, Tensor]:
+    """Return the masks of masked weights under all names that these have."""
+    names: dict[Tensor, list[str]] = {}
     for path, module in model.named_modules():  # a module that is used twice is one, and listed once
         for name, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
-            names.setdefault(id(parameter), []).append(_joined(path, name))
+            names.setdefault(parameter, []).append(_joined(path, name))
+    tied: dict[str, Tensor] = {}
     for shared in names.values():
-        masked = next((name for name in shared if name in masks), None)
-        if masked is not None and len(shared) > 1:
-            raise CannotCompress(
-                f"{masked} is shared as {', '.join(shared)}; a sparse copy of it would train apart."
+        given = [name for name in shared if name in masks]
+        if not given:
+            continue
+        for name in shared:
+            owner = model.get_submodule(name.rpartition(".")[0])
+            if not any(owner is module for module in modules.values()):
+                raise CannotCompress(
+                    f"{given[0]} is shared as {', '.join(shared)}, and {type(owner).__name__}, which holds "
+                    f"{name}, is not an {NAMES}; a sparse copy would train apart. Untie them, or leave the "
+                    "mask out."
+                )
+        if any(not torch.equal(masks[name].bool(), masks[given[0]].bool()) for name in given):
+            raise InvalidParameter(
+                f"{' and '.join(given)} are one tensor and need one mask, got different ones."
             )
+        tied |= dict.fromkeys(shared, masks[given[0]])
+    return tied
 
 
 def _joined(path: str, name: str) -> str:

@@ -1,10 +1,14 @@
 """Optimizers after whose steps a sparsifier steps by itself."""
 
+import contextlib
+import copy
 import weakref
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
@@ -54,15 +58,42 @@ class Attachment:
             handle.remove()
         self._attached.clear()
 
+    @torch.no_grad()
     def refresh(self, weight: nn.Parameter, grown: Tensor) -> None:
-        """Zero what optimizers remember of some elements of a weight, such as momentum."""
+        """Let optimizers remember of some elements of a weight what they would of new ones."""
         for optimizer in self.optimizers:
-            for memory in optimizer.state.get(weight, {}).values():
-                if isinstance(memory, Tensor) and memory.shape == weight.shape:
-                    memory.masked_fill_(grown.to(memory.device), 0)
+            remembered = {
+                key: memory
+                for key, memory in optimizer.state.get(weight, {}).items()
+                if isinstance(memory, Tensor) and memory.shape == weight.shape
+            }
+            fresh = _fresh_memory(optimizer, weight) if remembered else {}
+            for key, memory in remembered.items():
+                new = fresh.get(key, memory.new_zeros(1)).reshape(())
+                memory.masked_fill_(grown.to(memory.device), new.to(memory))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Attachment, ()
+
+
+def _fresh_memory(optimizer: Optimizer, weight: nn.Parameter) -> dict[str, Tensor]:
+    """Return what an optimizer remembers of a single weight of zero after a first step without gradient.
+
+    Momentum is zero then, but Adagrad's accumulator and Rprop's step size are not. An optimizer whose step
+    needs more than gradients, such as a closure or another optimizer, tells nothing.
+    """
+    probe = nn.Parameter(weight.new_zeros(1, 1))
+    probe.grad = torch.zeros_like(probe)
+    twin = copy.copy(optimizer)  # without hooks
+    twin.state = defaultdict(dict)
+    twin.param_groups = [
+        {**group, "params": [probe]}
+        for group in optimizer.param_groups
+        if any(one is weight for one in group["params"])
+    ]
+    with contextlib.suppress(Exception):
+        twin.step()
+    return {key: memory for key, memory in twin.state[probe].items() if isinstance(memory, Tensor)}
 
 
 class Attachable(ABC):

@@ -1,16 +1,17 @@
 """The weights of a model that live, and those that stay dead whatever an optimizer does."""
 
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from moduli.errors import InvalidParameter
-from moduli.models.errors import NonFiniteWeights
+from moduli.models.errors import CannotPrune, NonFiniteWeights
 from moduli.models.pruning.masks import Masks, zeros_in
 from moduli.models.pruning.recording import GradientRecorder
+from moduli.models.refusals import check_plain
 from moduli.regularizers import ShapeMismatch
 
 
@@ -58,24 +59,43 @@ class LivingWeights:
         self.records = False
         self._recorder = GradientRecorder()
         self._hooked: dict[str, weakref.ref[nn.Parameter]] = {}
-        self._mask_gradients()
+        self.follow_model()
 
     def weight(self, name: str) -> nn.Parameter:
-        """Return a weight by its parameter's name."""
-        return self.model.get_parameter(name)
+        """Return a weight by its parameter's name.
+
+        Raises
+        ------
+        CannotPrune
+            If the model has no such parameter any more.
+        """
+        try:
+            return self.model.get_parameter(name)
+        except AttributeError:
+            raise CannotPrune(
+                f"{name} is not a parameter of the model any more, so that its dead weights cannot stay "
+                "zero: parametrize, quantize or delete it after its sparsifier has done its work."
+            ) from None
 
     def follow_model(self) -> None:
         """Move the masks to where the model's weights are now, and mask the gradients of new parameters."""
-        self._mask_gradients()
         for name, mask in self.masks.items():
-            self.masks[name] = mask.to(self.weight(name).device)
+            weight = self.weight(name)
+            self._mask_gradient(name, weight)
+            self.masks[name] = mask.to(weight.device)
 
-    @torch.no_grad()
     def apply(self) -> None:
         """Set every dead weight to zero, on the device where the model is now."""
         self.follow_model()
+        self.zero_dead()
+
+    @torch.no_grad()
+    def zero_dead(self) -> None:
+        """Set every dead weight to zero, where `follow_model` has found the model."""
         for name, mask in self.masks.items():
-            self.weight(name).masked_fill_(~mask, 0)
+            weight = self.weight(name)
+            # Takes three quarters of the time of masked_fill_, and for a gradient half of masked_fill's.
+            torch.where(mask, weight, weight.new_zeros(()), out=weight)
 
     @torch.no_grad()
     def apply_to(self, other: nn.Module) -> None:
@@ -109,10 +129,12 @@ class LivingWeights:
         }
         return {name: count for name, count in counts.items() if count}
 
+    @torch.no_grad()
     def check_finite(self, step: int) -> None:
         """Raise `NonFiniteWeights` if a weight is NaN or infinite, so that nobody can tell which is small."""
         for name in self.masks:
-            if not self.weight(name).isfinite().all():
+            # NaN where any weight is; a third of the time of isfinite().all().
+            if not self.weight(name).abs().max().isfinite():
                 raise NonFiniteWeights(
                     f"{name} holds NaN or infinite weights at step {step}, where a cut is due; "
                     "nothing was cut. Lower the learning rate or clip gradients."
@@ -122,9 +144,10 @@ class LivingWeights:
         """Return the magnitudes of a weight's gradient, and forget them; None without a record.
 
         The gradient is that of the loss without the penalty, summed over all backward passes since gradients
-        were set to zero, and averaged over the processes of ``torch.distributed``, which must all ask for it.
+        were set to zero, and averaged as ``weight.grad`` is, such as by ``DistributedDataParallel``.
+        Ask before the masks change.
         """
-        return self._recorder.magnitudes(name, self.weight(name))
+        return self._recorder.magnitudes(name, self.weight(name), self.masks[name])
 
     def apart(self, name: str) -> Tensor:
         """Return a weight for a penalty, whose gradient is left out of the record."""
@@ -143,39 +166,36 @@ class LivingWeights:
         self.__dict__.update(state)
         self.masks = Masks(self.masks)  # stored as a plain mapping
         self._hooked = {}
-        self._mask_gradients()  # copies of parameters do not carry their hooks
+        self.follow_model()  # copies of parameters do not carry their hooks
 
     def _fits(self, part: nn.Module) -> bool:
         shapes = {name: parameter.shape for name, parameter in part.named_parameters()}
         return all(shapes.get(name) == mask.shape for name, mask in self.masks.items())
 
-    def _mask_gradients(self) -> None:
-        """Give a hook to every weight without one: parameters that are replaced lose theirs."""
+    def _mask_gradient(self, name: str, weight: nn.Parameter) -> None:
+        """Give hooks to a weight without any: parameters that are replaced lose theirs."""
+        hooked = self._hooked.get(name)
+        if hooked is not None and hooked() is weight:
+            return
+        check_plain(name, weight)
+        if not weight.requires_grad:
+            return
         # A weak reference, so that masks that are gone no longer mask the model's gradients.
         this = weakref.ref(self)
 
-        def masking(name: str) -> Callable[[Tensor], Tensor | None]:
-            def mask_gradient(gradient: Tensor) -> Tensor | None:
-                living = this()
-                if living is None:
-                    return None
-                if living.records:
-                    living._recorder.see(name, living.weight(name), gradient)
-                return gradient.masked_fill(~living.masks[name].to(gradient.device), 0)
+        def mask_gradient(gradient: Tensor) -> Tensor | None:
+            living = this()
+            if living is None:
+                return None
+            if living.records:
+                living._recorder.see(name, living.weight(name), gradient)
+            return torch.where(living.masks[name].to(gradient.device), gradient, 0)
 
-            return mask_gradient
+        def keep_gradient(weight: nn.Parameter) -> None:
+            living = this()
+            if living is not None and living.records:
+                living._recorder.keep(name, weight, living.masks[name].to(weight.device))
 
-        def keeping(name: str) -> Callable[[Tensor], None]:
-            def keep_gradient(weight: Tensor) -> None:
-                living = this()
-                if living is not None and living.records:
-                    living._recorder.keep(name)
-
-            return keep_gradient
-
-        for name in self.masks:
-            weight, hooked = self.weight(name), self._hooked.get(name)
-            if weight.requires_grad and (hooked is None or hooked() is not weight):
-                weight.register_hook(masking(name))  # type: ignore[no-untyped-call]
-                weight.register_post_accumulate_grad_hook(keeping(name))  # type: ignore[no-untyped-call]
-                self._hooked[name] = weakref.ref(weight)
+        weight.register_hook(mask_gradient)  # type: ignore[no-untyped-call]
+        weight.register_post_accumulate_grad_hook(keep_gradient)  # type: ignore[no-untyped-call]
+        self._hooked[name] = weakref.ref(weight)

@@ -22,8 +22,9 @@ class Regrowth:
     as many dead ones come back to life with the value zero: those with the largest gradient
     of the loss (Evci et al., "Rigging the lottery", arXiv 1911.11134), the geometrically cheapest ones, or
     random ones (Mocanu et al., SET, arXiv 1707.04780). The share falls along half a cosine, as in the first.
-    The number of living weights does not change. A gradient counts whole: over accumulated batches, averaged
-    over the processes of ``torch.distributed``, and without the penalty's.
+    The number of living weights does not change. A gradient counts whole: over accumulated batches, without
+    the penalty's, and averaged over processes where the backward pass averages it, as that of
+    ``DistributedDataParallel`` does. With gradients averaged by hand afterwards, take another ``where``.
 
     Parameters
     ----------

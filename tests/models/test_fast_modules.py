@@ -1,6 +1,7 @@
 """Clause S12: fast modules answer what the modules that they replace answer."""
 
 import copy
+import functools
 import warnings
 
 import pytest
@@ -14,6 +15,7 @@ from moduli.models.fast import compression, kernels
 from moduli.models.fast.cells import SparseCell
 from moduli.models.fast.kernels import BlocksKernel, DenseKernel, GatherKernel, RowsKernel
 from moduli.models.fast.linear import SparseLinear
+from moduli.models.fast.replacing import sparse_module
 from moduli.regularizers import ShapeMismatch
 from tests.conftest import seeded
 
@@ -190,6 +192,42 @@ def test_s12_every_kernel_multiplies_in_half_and_expands(kernel):
         torch.testing.assert_close(found, weight.to(dtype))
 
 
+@pytest.fixture
+def compiler():
+    """The compiler forgets what it compiled for other tests, of which it keeps a few variants only."""
+    torch.compiler.reset()
+    # This backend traces through autograd and leaves machine code to eager PyTorch.
+    return functools.partial(torch.compile, backend="aot_eager")
+
+
+@pytest.mark.parametrize("kind", [nn.Linear, nn.GRU, nn.LSTMCell])
+@pytest.mark.parametrize("kernel", [DenseKernel, GatherKernel, RowsKernel, BlocksKernel])
+def test_s12_compiled_modules_are_one_graph_with_the_same_outputs(kind, kernel, compiler):
+    module = kind(8, 8)
+    blocks = torch.block_diag(torch.ones(4, 4), torch.ones(4, 4))
+    with torch.no_grad():
+        for weight in module.parameters():
+            if weight.dim() == 2:
+                weight.mul_(blocks.repeat(len(weight) // 8, 1))
+    fast = sparse_module(module, lambda name, weight: kernel(weight)).requires_grad_(False)
+    x = torch.randn(4, 2, 8) if kind in KINDS else torch.randn(2, 8)
+    for found, expected in zip(flat(compiler(fast, fullgraph=True)(x)), flat(module(x)), strict=True):
+        torch.testing.assert_close(found, expected.detach(), rtol=0, atol=1e-5)
+
+
+# PyTorch 2.13 makes objects of autograd functions while it traces them, and then deprecates that.
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
+@pytest.mark.parametrize("kind", [nn.Linear, nn.GRU, nn.LSTMCell])
+def test_s12_compiled_survivors_train(kind, compiler):
+    module = kind(3, 8)
+    masks = masked(module)
+    sparse = train_survivors(module, masks)
+    x = torch.randn(4, 2, 3) if kind in KINDS else torch.randn(2, 3)
+    for each in (compiler(sparse), module):
+        sum(part.square().sum() for part in flat(each(x))).backward()
+    assert_equal_gradients(sparse, module, masks)
+
+
 def encoder():
     layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
     return nn.TransformerEncoder(layer, 2)
@@ -257,6 +295,54 @@ def test_s12_ties_and_frozen_weights_stay_as_they_are_in_training():
         torch.testing.assert_close(tensor, model.state_dict()[name])
     model.rnn.weight_hh_l0.requires_grad_(False)
     assert not train_survivors(model, sparsifier.masks).rnn.weight_hh_l0.values.requires_grad
+
+
+class Autoencoder(nn.Module):
+    """Two layers of recurrent and linear modules that share matrices."""
+
+    def __init__(self):
+        super().__init__()
+        self.into, self.out = nn.RNN(8, 8), nn.GRUCell(8, 8)
+        self.first, self.second = nn.Linear(8, 8), nn.Linear(8, 8)
+        self.out.weight_hh = self.out.weight_ih
+        self.second.weight = self.first.weight = self.into.weight_hh_l0
+
+    def forward(self, x):
+        return self.second(torch.tanh(self.first(self.out(self.into(x)[0].flatten(0, 1)))))
+
+
+@pytest.mark.parametrize("named", ["into.weight_hh_l0", "second.weight"])
+def test_s12_masked_weights_that_are_tied_stay_tied_in_training(named):
+    model = Autoencoder().double()
+    masks = {
+        named: random_mask(8, 8, sparsity=0.7),
+        "out.weight_ih": random_mask(24, 8, sparsity=0.7),
+        "out.weight_hh": random_mask(24, 8, sparsity=0.7),
+    }
+    with torch.no_grad():
+        for name, mask in masks.items():
+            model.get_parameter(name).mul_(mask)
+    sparse = train_survivors(model, masks)
+    assert sparse.into.weight_hh_l0 is sparse.first.weight is sparse.second.weight
+    assert sparse.out.weight_ih is sparse.out.weight_hh
+    assert len(list(sparse.parameters())) == len(list(model.parameters()))
+    optimizers = [torch.optim.Adam(each.parameters(), lr=0.1) for each in (sparse, model)]
+    for _ in range(4):
+        x = torch.randn(3, 2, 8, dtype=torch.float64)
+        for each, optimizer in zip((sparse, model), optimizers, strict=True):
+            optimizer.zero_grad()
+            each(x).square().mean().backward()
+            optimizer.step()
+        with torch.no_grad():
+            for name, mask in masks.items():
+                model.get_parameter(name).mul_(mask)
+    state = dense_state(sparse.state_dict())
+    assert state.keys() == model.state_dict().keys()
+    for name, tensor in state.items():
+        torch.testing.assert_close(tensor, model.state_dict()[name])
+    copied = copy.deepcopy(sparse)
+    assert copied.into.weight_hh_l0 is copied.first.weight
+    assert model.load_state_dict(state)
 
 
 def test_s12_a_module_that_is_used_twice_is_not_a_tie():

@@ -33,7 +33,7 @@ class CTRNN(nn.Module):
         return self.h2h(state)
 
     def forward(self, x):
-        states = [torch.zeros(x.shape[1], SIZE)]
+        states = [x.new_zeros(x.shape[1], SIZE)]
         for step in x:
             new = torch.relu(self.i2h(step) + self.recurrence(states[-1]))
             states.append(0.8 * states[-1] + 0.2 * new)
@@ -104,7 +104,7 @@ class MinGRU(nn.Module):
         )
 
     def forward(self, x):
-        state, states = torch.zeros(x.shape[1], SIZE), []
+        state, states = x.new_zeros(x.shape[1], SIZE), []
         for step in self.first(x):
             z = torch.sigmoid(self.gate(step))
             state = (1 - z) * state + z * self.value(step)
@@ -120,8 +120,13 @@ class LRU(nn.Module):
         self.decay = nn.Parameter(torch.rand(SIZE))
         self.into, self.mix, self.out = nn.Linear(3, SIZE), nn.Linear(SIZE, SIZE), nn.Linear(SIZE, 2)
 
+    def reset_parameters(self):
+        nn.init.uniform_(self.decay)
+        for part in (self.into, self.mix, self.out):
+            part.reset_parameters()
+
     def forward(self, x):
-        state, states = torch.zeros(x.shape[1], SIZE), []
+        state, states = x.new_zeros(x.shape[1], SIZE), []
         for step in self.into(x):
             state = torch.exp(-self.decay.exp()) * state + step
             states.append(self.mix(state))

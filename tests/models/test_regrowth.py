@@ -1,14 +1,12 @@
 """Clause S10: regrowth ranks by the loss's whole gradient, and what comes back starts from nothing."""
 
-import os
-
 import pytest
 import torch
 from torch import nn
 
 from moduli.manifolds import Torus
-from moduli.models import Regrowth, Sparsifier
-from moduli.regularizers import Communicability, Diffusion
+from moduli.models import LinearSchedule, Regrowth, Sparsifier
+from moduli.regularizers import Communicability, Diffusion, Regularizer
 from tests.conftest import seeded
 from tests.test_sparsifier import Reader, train
 
@@ -54,7 +52,18 @@ def test_s10_gradients_that_were_given_up_do_not_count(to_none):
     assert grows_by(slopes(3)[2], sparsifier)
 
 
-@pytest.mark.parametrize("regularizer", [Diffusion(), Diffusion() * Communicability()])
+class Unanswered(Regularizer):
+    """Charges less for a connection, the stronger its reverse excites."""
+
+    @property
+    def depends_on_weight(self):
+        return True
+
+    def coefficients(self, geometry):
+        return (1 - geometry.weight.T).clamp_min(0)
+
+
+@pytest.mark.parametrize("regularizer", [Diffusion(), Diffusion() * Communicability(), Unanswered()])
 @pytest.mark.parametrize("together", [True, False])
 def test_s10_the_penalty_does_not_count(regularizer, together):
     model, sparsifier = linear(regularizer, strength=1e3)
@@ -65,6 +74,26 @@ def test_s10_the_penalty_does_not_count(regularizer, together):
         loss.backward()
         sparsifier.penalty().backward()
     assert grows_by(slopes(1)[0], sparsifier)
+
+
+def test_s10_what_a_cut_has_just_taken_may_come_back_by_the_loss_s_gradient():
+    model, options = (
+        nn.Linear(6, 6, bias=False),
+        {"manifold": Torus(), "recurrent": "weight", "strength": 1e3},
+    )
+    schedule, rule = LinearSchedule(1, 3), Regrowth(end=9, interval=3, share=0.9)
+    sparsifier = Sparsifier(model, Diffusion(), sparsity=0.5, schedule=schedule, regrowth=rule, **options)
+    sparsifier.step()
+    sparsifier.step()
+    for slope in slopes(2):
+        ((model.weight * slope).sum() + sparsifier.penalty()).backward()
+    before, slope = sparsifier.masks["weight"].clone(), slopes(2).sum(0).abs()
+    order = model.weight.detach().abs().masked_fill(~before, torch.inf).flatten().argsort()
+    cut = before.flatten().index_fill(0, order[: int(before.sum()) - 18], False).view(6, 6)
+    sparsifier.step()
+    grown = sparsifier.masks["weight"] & ~cut
+    assert (grown & before).any()
+    assert slope[grown].min() >= slope[~cut & ~grown].max()
 
 
 @pytest.mark.parametrize("attached", [True, False])
@@ -92,6 +121,70 @@ def test_s10_what_comes_back_is_zero_and_has_no_momentum(attached):
         assert memory[key][before & ~grown].any()
 
 
+MEMORIES = {
+    "Adam": (lambda p: torch.optim.Adam(p, lr=0.01, amsgrad=True), {"exp_avg_sq": 0, "max_exp_avg_sq": 0}),
+    "SGD": (lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9), {"momentum_buffer": 0}),
+    "RMSprop": (lambda p: torch.optim.RMSprop(p, lr=0.01, centered=True), {"square_avg": 0, "grad_avg": 0}),
+    "Adagrad": (lambda p: torch.optim.Adagrad(p, lr=0.01, initial_accumulator_value=0.25), {"sum": 0.25}),
+    "Rprop": (lambda p: torch.optim.Rprop(p, lr=0.03), {"step_size": 0.03, "prev": 0}),
+    "Muon": (lambda p: torch.optim.Muon([next(p)], lr=0.01), {"momentum_buffer": 0}),
+    "two groups": (
+        lambda p: torch.optim.Rprop([{"params": [next(p)]}, {"params": list(p), "lr": 1.0}], lr=0.03),
+        {"step_size": 0.03},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", MEMORIES)
+def test_s10_what_comes_back_is_remembered_as_the_optimizer_remembers_what_is_new(kind):
+    torch.manual_seed(0)
+    model = nn.Linear(20, 20)
+    sparsifier = Sparsifier(model, sparsity=0.5, regrowth=Regrowth(end=30, interval=5))
+    make, expected = MEMORIES[kind]
+    optimizer = make(model.parameters())
+    sparsifier.attach(optimizer)
+    calls = []
+    optimizer.register_step_post_hook(lambda *_: calls.append(1))
+    for step in range(5):
+        before = sparsifier.masks["weight"].clone()
+        model.zero_grad()
+        (model(torch.randn(4, 20)) * (step + 1)).square().mean().backward()
+        optimizer.step()
+    grown = sparsifier.masks["weight"] & ~before
+    assert grown.any()
+    assert len(calls) == sparsifier.steps_taken == 5
+    memory = optimizer.state[model.weight]
+    assert len(optimizer.state) == len([p for group in optimizer.param_groups for p in group["params"]])
+    for key, value in expected.items():
+        assert torch.equal(memory[key][grown], torch.full_like(memory[key][grown], value))
+        assert (memory[key][before & ~grown] != value).any()
+
+
+class Demanding(torch.optim.Optimizer):
+    """An optimizer that says nothing without a closure."""
+
+    def __init__(self, parameters):
+        super().__init__(parameters, {})
+
+    def step(self, closure):
+        closure()
+        for parameter in self.param_groups[0]["params"]:
+            self.state[parameter]["seen"] = parameter.grad + 1
+
+
+def test_s10_an_optimizer_that_cannot_be_asked_remembers_nothing():
+    model = nn.Linear(6, 6, bias=False)
+    sparsifier = Sparsifier(model, sparsity=0.5, regrowth=Regrowth(end=9, interval=2, share=0.5))
+    optimizer = Demanding(model.parameters())
+    sparsifier.attach(optimizer)
+    for _ in range(2):
+        before = sparsifier.masks["weight"].clone()
+        optimizer.step(lambda: (model.weight * slopes(1)[0]).sum().backward())
+    grown = sparsifier.masks["weight"] & ~before
+    assert grown.any()
+    assert (optimizer.state[model.weight]["seen"][grown] == 0).all()
+
+
 def test_random_regrowth_depends_on_seed_and_step_alone():
     masks = []
     for seed in (0, 0, 1):
@@ -108,42 +201,3 @@ def test_random_regrowth_depends_on_seed_and_step_alone():
         masks.append(sparsifier.masks[HIDDEN])
     assert torch.equal(masks[0], masks[1])
     assert not torch.equal(masks[0], masks[2])
-
-
-def _one_of_two(rank: int, folder: str) -> None:
-    os.environ.update(MASTER_ADDR="127.0.0.1", USE_LIBUV="0")
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2
-    )
-    torch.manual_seed(0)
-    model = nn.Linear(6, 6, bias=False)
-    parallel = nn.parallel.DistributedDataParallel(model)
-    sparsifier = Sparsifier(model, sparsity=0.5, regrowth=Regrowth(end=9, interval=2, share=0.5))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
-    sparsifier.attach(optimizer)
-    generator = seeded(rank)  # each process has its own data
-    for step in range(6):
-        optimizer.zero_grad()
-        total = torch.zeros(6, 6)
-        for _ in range(2):
-            x, y = torch.randn(2, 5, 6, generator=generator)
-            (parallel(x) * y).sum().backward()
-            total += y.T @ x
-        before = sparsifier.masks["weight"].clone()
-        optimizer.step()
-        if step == 1:
-            torch.distributed.all_reduce(total)
-            grown = sparsifier.masks["weight"] & ~before
-            assert total[grown].abs().min() >= total[~before & ~grown].abs().max()
-    torch.save((model.weight.detach(), sparsifier.masks["weight"]), f"{folder}/{rank}")
-    torch.distributed.destroy_process_group()
-
-
-def test_s10_two_processes_regrow_by_their_mean_and_agree_to_the_bit(tmp_path):
-    torch.multiprocessing.spawn(_one_of_two, args=(str(tmp_path),), nprocs=2)
-    (weight, mask), (other_weight, other_mask) = (
-        torch.load(tmp_path / str(rank), weights_only=True) for rank in (0, 1)
-    )
-    assert torch.equal(mask, other_mask)
-    assert torch.equal(weight, other_weight)
