@@ -64,6 +64,19 @@ def make_regularizer(expression: str | Mapping[str, Any]) -> Regularizer:
     return _Reader(" ".join(expression.split())).read()
 
 
+def regularizer_words() -> set[str]:
+    """Return the words for regularizers that an expression may hold; nothing is imported.
+
+    Examples
+    --------
+    >>> sorted(regularizer_words() & {"dog", "normalized"})
+    ['dog']
+    """
+    made_by_operators = Wrapper | Sum | ElementwiseProduct | Multiple
+    hidden = {word for word, cls in registered_regularizers().items() if issubclass(cls, made_by_operators)}
+    return REGULARIZERS.names() - hidden
+
+
 class _Reader:
     """Evaluates the syntax tree of one text; every error points at the part that is wrong."""
 
@@ -110,9 +123,7 @@ class _Reader:
 
     def _word(self, name: ast.Name) -> type[Regularizer]:
         """Return the class that a word stands for: by its registered name, or as in a repr."""
-        made_by_operators = Wrapper | Sum | ElementwiseProduct | Multiple
-        hidden = {w for w, cls in registered_regularizers().items() if issubclass(cls, made_by_operators)}
-        words = REGULARIZERS.names() - hidden
+        words = regularizer_words()
         if name.id in words:
             return REGULARIZERS.get(name.id)
         classes = {cls.__name__: cls for w, cls in registered_regularizers().items() if w in words}

@@ -1,6 +1,7 @@
 """Is it a mask family? The clauses that it must satisfy, each with its check."""
 
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -51,7 +52,8 @@ class MaskSearch:
         if isinstance(make, type) or not callable(make):
             raise InvalidParameter(f"A mask family is a function make(n, *, sparsity, seed), got {make!r}.")
         self.make = make
-        self.claims = check_claims(getattr(make, "claims", ()) if claims is None else claims)
+        family = make.func if isinstance(make, partial) else make
+        self.claims = check_claims(getattr(family, "claims", ()) if claims is None else claims)
         self.unit = require_dimension("MaskSearch", unit, "unit")
         self.examples = EXAMPLES if cases is None else require_dimension("MaskSearch", cases, "cases")
 

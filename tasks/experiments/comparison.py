@@ -100,6 +100,8 @@ class Comparison:
     ) -> list[Results]:
         """Verify every method on its network, unless ``execution`` says no, and carry out all runs.
 
+        What is finished already is not verified again: nothing is trained there.
+
         Parameters
         ----------
         jobs : int
@@ -123,8 +125,9 @@ class Comparison:
         execution = execution or Execution()
         if execution.verify:
             verification = Verification()
-            for name, sparsity in self.rows:
-                verification.verify(self.run(name, sparsity, self.seeds[0]))
+            waiting = [run for run in self.runs if not run.finished]
+            for run in {(run.method_name, run.configuration): run for run in reversed(waiting)}.values():
+                verification.verify(run)
         return carry_out_all(self.runs, jobs, execution, dask)
 
     def summarize(self, results: Sequence[Results], command: str | None = None) -> Summary:
