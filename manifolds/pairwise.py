@@ -99,7 +99,10 @@ def _filled(distance: Distance, x: Tensor, y: Tensor | None) -> Tensor:
             out[rows] = distance(x[rows, None], y[None])
             continue
         chunk = distance(x[rows, None], x[None, rows.start :])
-        among, later = chunk[:, : len(chunk)].triu(1), chunk[:, len(chunk) :]
+        # triu would wake every thread for the smallest matrix, which takes milliseconds on a busy machine.
+        place = torch.arange(len(chunk), device=chunk.device)
+        among = torch.where(place[:, None] < place, chunk[:, : len(chunk)], 0)
+        later = chunk[:, len(chunk) :]
         out[rows, rows] = among + among.T
         out[rows, rows.stop :] = later
         out[rows.stop :, rows] = later.T

@@ -47,4 +47,4 @@ def test_the_commands_of_its_readme_check_it(installed):
     assert done.returncode == 0, done.stderr
     for conclusion in ("A metric space.", "A regularizer.", "A mask family.", "A schedule."):
         assert conclusion in done.stdout
-    assert done.stdout.endswith("Saturating().normalized() banded\n")
+    assert done.stdout.endswith("Saturating(length=2.0).normalized() banded\n")

@@ -38,7 +38,7 @@ def search(attempt: Callable[..., None], choices: Mapping[str, Sequence[Any]], e
     from hypothesis import strategies as st
 
     failure: Exception | None = None
-    shrinks = hypothesis.Phase.shrink in hypothesis.settings.default.phases
+    shrinks = hypothesis.Phase.shrink in hypothesis.settings().phases
     phases = [hypothesis.Phase.generate, *([hypothesis.Phase.shrink] if shrinks else [])]
 
     class Found(Exception):
