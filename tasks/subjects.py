@@ -18,7 +18,7 @@ from moduli.registry import import_string
 from moduli.regularizers import Regularizer, make_regularizer
 from moduli.regularizers.parsing import regularizer_words
 from moduli.tasks.errors import UnknownSubject
-from moduli.tasks.experiments.methods import CONTROLS, REWIRED, TILES, method
+from moduli.tasks.experiments.methods import CONTROLS, PLAIN, REWIRED, TILES, method
 
 Kind = Literal["manifold", "regularizer", "mask family", "schedule", "sparsifier", "method"]
 
@@ -31,8 +31,6 @@ SCHEDULES: dict[str, tuple[Callable[..., Schedule], dict[str, int]]] = {
     "one-shot": (OneShotSchedule, {}),
 }
 """The words for schedules, and what they are made with unless arguments say otherwise."""
-
-PLAIN_METHODS = ("dense", "none", "l1")
 
 IMPORT = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
 
@@ -111,14 +109,14 @@ def find_subject(target: str, arguments: Mapping[str, Any] | None = None) -> Sub
         return "method", method(target).name
     if not word:
         return "regularizer", make_regularizer(target)
-    names = {*MANIFOLDS.names(), *regularizer_words(), *MASK_FAMILIES.names(), *SCHEDULES, *PLAIN_METHODS}
+    names = {*MANIFOLDS.names(), *regularizer_words(), *MASK_FAMILIES.names(), *SCHEDULES, *PLAIN}
     raise UnknownSubject(f"'{target}' cannot be checked; {suggestion(word, names)} One can check {KINDS}.")
 
 
 def _reads_as_method(text: str) -> bool:
     """Tell whether a text is MANIFOLD-INHIBITOR, or nearly so, rather than an expression or a name."""
     outer = re.sub(r"\([^()]*\)", "", text)
-    if text in PLAIN_METHODS or text.startswith((*CONTROLS, REWIRED)):
+    if text in PLAIN or text.startswith((*CONTROLS, REWIRED)):
         return True
     space, dash, word = outer.rpartition("-")
     return bool(dash) and (space in MANIFOLDS.names() or word in {*regularizer_words(), TILES})

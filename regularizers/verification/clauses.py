@@ -1,5 +1,6 @@
 """Is it a regularizer? The clauses that it must satisfy, each with its check."""
 
+import contextlib
 import json
 from itertools import product
 
@@ -86,7 +87,8 @@ def check_values(search: Search) -> int:
         raise Violation("It could not be evaluated anywhere.") from None
     unbounded = [each for each in search.manifolds if reaches_far(each)]
     if unbounded:
-        tried += search.find(check, manifolds=unbounded, families=("far",), dtypes=BOTH, share=1 / 3)
+        with contextlib.suppress(NotApplicable):  # few cases, and all of them undefined
+            tried += search.find(check, manifolds=unbounded, families=("far",), dtypes=BOTH, share=1 / 3)
     return tried
 
 

@@ -25,6 +25,9 @@ CHANGES: dict[str, str] = {
 }
 """What may follow an @ in a method's name, and the setting that it replaces."""
 
+PLAIN = ("dense", "none", "l1")
+"""Methods that have nothing but a name."""
+
 DIAGONALS: dict[str, float] = {"free-diagonal": 0.0, "charged-diagonal": 1.0}
 """What may follow an @, and the coefficient of self-connections, as a share of the others' mean."""
 
@@ -257,6 +260,8 @@ def _said(name: str, base: str, words: Sequence[str]) -> dict[str, str]:
 
 def _is_family(base: str) -> bool:
     """Tell whether a method's name is a family of masks, with or without arguments."""
+    if base in PLAIN:
+        return False
     try:
         word = read_call(base)[0]
     except UnreadableCall:
@@ -291,7 +296,7 @@ def _geometry(name: str, base: str) -> tuple[Manifold, Regularizer | None]:
             f"'{word}' in the method '{name}' is not an inhibitor; {suggestion(word, {*inhibitors, TILES})}"
         )
     raise UnknownMethod(
-        f"No method is called '{name}'; {suggestion(plain, ('dense', 'none', 'l1', *families))} Others are "
+        f"No method is called '{name}'; {suggestion(plain, (*PLAIN, *families))} Others are "
         "written as MANIFOLD-INHIBITOR or MANIFOLD:EXPRESSION, with permuted- or pair-permuted- before one "
         f"for its control; families of masks as FAMILY@{A_PRIORI}."
     )

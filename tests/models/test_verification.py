@@ -89,13 +89,14 @@ MASK_FAULTS = [
 ]
 
 
+@pytest.mark.usefixtures("unshrunk")
 @pytest.mark.parametrize(("clause", "make", "claims"), MASK_FAULTS)
 def test_a_clause_of_masks_catches_its_planted_fault(clause, make, claims):
-    report = check_masks(make, claims=claims)
+    report = check_masks(make, claims=claims, cases=12)
     verdicts = {result.clause.name: result.verdict for result in report.results}
     assert verdicts[clause] == "failed", report
     with pytest.raises(BrokenMasks):
-        verify_masks(make, claims=claims)
+        verify_masks(make, claims=claims, cases=12)
 
 
 def test_every_clause_of_masks_has_a_planted_fault():
@@ -301,6 +302,7 @@ def shrunk(model):
     return model
 
 
+@pytest.mark.usefixtures("unshrunk")
 @pytest.mark.parametrize(("clause", "make"), SPARSIFIER_FAULTS)
 def test_a_clause_of_sparsifiers_catches_its_planted_fault(clause, make):
     report = check_sparsifier(make, cases=4)
