@@ -23,8 +23,9 @@ def installed(tmp_path_factory):
 
 
 def run(folder, *arguments):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
-    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment)
+    environment = {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]), "OMP_NUM_THREADS": "1"}
+    command, environment = [sys.executable, *arguments], os.environ | environment
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
 
 
 def test_the_template_s_own_tests_and_examples_pass(installed):

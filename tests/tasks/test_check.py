@@ -246,12 +246,12 @@ def test_a_report_on_a_method_names_the_part_that_is_broken(monkeypatch):
 def test_nothing_is_left_in_the_user_s_folder(tmp_path):
     (tmp_path / "mine.py").write_text("from moduli.manifolds import Euclidean\nclass Line(Euclidean): pass\n")
     code = "from moduli.tasks.cli import main\nimport sys\nsys.path.insert(0, '.')\n"
-    for arguments in (["mine:Line", "--cases", "50"], ["ring", "--cases", "3"], ["torus-dog@a-priori"]):
+    for arguments in (["mine:Line", "--cases", "50"], ["ring", "--cases", "3"]):
         code += f"main({['check', *arguments]})\n"
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
     )

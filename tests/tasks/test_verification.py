@@ -171,7 +171,7 @@ def test_a_plugin_s_broken_inhibitor_stops_the_command_before_anything_is_traine
         [sys.executable, "-c", "from moduli.tasks.cli import main; main()", *command, "--out", str(runs)],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(plugin)},
+        env={**os.environ, "PYTHONPATH": str(plugin), "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 2, done.stdout
     assert "Nothing was trained, since the method 'torus-sinking' is broken." in done.stderr
