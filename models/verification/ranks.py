@@ -30,7 +30,8 @@ def chance_of_smaller(first: Tensor, second: Tensor) -> float:
     True
     """
     n, m = len(first), len(second)
-    _, value, count = torch.cat([first, second]).unique(return_inverse=True, return_counts=True)
+    both = torch.cat([first, second])
+    _, value, count = both.unique(return_inverse=True, return_counts=True)  # type: ignore[no-untyped-call]
     ranks = (count.cumsum(0) - (count - 1) / 2).double()  # equal numbers share their mean rank
     total = n + m
     ties = float((count.double() ** 3 - count).sum()) / (total * (total - 1))

@@ -125,9 +125,11 @@ class Comparison:
         execution = execution or Execution()
         if execution.verify:
             verification = Verification()
-            waiting = [run for run in self.runs if not run.finished]
-            for run in {(run.method_name, run.configuration): run for run in reversed(waiting)}.values():
-                verification.verify(run)
+            for name, sparsity in self.rows:
+                runs = (self.run(name, sparsity, seed) for seed in self.seeds)
+                waiting = next((run for run in runs if not run.finished), None)
+                if waiting is not None:
+                    verification.verify(waiting)
         return carry_out_all(self.runs, jobs, execution, dask)
 
     def summarize(self, results: Sequence[Results], command: str | None = None) -> Summary:

@@ -203,7 +203,7 @@ def explained_methods() -> dict[str, str]:
         "MANIFOLD-tiles@a-priori": "never dense: the neurons of one tile of the manifold are connected",
         "rewired-": "before a geometric method @a-priori: its connections at random places, at equal degrees",
         **{
-            f"{name}@{A_PRIORI}": f"never dense: {line.removeprefix('Return ')}"
+            f"{name}@{A_PRIORI}": f"never dense: {line.removeprefix('Return ').rstrip('.')}"
             for name, line in mask_families().items()
         },
     }
