@@ -42,7 +42,9 @@ def pairwise_distances(distance: Distance, x: Tensor, y: Tensor | None, name: st
 
     def checked(a: Tensor, b: Tensor) -> Tensor:
         leading = a.dim() - x.dim() + 1
-        expected = torch.broadcast_shapes(a.shape[:leading], b.shape[:leading])  # type: ignore[no-untyped-call]
+        # torch.broadcast_shapes imports sympy when it is first called, which takes half a second.
+        sizes = zip(a.shape[:leading], b.shape[:leading], strict=True)
+        expected = torch.Size(first if second == 1 else second for first, second in sizes)
         if expected.numel() == 0:
             return x.new_empty(expected)
         result = distance(a, b)
@@ -66,11 +68,16 @@ def pairwise_distances(distance: Distance, x: Tensor, y: Tensor | None, name: st
 def _row_chunks(x: Tensor, y: Tensor | None) -> Iterator[slice]:
     width = max(1, len(x if y is None else y) * x[:1].numel())
     height = max(1, CHUNK // width)
-    if y is None and len(x) * width > SMALL:
+    if y is None and not _is_small(x, y):
         # Half of each chunk on the diagonal is computed in vain; eight chunks keep that to a sixteenth.
         height = min(height, -(-len(x) // 8) or 1)
     for start in range(0, max(1, len(x)), height):
         yield slice(start, min(start + height, len(x)))
+
+
+def _is_small(x: Tensor, y: Tensor | None) -> bool:
+    """Tell whether a matrix is made of so few coordinates that it is not worth dividing."""
+    return len(x) * max(1, len(x if y is None else y) * x[:1].numel()) <= SMALL
 
 
 def _among(distance: Distance, x: Tensor) -> Tensor:
@@ -92,7 +99,10 @@ def _filled(distance: Distance, x: Tensor, y: Tensor | None) -> Tensor:
             out[rows] = distance(x[rows, None], y[None])
             continue
         chunk = distance(x[rows, None], x[None, rows.start :])
-        among, later = chunk[:, : len(chunk)].triu(1), chunk[:, len(chunk) :]
+        # triu would wake every thread for the smallest matrix, which takes milliseconds on a busy machine.
+        place = torch.arange(len(chunk), device=chunk.device)
+        among = torch.where(place[:, None] < place, chunk[:, : len(chunk)], 0)
+        later = chunk[:, len(chunk) :]
         out[rows, rows] = among + among.T
         out[rows, rows.stop :] = later
         out[rows.stop :, rows] = later.T
@@ -110,13 +120,11 @@ def _concatenated(distance: Distance, x: Tensor, y: Tensor | None) -> Tensor:
         later = distance(x[rows, None], x[None, rows.stop :])
         return torch.cat([among.new_zeros(len(among), rows.start), among, later], dim=1)
 
-    # The transforms of torch.func do not admit the hooks by which checkpoints recompute.
-    transformed = torch._C._are_functorch_transforms_active()
+    # The transforms of torch.func do not admit the hooks by which checkpoints recompute. A small matrix is
+    # not worth it: the first checkpoint of a process imports PyTorch's compiler, for more than a second.
+    plain = torch._C._are_functorch_transforms_active() or _is_small(x, y)
     matrix = torch.cat(
-        [
-            strip(rows) if transformed else checkpoint(strip, rows, use_reentrant=False)
-            for rows in _row_chunks(x, y)
-        ]
+        [strip(rows) if plain else checkpoint(strip, rows, use_reentrant=False) for rows in _row_chunks(x, y)]
     )
     # Where there is no pair of points, the zero gradient comes from here.
     matrix = matrix + sum(points[:0].sum() for points in (x, y) if points is not None)

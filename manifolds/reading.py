@@ -1,10 +1,9 @@
 """Manifolds from text: the language of the command line."""
 
-import ast
-
 from moduli.errors import InvalidParameter
 from moduli.manifolds.manifold import Manifold
 from moduli.manifolds.registry import make
+from moduli.reading import UnreadableCall, read_call
 
 
 class UnreadableManifold(InvalidParameter):
@@ -45,17 +44,9 @@ def read_manifold(text: str) -> Manifold:
     moduli.manifolds.reading.UnreadableManifold: 'torus(6)' does not describe a manifold; write torus or ...
     """
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
-        name, keywords = (tree.func, tree.keywords) if isinstance(tree, ast.Call) else (tree, [])
-        if not isinstance(name, ast.Name) or (isinstance(tree, ast.Call) and tree.args):
-            raise ValueError
-        if any(isinstance(node, ast.Dict) for node in ast.walk(tree)):
-            raise ValueError  # a dictionary would be read as a spec, which may name a class to import
-        arguments = {word.arg: ast.literal_eval(word.value) for word in keywords if word.arg}
-        if len(arguments) < len(keywords):
-            raise ValueError
-    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
-        raise UnreadableManifold(
-            f"{text!r} does not describe a manifold; write torus or torus(dim=6)."
-        ) from None
-    return make(name.id, kwargs=arguments)
+        name, arguments = read_call(text)
+    except UnreadableCall:
+        name, arguments = "", {}
+    if not name.isidentifier():
+        raise UnreadableManifold(f"{text!r} does not describe a manifold; write torus or torus(dim=6).")
+    return make(name, kwargs=arguments)

@@ -21,6 +21,10 @@ _OPERATIONS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 }
 
 
+MADE_BY_OPERATORS = (Wrapper, Sum, ElementwiseProduct, Multiple)
+"""What an expression makes by operators and methods, and not by a word."""
+
+
 def make_regularizer(expression: str | Mapping[str, Any]) -> Regularizer:
     """Make a regularizer from an expression or from a spec.
 
@@ -64,6 +68,18 @@ def make_regularizer(expression: str | Mapping[str, Any]) -> Regularizer:
             f"A regularizer is made from a text or a spec, got {type(expression).__name__}."
         )
     return _Reader(" ".join(expression.split())).read()
+
+
+def regularizer_words() -> set[str]:
+    """Return the words for regularizers that an expression may hold; nothing is imported.
+
+    Examples
+    --------
+    >>> sorted(regularizer_words() & {"dog", "normalized"})
+    ['dog']
+    """
+    hidden = {word for word, cls in registered_regularizers().items() if issubclass(cls, MADE_BY_OPERATORS)}
+    return REGULARIZERS.names() - hidden
 
 
 class _Reader:
@@ -112,9 +128,10 @@ class _Reader:
 
     def _word(self, name: ast.Name) -> type[Regularizer]:
         """Return the class that a word stands for: by its registered name, or as in a repr."""
-        made_by_operators = Wrapper | Sum | ElementwiseProduct | Multiple
-        hidden = {w for w, cls in registered_regularizers().items() if issubclass(cls, made_by_operators)}
-        words = REGULARIZERS.names() - hidden
+        known = registered_regularizers().get(name.id)
+        if known is not None and not issubclass(known, MADE_BY_OPERATORS):
+            return REGULARIZERS.get(name.id)
+        words = regularizer_words()  # looks at the plugins that are installed, which takes a while
         if name.id in words:
             return REGULARIZERS.get(name.id)
         classes = {cls.__name__: cls for w, cls in registered_regularizers().items() if w in words}

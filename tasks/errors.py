@@ -1,6 +1,7 @@
 """The errors of running tasks."""
 
 from moduli.errors import ModuliError
+from moduli.verification import BrokenClause
 
 
 class Diverged(ModuliError, FloatingPointError):
@@ -17,6 +18,14 @@ class UnknownPreset(ModuliError, LookupError):
 
 class UnknownMethod(ModuliError, LookupError):
     """A method's name cannot be read."""
+
+
+class BrokenMethod(BrokenClause):
+    """A method breaks a clause of what must hold before anything is trained with it."""
+
+
+class UnknownSubject(ModuliError, LookupError):
+    """What is to be checked is not a thing that can be checked."""
 
 
 class UnusableCorpus(ModuliError, OSError):

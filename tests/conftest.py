@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import Phase, settings
 from torch import Tensor
 
 from moduli.manifolds import (
@@ -23,7 +23,18 @@ torch.set_num_threads(1)
 
 # Timed deadlines would make tests fail on a busy machine; derandomised, a run repeats exactly.
 settings.register_profile("moduli", deadline=None, derandomize=True, max_examples=30)
+settings.register_profile("unshrunk", settings.get_profile("moduli"), phases=[Phase.generate])
 settings.load_profile("moduli")
+
+pytest_plugins = ["pytester"]
+
+
+@pytest.fixture
+def unshrunk():
+    """What is found is not made simpler, where a test only asks whether it is found."""
+    settings.load_profile("unshrunk")
+    yield
+    settings.load_profile("moduli")
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,8 @@ import moduli.regularizers
 import moduli.regularizers.testing
 from moduli.manifolds.registry import MANIFOLDS
 from moduli.manifolds.testing import CLAUSES
+from moduli.models.masks.registry import MASK_FAMILIES
+from moduli.models.testing import MASK_CLAUSES, SCHEDULE_CLAUSES, SPARSIFIER_CLAUSES
 from moduli.regularizers import make_regularizer
 from moduli.regularizers.registry import REGULARIZERS
 from moduli.tasks.registry import TASKS
@@ -74,7 +76,7 @@ AFTERWARDS = {
 @pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec.` is deprecated:FutureWarning")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_runs_and_prints_what_it_shows(page, monkeypatch, capsys):
-    for registry in (MANIFOLDS, REGULARIZERS, TASKS):
+    for registry in (MANIFOLDS, REGULARIZERS, MASK_FAMILIES, TASKS):
         monkeypatch.setattr(registry, "_entries", registry.snapshot())
     module = types.ModuleType("page")
     monkeypatch.setitem(sys.modules, "page", module)
@@ -101,13 +103,14 @@ def test_output_that_differs_is_noticed():
 @pytest.mark.parametrize(
     ("page", "clauses"),
     [
-        ("bring-your-own-manifold.md", CLAUSES),
-        ("compose-a-regularizer.md", moduli.regularizers.testing.CLAUSES),
+        ("bring-your-own-manifold.md", [CLAUSES]),
+        ("compose-a-regularizer.md", [moduli.regularizers.testing.CLAUSES]),
+        ("test-what-you-bring.md", [MASK_CLAUSES, SCHEDULE_CLAUSES, SPARSIFIER_CLAUSES]),
     ],
 )
 def test_a_page_lists_every_clause(page, clauses):
     rows = re.findall(r"^\| (\d+) (\S+) \|", (DOCS / page).read_text(), re.MULTILINE)
-    assert rows == [(str(clause.number), clause.name) for clause in clauses.values()]
+    assert rows == [(str(clause.number), clause.name) for kind in clauses for clause in kind.values()]
 
 
 def test_the_page_on_regularizers_shows_expressions_that_can_be_read():

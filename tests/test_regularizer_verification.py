@@ -1,8 +1,6 @@
 """Clauses R1-R6, R10, R11, V1 and V2: each check catches the faults planted for it, and no false alarm."""
 
 import random
-import subprocess
-import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from moduli.manifolds import Circle, Euclidean, Graph, InvalidParameter, Sphere, Torus
+from moduli.manifolds import Circle, Euclidean, Graph, Hyperbolic, InvalidParameter, Sphere, Torus
 from moduli.regularizers import (
     BrokenRegularizer,
     ChangedInPlace,
@@ -47,14 +45,21 @@ COMPOSED = [
 SQUARE = Graph(4, [(0, 1, 1.0), (1, 2, 0.5), (2, 3, 1), (3, 0, 1)])
 
 
-@pytest.mark.parametrize("regularizer", INHIBITORS + COMPOSED, ids=repr)
+@pytest.mark.parametrize("regularizer", INHIBITORS, ids=repr)
 def test_every_built_in_passes(regularizer):
     report = check_regularizer(regularizer)
     assert report.passed, str(report)
 
 
+@pytest.mark.parametrize("regularizer", COMPOSED, ids=repr)
+def test_what_is_composed_of_built_ins_passes(regularizer):
+    report = check_regularizer(regularizer, cases=12)
+    assert report.passed, str(report)
+
+
 def verdicts(*arguments):
-    return {result.clause.name: result.verdict for result in check_regularizer(*arguments).results}
+    report = check_regularizer(*arguments, cases=6)
+    return {result.clause.name: result.verdict for result in report.results}
 
 
 def test_a_clause_applies_where_the_class_and_the_manifold_say_so():
@@ -206,6 +211,7 @@ FAULTS = {
 }  # fmt: skip
 
 
+@pytest.mark.usefixtures("unshrunk")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_each_planted_fault_is_caught_by_its_clause(fault):
     clause, regularizer = FAULTS[fault]
@@ -219,8 +225,8 @@ def test_every_clause_has_a_planted_fault():
 
 def test_a_function_that_works_in_place_harms_no_other_term():
     in_place = Inhibitor(lambda d: d.mul_(2))
-    verify_regularizer(in_place)
-    verify_regularizer(Diffusion() + in_place)
+    verify_regularizer(in_place, cases=12)
+    verify_regularizer(Diffusion() + in_place, cases=12)
 
 
 def test_a_regularizer_that_writes_into_what_others_read_is_named():
@@ -253,7 +259,7 @@ def test_what_is_undefined_for_one_neuron_says_so():
             regularizer(Torus(), Torus().random_point(1, seeded()))
 
 
-def test_the_error_shows_few_neurons_the_numbers_and_three_lines_that_reproduce_them():
+def test_the_error_shows_few_neurons_the_numbers_and_three_lines_that_reproduce_them(capsys):
     with pytest.raises(BrokenRegularizer) as caught:
         verify_regularizer(SteepAtZero(), Euclidean(1))
     found = caught.value.counterexample
@@ -261,12 +267,9 @@ def test_the_error_shows_few_neurons_the_numbers_and_three_lines_that_reproduce_
     assert len(found.values["points"]) == 2
     lines = found.reproduction.splitlines()
     assert len(lines) == 3
-    done = subprocess.run(
-        [sys.executable, "-c", found.reproduction], capture_output=True, text=True, check=True
-    )
-    printed = [
-        float(word.split(",")[0].strip("tensor()")) for word in done.stdout.split() if "tensor" in word
-    ]
+    exec(found.reproduction, {})
+    words = capsys.readouterr().out.split()
+    printed = [float(word.split(",")[0].strip("tensor()")) for word in words if "tensor" in word]
     assert printed == pytest.approx(list(found.numbers.values()), rel=1e-3)
     assert found.reproduction in str(caught.value)
 
@@ -279,11 +282,12 @@ class SteepAtZero(Regularizer):
         return geometry.distance + (not geometry.is_recurrent)
 
 
+@pytest.mark.usefixtures("unshrunk")
 def test_more_cases_find_what_few_do_not():
-    hidden = Inhibitor(lambda d: torch.where((d - 3.3).abs() < 2e-3, -1.0, d))
+    hidden = Inhibitor(lambda d: torch.where((d - 3.3).abs() < 1e-2, -1.0, d))
     check_values(Search(hidden, Euclidean(2), cases=2))
     with pytest.raises(BrokenRegularizer, match="values"):
-        check_values(Search(hidden, Euclidean(2), cases=2000))
+        check_values(Search(hidden, Euclidean(2), cases=400))
 
 
 def test_wrong_arguments_are_refused():
@@ -299,7 +303,8 @@ def test_wrong_arguments_are_refused():
 def test_a_verification_repeats_exactly_and_leaves_no_trace(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     state = torch.get_rng_state()
-    texts = {str(check_regularizer(FAULTS["reads coordinates"][1], cases=8)) for _ in range(2)}
+    planted = FAULTS["reads coordinates"][1]
+    texts = {str(check_regularizer(planted, Torus(2), cases=8)) for _ in range(2)}
     assert len(texts) == 1
     assert torch.equal(state, torch.get_rng_state())
     assert list(tmp_path.iterdir()) == []
@@ -321,16 +326,16 @@ def test_excused(check): check()
 """
 
 
-def test_regularizer_checks_make_one_pytest_item_a_clause(tmp_path):
-    (tmp_path / "test_generated.py").write_text(PYTEST_FILE)
-    command = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    outcomes = [line.split()[:2] for line in done.stdout.splitlines()]
+@pytest.mark.usefixtures("unshrunk")
+def test_regularizer_checks_make_one_pytest_item_a_clause(pytester):
+    pytester.makepyfile(test_generated=PYTEST_FILE)
+    done = pytester.runpytest_inprocess("-q", "-rA", "-p", "no:cacheprovider")
+    outcomes = [line.split()[:2] for line in done.outlines]
     found = {(verdict, name.partition("::")[2]) for verdict, name in (o for o in outcomes if len(o) == 2)}
     assert ("PASSED", "test_permuted[isometries]") in found
     assert ("FAILED", "test_negative[values]") in found
     assert ("XFAIL", "test_excused[values]") in found
-    assert "is_equivariant = False" in done.stdout
+    assert any("is_equivariant = False" in line for line in done.outlines)
 
 
 @settings(max_examples=20)
@@ -342,4 +347,8 @@ def test_strategies_draw_expressions_and_neurons(regularizer, points):
 
 
 def test_a_given_manifold_is_where_a_regularizer_is_examined():
-    verify_regularizer(Inhibitor(torch.exp), Circle())
+    verify_regularizer(Inhibitor(torch.exp), Circle(), cases=12)
+
+
+def test_a_map_that_is_not_an_isometry_at_the_rim_is_held_against_nobody():
+    verify_regularizer(DifferenceOfGaussians(), Hyperbolic(2))

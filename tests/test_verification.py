@@ -151,3 +151,17 @@ def test_a_search_repeats_exactly_shrinks_and_writes_nothing(tmp_path, monkeypat
         runs.append(tried)
     assert runs[0] == runs[1]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_profile_of_hypothesis_may_leave_out_shrinking(unshrunk):
+    tried = []
+
+    def attempt(number):
+        tried.append(number)
+        if number > 10:
+            raise ValueError(str(number))
+
+    with pytest.raises(ValueError, match=r"^\d+$") as caught:
+        search(attempt, {"number": range(1000)}, 50)
+    first = next(number for number in tried if number > 10)
+    assert str(caught.value) == str(first) != "11"

@@ -1,15 +1,21 @@
 """The search for the simplest case that fails."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+from threading import RLock
 from typing import Any
 
 from moduli.verification.checks import NotApplicable
+
+_STORAGE = RLock()
 
 
 def search(attempt: Callable[..., None], choices: Mapping[str, Sequence[Any]], examples: int) -> None:
     """Make attempts with different choices; raise the error of the simplest one that fails.
 
-    A search repeats exactly: it has a seed, keeps no database, and writes nothing.
+    A search repeats exactly: it has a seed, keeps no database, and writes nothing. It does not shrink where
+    the profile of hypothesis that is loaded leaves out that phase: what failed first is raised then.
 
     Parameters
     ----------
@@ -32,6 +38,8 @@ def search(attempt: Callable[..., None], choices: Mapping[str, Sequence[Any]], e
     from hypothesis import strategies as st
 
     failure: Exception | None = None
+    shrinks = hypothesis.Phase.shrink in hypothesis.settings().phases
+    phases = [hypothesis.Phase.generate, *([hypothesis.Phase.shrink] if shrinks else [])]
 
     class Found(Exception):
         """One exception for all errors, so that hypothesis shrinks across them."""
@@ -41,7 +49,7 @@ def search(attempt: Callable[..., None], choices: Mapping[str, Sequence[Any]], e
         max_examples=examples,
         database=None,
         deadline=None,
-        phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
+        phases=phases,
         suppress_health_check=list(hypothesis.HealthCheck),
         report_multiple_bugs=False,
         verbosity=hypothesis.Verbosity.quiet,
@@ -67,7 +75,22 @@ def search(attempt: Callable[..., None], choices: Mapping[str, Sequence[Any]], e
             raise Found from None
 
     try:
-        examine()
+        with _storage_elsewhere():
+            examine()
     except Found:
         assert failure is not None
         raise failure from None
+
+
+@contextmanager
+def _storage_elsewhere() -> Iterator[None]:
+    """Keep hypothesis from writing to the working directory: it collects the constants of users' modules."""
+    from hypothesis import configuration
+
+    with _STORAGE, TemporaryDirectory() as folder:
+        home = getattr(configuration, "__hypothesis_home_directory", None)
+        configuration.set_hypothesis_home_dir(folder)
+        try:
+            yield
+        finally:
+            configuration.set_hypothesis_home_dir(home)

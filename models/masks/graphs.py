@@ -1,7 +1,7 @@
 """Families of graphs as masks: random, and with structure: regular, ring, small world, cliques.
 
-All but the random one are symmetric and keep every self-connection. All hold the same number of weights at
-the same sparsity, exact to within one pair, so that a comparison of families is one at equal mean degree.
+All keep every self-connection, and all but the random one are symmetric. All hold the same number of weights
+at the same sparsity, exact to within one pair, so that a comparison of families is one at equal mean degree.
 """
 
 import numpy
@@ -10,8 +10,14 @@ from torch import Tensor
 
 from moduli.errors import InvalidParameter
 from moduli.models.errors import InvalidSparsity
-from moduli.models.masks.families import random_mask
-from moduli.models.masks.pairs import Pairs, generator_of, mask_of, pairs_wanted, sole_claims
+from moduli.models.masks.pairs import (
+    Pairs,
+    generator_of,
+    living_wanted,
+    mask_of,
+    pairs_wanted,
+    sole_claims,
+)
 from moduli.models.masks.registry import register_mask_family
 from moduli.models.masks.rewiring import rewired_mask
 
@@ -19,9 +25,11 @@ ATTEMPTS = 64
 """How often a pair of a small world looks for another end; in a mask that is nearly full it may find none."""
 
 
-@register_mask_family("random", claims=("nested",))
+@register_mask_family("random", claims=("self-connected", "nested"))
 def random_graph_mask(n: int, *, sparsity: float = 0.9, seed: int = 0) -> Tensor:
-    """Return a recurrent mask of which all choices of weights are equally likely; see `random_mask`.
+    """Return a mask of random connections between different neurons, all choices being equally likely.
+
+    It is the directed random graph G(n, m) with all self-connections; `random_mask` leaves those to chance.
 
     Parameters
     ----------
@@ -35,14 +43,25 @@ def random_graph_mask(n: int, *, sparsity: float = 0.9, seed: int = 0) -> Tensor
     Returns
     -------
     Tensor
-        Booleans ``(n, n)``, in general neither symmetric nor with all self-connections.
+        Booleans ``(n, n)``, with all self-connections; in general not symmetric.
 
     Raises
     ------
-    InvalidSparsity
-        If the sparsity is outside [0, 1).
+    InvalidParameter, InvalidSparsity
+        If an argument is outside its domain.
+
+    Examples
+    --------
+    >>> mask = random_graph_mask(100, sparsity=0.9)
+    >>> int(mask.sum()), bool(mask.diagonal().all())
+    (1000, True)
     """
-    return random_mask(n, n, sparsity=sparsity, seed=seed)
+    others = living_wanted(n, sparsity) - n
+    mask = torch.eye(n, dtype=torch.bool)
+    places = (~mask).flatten().nonzero().flatten()
+    order = torch.from_numpy(generator_of(seed).permutation(len(places)))
+    mask.view(-1)[places[order[:others]]] = True
+    return mask
 
 
 @register_mask_family("ring", claims=("symmetric", "self-connected", "nested"))

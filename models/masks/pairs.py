@@ -34,6 +34,19 @@ def pairs_wanted(n: int, sparsity: float) -> int:
     >>> pairs_wanted(256, 0.9)
     3149
     """
+    return round((living_wanted(n, sparsity) - n) / 2)
+
+
+def living_wanted(n: int, sparsity: float) -> int:
+    """Return how many weights a mask with all self-connections holds at a sparsity.
+
+    Raises
+    ------
+    InvalidParameter
+        If n is not a positive integer.
+    InvalidSparsity
+        If the sparsity is not a number in [0, 1), or would cut self-connections as well.
+    """
     require_dimension("A mask", n, "n")
     if isinstance(sparsity, bool) or not isinstance(sparsity, int | float) or not 0 <= sparsity < 1:
         raise InvalidSparsity(f"sparsity is the fraction of zeros, in [0, 1); got {sparsity!r}.")
@@ -43,7 +56,7 @@ def pairs_wanted(n: int, sparsity: float) -> int:
             f"{n} neurons keep all their self-connections, so that sparsity is at most {1 - 1 / n:.6g}; "
             f"got {sparsity!r}."
         )
-    return round((living - n) / 2)
+    return living
 
 
 def mask_of(n: int, pairs: Pairs) -> Tensor:

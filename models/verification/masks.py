@@ -1,6 +1,7 @@
 """Is it a mask family? The clauses that it must satisfy, each with its check."""
 
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -51,9 +52,11 @@ class MaskSearch:
         if isinstance(make, type) or not callable(make):
             raise InvalidParameter(f"A mask family is a function make(n, *, sparsity, seed), got {make!r}.")
         self.make = make
-        self.claims = check_claims(getattr(make, "claims", ()) if claims is None else claims)
+        family = make.func if isinstance(make, partial) else make
+        self.claims = check_claims(getattr(family, "claims", ()) if claims is None else claims)
         self.unit = require_dimension("MaskSearch", unit, "unit")
         self.examples = EXAMPLES if cases is None else require_dimension("MaskSearch", cases, "cases")
+        self._made: dict[tuple[int, float, int], Tensor] = {}
 
     @property
     def subject(self) -> Named:
@@ -63,6 +66,13 @@ class MaskSearch:
     def rerun(self, check: str) -> str:
         """Return three lines of Python that run a check again."""
         return f"from moduli.models.testing import *\n{self.subject.definition}\n{check}(MaskSearch(make))"
+
+    def mask(self, n: int, sparsity: float, seed: int) -> Tensor:
+        """Return a mask of the family; clauses that ask for the same one share it."""
+        key = (n, sparsity, seed)
+        if key not in self._made:
+            self._made[key] = self.make(n, sparsity=sparsity, seed=seed)
+        return self._made[key]
 
     def find(self, check: Callable[["MaskCase"], None]) -> int:
         """Raise if a mask breaks a clause, and return how many were tried; refused sparsities do not count.
@@ -118,11 +128,15 @@ class MaskCase:
 
     def mask(self, sparsity: float | None = None, seed: int | None = None) -> Tensor:
         """Return the mask, or one of another sparsity or seed."""
-        return self.search.make(
+        return self.search.mask(
             self.n,
-            sparsity=self.sparsity if sparsity is None else sparsity,
-            seed=self.seed if seed is None else seed,
+            self.sparsity if sparsity is None else sparsity,
+            self.seed if seed is None else seed,
         )
+
+    def fresh(self) -> Tensor:
+        """Return what the family makes now."""
+        return self.search.make(self.n, sparsity=self.sparsity, seed=self.seed)
 
     def call(self, sparsity: float | None = None) -> str:
         """Return the Python that makes the mask."""
@@ -188,11 +202,11 @@ def check_determinism(search: MaskSearch) -> int:
 
     def check(case: MaskCase) -> None:
         with watched_generators() as moved:
-            first = case.mask()
+            first = case.fresh()
             if moved():
                 raise case.violation(f"{' and '.join(moved())} moved.")
             torch.rand(1)
-            second = case.mask()
+            second = case.fresh()
         if not torch.equal(first, second):
             raise case.violation("Two calls differ.", f"(mask ^ {case.call()}).sum()")
 

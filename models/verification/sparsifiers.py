@@ -4,13 +4,13 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
-from scipy.stats import mannwhitneyu
 from torch import nn
 
 from moduli.errors import InvalidParameter, ModuliError
 from moduli.models.errors import BrokenSchedule, BrokenSparsifier, LayerCollapse
 from moduli.models.matrices import stacked
 from moduli.models.sparsifier import Sparsifier
+from moduli.models.verification.ranks import chance_of_smaller
 from moduli.models.verification.schedules import verify_schedule
 from moduli.models.verification.subjects import Named
 from moduli.models.verification.trials import OPTIMIZERS, Trial, end_of, go_to
@@ -294,7 +294,7 @@ def _rank_survivors(sparsifier: Sparsifier, model: str) -> int:
     coefficients, alive = coefficients.cpu()[chosen].float(), alive.cpu()[chosen]
     if coefficients.std() < 0.05 * coefficients.mean() or alive.all() or not alive.any():
         return 0
-    probability = mannwhitneyu(coefficients[alive], coefficients[~alive], alternative="less").pvalue
+    probability = chance_of_smaller(coefficients[alive], coefficients[~alive])
     if not probability < ERROR_RATE:
         means = coefficients[alive].mean(), coefficients[~alive].mean()
         raise Violation(

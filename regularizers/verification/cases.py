@@ -1,7 +1,6 @@
 """One case: a regularizer, a manifold and some neurons on it, with formulas evaluated on them."""
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -39,6 +38,8 @@ class Case:
         Of the weight, if the regularizer depends on one, and of an isometry.
     recipe : str, optional
         The Python expression that makes the points; their numbers when absent.
+    known : dict, optional
+        What equal cases share: coefficients and tolerances, each computed by the first that needs it.
     """
 
     def __init__(
@@ -48,23 +49,30 @@ class Case:
         points: Tensor,
         seed: int,
         recipe: str | None = None,
+        known: dict[str, Tensor] | None = None,
     ) -> None:
         self.regularizer, self.manifold, self.points, self.seed = regularizer, manifold, points, seed
-        recipe = recipe or f"torch.tensor({points.tolist()!r}, dtype={points.dtype})"
-        self.definitions: dict[str, Mapping[str, Any]] = {
-            f"regularizer, manifold = {regularizer!r}, {constructor(manifold)}": {
-                "regularizer": regularizer,
-                "manifold": manifold,
-            },
-            f"points = {recipe}": {"points": points},
-        }
+        self.recipe = recipe
+        self.known = {} if known is None else known
         self.weight: Tensor | None = None
+        self.names: dict[str, Any] = {"regularizer": regularizer, "manifold": manifold, "points": points}
         if regularizer.depends_on_weight:
-            self.weight = random_weight(len(points), points.dtype, seed)
-            drawn = f"torch.Generator().manual_seed({seed})"
-            self.definitions[
-                f"weight = torch.randn({len(points)}, {len(points)}, generator={drawn}).to(points)"
-            ] = {"weight": self.weight}
+            self.weight = self.names["weight"] = random_weight(len(points), points.dtype, seed)
+
+    @property
+    def definitions(self) -> dict[str, Mapping[str, Any]]:
+        """The statements that define the case's own names, with their values."""
+        names, n = self.names, len(self.points)
+        recipe = self.recipe or f"torch.tensor({self.points.tolist()!r}, dtype={self.points.dtype})"
+        first = f"regularizer, manifold = {self.regularizer!r}, {constructor(self.manifold)}"
+        found: dict[str, Mapping[str, Any]] = {
+            first: {name: names[name] for name in ("regularizer", "manifold")},
+            f"points = {recipe}": {"points": self.points},
+        }
+        if self.weight is not None:
+            drawn = f"torch.randn({n}, {n}, generator=torch.Generator().manual_seed({self.seed}))"
+            found[f"weight = {drawn}.to(points)"] = {"weight": self.weight}
+        return found
 
     def call(
         self,
@@ -79,10 +87,12 @@ class Case:
             arguments.append(f"weight={weight}")
         return f"{expression}({', '.join(arguments)})"
 
-    @cached_property
+    @property
     def coefficients(self) -> Tensor:
         """The coefficients, computed once; C in formulas."""
-        return self.value(self.call()).detach()
+        if "coefficients" not in self.known:
+            self.known["coefficients"] = self.value(self.call()).detach()
+        return self.known["coefficients"]
 
     def geometry(self) -> Geometry:
         """Return the neurons as a regularizer is given them."""
@@ -90,8 +100,8 @@ class Case:
 
     def value(self, formula: str, definitions: Definitions | None = None) -> Tensor:
         """Return what a formula gives."""
-        scope: dict[str, Any] = dict(LIBRARY)
-        for names in (self.definitions | dict(definitions or {})).values():
+        scope: dict[str, Any] = LIBRARY | self.names
+        for names in (definitions or {}).values():
             scope.update(names)
         value: Tensor = eval(formula, scope)
         return value
@@ -126,16 +136,22 @@ class Case:
         shrinks by that much, as on a slope or at a threshold, and rounding of the coefficients. Some grow
         while others shrink, since a relative length changes little when all do the same.
         """
+        name = f"tolerance {error}"
+        if expression is None and name in self.known:
+            return self.known[name]
         geometry = self.geometry()
         exact = self.coefficients if expression is None else expression.evaluate(geometry)
-        expression = expression or self.regularizer
+        changing = expression or self.regularizer
         distance, bound = geometry.distance, torch.zeros_like(exact, dtype=torch.float64)
         signs = torch.randn(distance.shape, generator=torch.Generator().manual_seed(0)).sign().triu(1)
         step = error * geometry.mean(distance) * (signs + signs.T)
         for moved in ((distance - step).clamp_min(0), (distance + step).clamp_min(0)):
-            change = expression.evaluate(geometry.with_distance(moved)) - exact
+            change = changing.evaluate(geometry.with_distance(moved)) - exact
             bound = torch.maximum(bound, change.detach().abs().double())
-        return 2 * bound + 1e-9 * exact.detach().abs().max()
+        tolerance = 2 * bound + 1e-9 * exact.detach().abs().max()
+        if expression is None:
+            self.known[name] = tolerance
+        return tolerance
 
 
 def random_weight(n: int, dtype: torch.dtype, seed: int) -> Tensor:

@@ -53,6 +53,7 @@ class Search:
         self.examples = cases or EXAMPLES
         self._embeddings: dict[Manifold, Embeddings] = {}
         self._drawn: dict[tuple[Any, ...], torch.Tensor] = {}
+        self._known: dict[tuple[Any, ...], dict[str, torch.Tensor]] = {}
 
     @property
     def subject(self) -> Regularizer:
@@ -71,13 +72,17 @@ class Search:
     def case(
         self, manifold: Manifold, family: str, n: int, seed: int, digits: int | None, dtype: torch.dtype
     ) -> Case:
-        """Return a case; neurons are drawn once, and each case gets a copy of them."""
+        """Return a case; neurons are drawn once, and each case gets a copy of them.
+
+        Clauses that try the same case share what it computes from them.
+        """
         key = (manifold, family, n, seed, digits, dtype)
         if key not in self._drawn:
             if manifold not in self._embeddings:
                 self._embeddings[manifold] = Embeddings(manifold)
             self._drawn[key] = self._embeddings[manifold].draw(family, n, seed, digits, dtype)
-        return Case(self.regularizer, manifold, self._drawn[key].clone(), seed)
+        known = self._known.setdefault(key, {})
+        return Case(self.regularizer, manifold, self._drawn[key].clone(), seed, known=known)
 
     def find(
         self,

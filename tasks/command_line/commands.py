@@ -63,7 +63,8 @@ class CompareCommand(ExperimentCommand):
     methods: str = ",".join(METHODS)
     """Names with commas between: dense, none, l1, MANIFOLD-INHIBITOR, MANIFOLD:EXPRESSION,
     permuted- or pair-permuted-MANIFOLD-INHIBITOR; NAME@SCOPE or NAME@SCHEDULE for one that has its own;
-    NAME@free-diagonal, NAME@charged-diagonal, NAME@a-priori. See moduli list methods."""
+    NAME@free-diagonal, NAME@charged-diagonal; never dense: NAME@a-priori, rewired-NAME@a-priori,
+    MANIFOLD-tiles@a-priori, FAMILY@a-priori. See moduli list methods."""
     sparsities: str = ""
     """Fractions of zeros with commas between; the one below when not given."""
     seeds: int = 1
@@ -87,9 +88,20 @@ class RunCommand(ExperimentCommand):
 
 @dataclass(frozen=True)
 class CheckCommand:
-    """Check that a manifold is a metric space; exit with 1 if a clause is broken.
+    """Check what plugs in before it is trained with; exit with 1 if a clause is broken.
+
+    It is a manifold, a regularizer, a mask family, a schedule, a method, or package.module:Thing, where Thing
+    is a Manifold, a Regularizer, a function make(n, *, sparsity, seed), a function of step, a function of
+    model that returns a Sparsifier, or a function without arguments that returns a Manifold or a Regularizer.
+    A name of several kinds means the first of them, in this order; no built-in name is of two.
 
     Example: moduli check torus --kwargs dim=3 period=2.5
+
+    Example: moduli check "dog + 0.1*uniform" --on torus
+
+    Example: moduli check "small-world(rewiring=0.2)"
+
+    Example: moduli check torus-diffusion@a-priori
 
     Example: moduli check my_package.my_module:Cylinder --kwargs height=2.0
     """
@@ -97,11 +109,13 @@ class CheckCommand:
     module: ClassVar[str] = "moduli.tasks.command_line.check"
 
     target: tyro.conf.Positional[str]
-    """A registered name, or package.module:Class."""
+    """A name, a regularizer's expression, or package.module:Thing."""
     kwargs: tuple[str, ...] = ()
-    """The constructor's arguments as name=value."""
+    """Arguments as name=value."""
+    on: str | None = None
+    """The manifold on which a regularizer is checked, such as "torus(dim=3)"; several when not given."""
     cases: int | None = None
-    """Triples of points that each clause tries; more is more thorough."""
+    """Cases that each clause tries; more is more thorough."""
     json: bool = False
     """Print the verdicts as JSON."""
 

@@ -11,7 +11,6 @@ from moduli.requirements import require
 from moduli.tasks.errors import UnknownMethod
 from moduli.tasks.experiments.execution import Execution
 from moduli.tasks.experiments.files import write_csv, write_sums
-from moduli.tasks.experiments.memory import named_shortage
 from moduli.tasks.experiments.methods import method
 from moduli.tasks.experiments.records import provenance
 from moduli.tasks.experiments.run import Run
@@ -102,6 +101,8 @@ class Comparison:
     ) -> list[Results]:
         """Verify every method on its network, unless ``execution`` says no, and carry out all runs.
 
+        What is finished already is not verified again: nothing is trained there.
+
         Parameters
         ----------
         jobs : int
@@ -126,8 +127,10 @@ class Comparison:
         if execution.verify:
             verification = Verification()
             for name, sparsity in self.rows:
-                with named_shortage(f"The verification of {name}"):
-                    verification.verify(self.run(name, sparsity, self.seeds[0]))
+                runs = (self.run(name, sparsity, seed) for seed in self.seeds)
+                waiting = next((run for run in runs if not run.finished), None)
+                if waiting is not None:
+                    verification.verify(waiting)
         return carry_out_all(self.runs, jobs, execution, dask)
 
     def summarize(self, results: Sequence[Results], command: str | None = None) -> Summary:

@@ -3,20 +3,30 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, get_args, get_type_hints
 
 from moduli.errors import suggestion
 from moduli.manifolds import Manifold, make
 from moduli.manifolds.reading import UnreadableManifold, read_manifold
+from moduli.models import mask_families
+from moduli.models.masks.reading import read_mask_family
+from moduli.models.masks.registry import MASK_FAMILIES
+from moduli.reading import UnreadableCall, read_call
 from moduli.regularizers import Inhibitor, Regularizer, Uniform, make_regularizer, registered_regularizers
+from moduli.regularizers.registry import REGULARIZERS
 from moduli.requirements import require
 from moduli.tasks.errors import UnknownMethod
+from moduli.tasks.experiments.beforehand import Family, MaskRule, Rewired, SmallestCoefficients, Tiles
 from moduli.tasks.experiments.settings import PruningSettings
 
 CHANGES: dict[str, str] = {
     word: name for name in ("scope", "schedule") for word in get_args(get_type_hints(PruningSettings)[name])
 }
 """What may follow an @ in a method's name, and the setting that it replaces."""
+
+PLAIN = ("dense", "none", "l1")
+"""Methods that have nothing but a name."""
 
 DIAGONALS: dict[str, float] = {"free-diagonal": 0.0, "charged-diagonal": 1.0}
 """What may follow an @, and the coefficient of self-connections, as a share of the others' mean."""
@@ -27,8 +37,14 @@ CONTROLS: dict[str, Callable[[Regularizer, int], Regularizer]] = {
 }
 """What may stand before a geometric method, and how it loses the geometry."""
 
+REWIRED = "rewired-"
+"""What may stand before a geometric method whose masks are known beforehand, and moves their connections."""
+
+TILES = "tiles"
+"""What stands in an inhibitor's place where the masks are the tiles of the manifold."""
+
 A_PRIORI = "a-priori"
-"""What follows an @ where the masks are the places of the smallest coefficients, from the first step on."""
+"""What follows an @ where masks are known beforehand, and the network is never dense."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +61,8 @@ class Method:
         The penalty's coefficients, or None for no penalty.
     manifold : Manifold or None
         Where the neurons are placed, if anywhere.
-    a_priori : bool
-        Whether the masks are those of the smallest coefficients, so that the network is never dense.
+    masks : MaskRule or None
+        How the masks are made beforehand, if they are; the network is never dense then.
     changes : dict
         Pruning settings that differ from those of the comparison.
     """
@@ -55,8 +71,13 @@ class Method:
     sparse: bool = True
     regularizer: Regularizer | None = None
     manifold: Manifold | None = None
-    a_priori: bool = False
+    masks: MaskRule | None = None
     changes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def a_priori(self) -> bool:
+        """Whether the masks are known beforehand."""
+        return self.masks is not None
 
     def pruning(self, settings: PruningSettings) -> PruningSettings:
         """Return the settings of a comparison with this method's own changes.
@@ -90,8 +111,11 @@ def method(name: str, seed: int = 0, matched: bool = True) -> Method:
         ``"pair-permuted-"`` the one that keeps their symmetry, too.
         What is special to a method follows an @: a scope or a schedule of its own, as in
         ``"none@layer@linear"``; ``free-diagonal`` or ``charged-diagonal``, self-connections that cost
-        nothing, or as much as others on average; ``a-priori``, masks of the smallest coefficients from
-        the first step on, instead of penalty and schedule.
+        nothing, or as much as others on average; ``a-priori``, masks from the first step on, instead of
+        penalty and schedule: those of the smallest coefficients. ``"torus-tiles@a-priori"`` has the
+        tiles of the manifold; ``"rewired-"`` before either moves connections at equal degrees;
+        ``"regular@a-priori"``, ``"small-world(rewiring=0.2)@a-priori"`` and so on are families of
+        masks, as `moduli.models.mask_families` names them.
     seed : int
         Seed of the permutation.
     matched : bool
@@ -116,25 +140,37 @@ def method(name: str, seed: int = 0, matched: bool = True) -> Method:
     Method(name='torus(dim=6):dog + diffusion@layer', sparse=True, ... changes={'scope': 'layer'})
     >>> method("l1@free-diagonal").regularizer
     Uniform().with_diagonal(share=0.0)
+    >>> method("rewired-torus-tiles@a-priori").masks
+    Rewired(rule=Tiles(manifold=Torus(dim=2, period=10.0)))
     """
     base, *words = name.split("@")
     said = _said(name, base, words)
     changes = {kind: word for kind, word in said.items() if word in CHANGES}
     if base in ("dense", "none"):
         return Method(name, sparse=base == "none", changes=changes)
+    if _is_family(base):
+        return Method(name, masks=Family(base, read_mask_family(base)), changes=changes)
+    prefix = next((prefix for prefix in (*CONTROLS, REWIRED) if base.startswith(prefix)), "")
+    regularizer: Regularizer | None
     if base == "l1":
-        manifold: Manifold = make("torus")
-        regularizer: Regularizer = Uniform()
+        manifold, regularizer = make("torus"), Uniform()
     else:
-        control = next((prefix for prefix in CONTROLS if base.startswith(prefix)), "")
-        manifold, regularizer = _geometry(name, base.removeprefix(control))
-        if control:
-            regularizer = CONTROLS[control](regularizer, seed)
-        if matched:
-            regularizer = regularizer.normalized()
-    if "diagonal" in said:
-        regularizer = regularizer.with_diagonal(DIAGONALS[said["diagonal"]])
-    return Method(name, regularizer=regularizer, manifold=manifold, a_priori="masks" in said, changes=changes)
+        manifold, regularizer = _geometry(name, base.removeprefix(prefix))
+    if regularizer is not None:
+        regularizer = CONTROLS[prefix](regularizer, seed) if prefix in CONTROLS else regularizer
+        regularizer = regularizer.normalized() if matched and base != "l1" else regularizer
+        if "diagonal" in said:
+            regularizer = regularizer.with_diagonal(DIAGONALS[said["diagonal"]])
+    elif prefix in CONTROLS:
+        raise UnknownMethod(
+            f"The method '{name}' has no coefficients to deal out at random; write "
+            f"{REWIRED}{name.removeprefix(prefix)} for tiles whose connections are elsewhere."
+        )
+    masks: MaskRule | None = None
+    if "masks" in said:
+        masks = Tiles(manifold) if regularizer is None else SmallestCoefficients(regularizer, manifold)
+        masks = Rewired(masks) if prefix == REWIRED else masks
+    return Method(name, regularizer=regularizer, manifold=manifold, masks=masks, changes=changes)
 
 
 def explained_methods() -> dict[str, str]:
@@ -164,6 +200,12 @@ def explained_methods() -> dict[str, str]:
         "@charged-diagonal": "self-connections cost as much as others on average",
         "@a-priori": "never dense: the weights of the smallest coefficients are the mask from the first step "
         "on",
+        "MANIFOLD-tiles@a-priori": "never dense: the neurons of one tile of the manifold are connected",
+        "rewired-": "before a geometric method @a-priori: its connections at random places, at equal degrees",
+        **{
+            f"{name}@{A_PRIORI}": f"never dense: {line.removeprefix('Return ').rstrip('.')}"
+            for name, line in mask_families().items()
+        },
     }
 
 
@@ -188,6 +230,7 @@ def split_methods(text: str) -> list[str]:
 def _said(name: str, base: str, words: Sequence[str]) -> dict[str, str]:
     """Return the words after an @ by what they say: the scope, the schedule, the diagonal, or the masks."""
     kinds = CHANGES | dict.fromkeys(DIAGONALS, "diagonal") | {A_PRIORI: "masks"}
+    masks_alone = _is_family(base) or base.endswith(f"-{TILES}")
     said: dict[str, str] = {}
     for word in words:
         if word not in kinds:
@@ -195,7 +238,8 @@ def _said(name: str, base: str, words: Sequence[str]) -> dict[str, str]:
                 f"'{word}' in the method '{name}' is not a scope, a schedule or another word that follows "
                 f"an @; {suggestion(word, kinds)}"
             )
-        if word not in CHANGES and base in ("dense", "none"):
+        priced = word in DIAGONALS and masks_alone
+        if priced or (word not in CHANGES and base in ("dense", "none")):
             raise UnknownMethod(
                 f"'@{word}' in the method '{name}' needs coefficients, and '{base}' has none; "
                 f"write l1@{word} for equal ones."
@@ -206,26 +250,56 @@ def _said(name: str, base: str, words: Sequence[str]) -> dict[str, str]:
                 "leave one of them out."
             )
         said[kinds[word]] = word
+    if "masks" not in said and (masks_alone or base.startswith(REWIRED)):
+        raise UnknownMethod(
+            f"The masks of the method '{name}' are known beforehand, which its name says: "
+            f"write {name}@{A_PRIORI}."
+        )
     return said
 
 
-def _geometry(name: str, base: str) -> tuple[Manifold, Regularizer]:
+def _is_family(base: str) -> bool:
+    """Tell whether a method's name is a family of masks, with or without arguments."""
+    if base in PLAIN:
+        return False
+    try:
+        word = read_call(base)[0]
+    except UnreadableCall:
+        return False
+    if word in MASK_FAMILIES.registered():
+        return True
+    *_, last = word.rpartition("-")
+    return last != TILES and last not in registered_regularizers() and word in MASK_FAMILIES.names()
+
+
+def _is_inhibitor(word: str) -> bool:
+    """Tell whether a word is an inhibitor's; a plugin is imported where it is named."""
+    if word not in registered_regularizers() and word not in REGULARIZERS.names():
+        return False
+    return issubclass(REGULARIZERS.get(word), Inhibitor)
+
+
+def _geometry(name: str, base: str) -> tuple[Manifold, Regularizer | None]:
+    """Return the manifold and the regularizer of a geometric method; tiles have no regularizer."""
     if ":" in base:
         space, _, expression = base.partition(":")
         return _manifold(name, space), make_regularizer(expression)
     space, dash, word = base.rpartition("-")
-    inhibitors = {name for name, cls in registered_regularizers().items() if issubclass(cls, Inhibitor)}
-    if not dash:
+    if dash and word == TILES:
+        return _manifold(name, space), None
+    if dash and _is_inhibitor(word):
+        return _manifold(name, space), make_regularizer(word)
+    families, plain = mask_families(), base.partition("(")[0]
+    if dash and not get_close_matches(plain, families):
+        inhibitors = {word for word, cls in registered_regularizers().items() if issubclass(cls, Inhibitor)}
         raise UnknownMethod(
-            f"No method is called '{name}'; {suggestion(base, ('dense', 'none', 'l1'))} Others are written "
-            "as MANIFOLD-INHIBITOR or MANIFOLD:EXPRESSION, with permuted- or pair-permuted- before one for "
-            "its control."
+            f"'{word}' in the method '{name}' is not an inhibitor; {suggestion(word, {*inhibitors, TILES})}"
         )
-    if word not in inhibitors:
-        raise UnknownMethod(
-            f"'{word}' in the method '{name}' is not an inhibitor; {suggestion(word, inhibitors)}"
-        )
-    return _manifold(name, space), make_regularizer(word)
+    raise UnknownMethod(
+        f"No method is called '{name}'; {suggestion(plain, (*PLAIN, *families))} Others are "
+        "written as MANIFOLD-INHIBITOR or MANIFOLD:EXPRESSION, with permuted- or pair-permuted- before one "
+        f"for its control; families of masks as FAMILY@{A_PRIORI}."
+    )
 
 
 def _manifold(name: str, space: str) -> Manifold:
@@ -235,5 +309,5 @@ def _manifold(name: str, space: str) -> Manifold:
     except UnreadableManifold:
         raise UnknownMethod(
             f"'{space}' in the method '{name}' is not a manifold; write it as torus or torus(dim=6), "
-            f"for a control after {' or '.join(CONTROLS)}."
+            f"for a control after {' or '.join((*CONTROLS, REWIRED))}."
         ) from None

@@ -10,12 +10,12 @@ from moduli.models import (
     LinearSchedule,
     OneShotSchedule,
     Sparsifier,
-    geometric_mask,
     weight_matrices,
 )
 from moduli.models.errors import NothingToPrune
 from moduli.models.matrices import WeightMatrix
 from moduli.models.pruning.schedules import Schedule
+from moduli.tasks.experiments.beforehand import MaskRule
 from moduli.tasks.experiments.run import Run
 from moduli.tasks.experiments.settings import PruningSettings
 from moduli.tasks.seeds import stream, stream_seed
@@ -70,9 +70,7 @@ def sparsifier_of(model: nn.Module, run: Run) -> Sparsifier:
     chosen, pruning = run.method, run.pruning
     assert pruning is not None
     embedding = _embedding(model, run)
-    if chosen.a_priori:
-        assert embedding is not None  # every a-priori method has a manifold
-        masks = _masks_beforehand(model, run, pruning.sparsity, embedding)
+    if chosen.masks is not None:
         return Sparsifier(
             model,
             chosen.regularizer,
@@ -80,7 +78,7 @@ def sparsifier_of(model: nn.Module, run: Run) -> Sparsifier:
             strength=0.0,
             scope=pruning.scope,
             embedding=embedding,
-            masks=masks,
+            masks=_masks_beforehand(model, run, chosen.masks, pruning.sparsity, embedding or {}),
         )
     return Sparsifier(
         model,
@@ -107,17 +105,13 @@ def _embedding(model: nn.Module, run: Run) -> dict[str, Tensor] | None:
 
 
 def _masks_beforehand(
-    model: nn.Module, run: Run, sparsity: float, embedding: dict[str, Tensor]
+    model: nn.Module, run: Run, rule: MaskRule, sparsity: float, embedding: dict[str, Tensor]
 ) -> dict[str, Tensor]:
-    """Return masks of the smallest coefficients, one for each recurrent matrix; gates share it."""
-    regularizer, manifold = run.method.regularizer, run.method.manifold
-    assert regularizer is not None
-    assert manifold is not None
+    """Return the masks that a rule makes, one for each recurrent matrix; gates share it."""
     masks: dict[str, Tensor] = {}
     for matrix in recurrent_matrices(model):
-        if matrix.name in embedding:
+        if matrix.neurons is not None:
             seed = stream_seed(run.seed, "ties of masks", len(masks))
-            points = embedding[matrix.name]
-            mask = geometric_mask(regularizer, manifold, points, sparsity=sparsity, seed=seed)
+            mask = rule.mask(matrix.neurons, embedding.get(matrix.name), sparsity=sparsity, seed=seed)
             masks[matrix.name] = mask.repeat(matrix.gates, 1)
     return masks

@@ -11,7 +11,7 @@ from typing import Any
 from moduli.tasks.experiments.methods import Method, method
 from moduli.tasks.experiments.run_folder import RunFolder
 from moduli.tasks.experiments.settings import Configuration, PruningSettings, plain
-from moduli.tasks.experiments.stages import Stage
+from moduli.tasks.experiments.stages import STAGES, Stage
 from moduli.tasks.seeds import stream_seed
 
 
@@ -79,6 +79,11 @@ class Run:
     def stage(self, stage: Stage) -> Path:
         """Return the folder of a stage."""
         return self.folder / stage
+
+    @property
+    def finished(self) -> bool:
+        """Whether the results of both stages are on disk."""
+        return all((self.stage(stage) / "results.json").exists() for stage in STAGES)
 
     def open(self, stage: Stage) -> RunFolder:
         """Return what is on disk of a stage."""

@@ -1,28 +1,34 @@
-"""What a comparison verifies before anything is trained: each method, on the very network."""
+"""Is it a method? What must hold of each part of it, on the very network, before anything is trained."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from torch import nn
 
 from moduli.errors import ModuliError
-from moduli.manifolds import verify
-from moduli.models import Sparsifier, verify_sparsifier
-from moduli.regularizers import verify_regularizer
+from moduli.manifolds import check_manifold
+from moduli.models import Sparsifier
+from moduli.models.verification.masks import check_masks
+from moduli.models.verification.sparsifiers import check_sparsifier
+from moduli.regularizers import check_regularizer
+from moduli.tasks.errors import BrokenMethod
+from moduli.tasks.experiments.beforehand import Family
+from moduli.tasks.experiments.memory import named_shortage
 from moduli.tasks.experiments.preparation import fresh_model, sparsifier_of
 from moduli.tasks.experiments.run import Run
 from moduli.tasks.task import Task, make_task
-from moduli.verification import BrokenClause
+from moduli.verification import BrokenClause, Clauses, NotApplicable, Report
 
 CASES = 12
-"""On how many embeddings a regularizer is tried."""
+"""On how many embeddings a regularizer is tried, and how many masks of a family."""
 
 
 class Verification:
     """What one command has verified; equal things are verified once."""
 
     def __init__(self) -> None:
-        self._verified: set[tuple[Any, ...]] = set()
+        self._cases: dict[tuple[Any, ...], int] = {}
         self._tasks: dict[str, Task[Any]] = {}
 
     def verify(self, run: Run) -> None:
@@ -39,47 +45,126 @@ class Verification:
         ------
         BrokenClause
             The error of the kind whose clause is broken; it names the method.
+        ModuliError
+            What the network or the settings refuse.
         """
-        chosen = run.method
-        manifold, regularizer = chosen.manifold, chosen.regularizer
         try:
-            if manifold is not None and self._is_new(manifold):
-                verify(manifold)
-            if regularizer is not None and self._is_new(regularizer, manifold):
-                verify_regularizer(regularizer, manifold, cases=CASES)
-            if chosen.sparse and self._is_new(json.dumps(run.identity, sort_keys=True)):
-                self._verify_pruning(run)
+            CLAUSES.verify(MethodSearch(run, self))
         except BrokenClause as error:
-            message = f"Nothing was trained, since the method '{chosen.name}' is broken. {error}"
+            if isinstance(error, BrokenMethod) and isinstance(error.__cause__, ModuliError):
+                raise error.__cause__ from None
+            message = f"Nothing was trained, since the method '{run.method_name}' is broken. {error}"
             raise type(error)(error.clause, message, error.counterexample) from error
 
-    def _is_new(self, *content: Any) -> bool:
-        if content in self._verified:
-            return False
-        self._verified.add(content)
-        return True
+    def once(self, content: tuple[Any, ...], check: Callable[[], Report]) -> int:
+        """Return how many cases a check of some content tried; it is made once.
 
-    def _verify_pruning(self, run: Run) -> None:
-        task = self._task(run)
-        refusals: list[ModuliError] = []
+        Raises
+        ------
+        BrokenClause
+            The first that the check found.
+        """
+        if content not in self._cases:
+            results = check().results
+            for result in results:
+                if result.error is not None:
+                    raise result.error
+            self._cases[content] = sum(result.cases for result in results)
+        return self._cases[content]
 
-        def make(model: nn.Module) -> Sparsifier:
-            try:
-                return sparsifier_of(model, run)
-            except ModuliError as error:
-                refusals.append(error)
-                raise
-
-        try:
-            verify_sparsifier(make, model=lambda: fresh_model(task), cases=1)
-        except BrokenClause as error:
-            if refusals:
-                raise refusals[0] from error
-            raise
-
-    def _task(self, run: Run) -> Task[Any]:
-        """Return the run's task, which the methods of a comparison share."""
+    def task(self, run: Run) -> Task[Any]:
+        """Return a run's task, which the methods of a comparison share."""
         key = json.dumps(run.configuration.as_dict() | {"pruning": None}, sort_keys=True)
         if key not in self._tasks:
             self._tasks[key] = make_task(run.configuration, run.seed)
         return self._tasks[key]
+
+
+class MethodSearch:
+    """What the checks of one method share.
+
+    Parameters
+    ----------
+    run : Run
+        A run of the method, whose network it is tried on.
+    verification : Verification, optional
+        What is known already.
+    """
+
+    def __init__(self, run: Run, verification: Verification | None = None) -> None:
+        self.run, self.verification = run, verification or Verification()
+
+    @property
+    def subject(self) -> str:
+        """The method's name."""
+        return self.run.method_name
+
+    def rerun(self, check: str) -> str:
+        """Return three lines of Python that check the method again, on a small network."""
+        imported = "from moduli.tasks.checks import check_command"
+        return f"{imported}\nreport = check_command({self.subject!r})\nprint(report)"
+
+
+CLAUSES: Clauses[MethodSearch] = Clauses("method", BrokenMethod, ("A method.", "Not a method, as it stands."))
+"""What must hold of a method before anything is trained with it."""
+
+
+@CLAUSES.clause("manifold", "its manifold is a metric space")
+def check_its_manifold(search: MethodSearch) -> int:
+    """Check the clauses of a manifold."""
+    manifold = search.run.method.manifold
+    if manifold is None:
+        raise NotApplicable("It places neurons nowhere.")
+    return search.verification.once((manifold,), lambda: check_manifold(manifold))
+
+
+@CLAUSES.clause("regularizer", "its coefficients do what a regularizer must, on its manifold")
+def check_its_regularizer(search: MethodSearch) -> int:
+    """Check the clauses of a regularizer."""
+    manifold, regularizer = search.run.method.manifold, search.run.method.regularizer
+    if regularizer is None:
+        raise NotApplicable("It has no coefficients.")
+    return search.verification.once(
+        (regularizer, manifold), lambda: check_regularizer(regularizer, manifold, cases=CASES)
+    )
+
+
+@CLAUSES.clause("masks", "its family of masks is one, where it has one")
+def check_its_masks(search: MethodSearch) -> int:
+    """Check the clauses of a mask family."""
+    family = search.run.method.masks
+    if not isinstance(family, Family):
+        raise NotApplicable("It has no family of masks.")
+    return search.verification.once((family.name,), lambda: check_masks(family.make, cases=CASES))
+
+
+@CLAUSES.clause("pruning", "its masks, or its pruning, do on its network what a sparsifier must")
+def check_its_pruning(search: MethodSearch) -> int:
+    """Check the clauses of a sparsifier; on sparsity they depend where masks are known beforehand."""
+    run = search.run
+    if not run.method.sparse:
+        raise NotApplicable("It prunes nothing.")
+    content = {name: value for name, value in run.identity.items() if name != "seed"}
+    if run.method.masks is None:
+        content["pruning"] = content["pruning"] | {"sparsity": None}
+    key = (json.dumps(content, sort_keys=True),)
+    return search.verification.once(key, lambda: _check_pruning(run, search.verification.task(run)))
+
+
+def _check_pruning(run: Run, task: Task[Any]) -> Report:
+    """Return the report on what prunes a run's network; raise what it refuses, or that memory does not suffice."""
+    with named_shortage(f"The network of {run.label}"):
+        fresh_model(task)
+    refusals: list[ModuliError] = []
+
+    def make(model: nn.Module) -> Sparsifier:
+        try:
+            return sparsifier_of(model, run)
+        except ModuliError as error:
+            refusals.append(error)
+            raise
+
+    report = check_sparsifier(make, model=lambda: fresh_model(task), cases=1)
+    if refusals:
+        raise refusals[0]
+    return report

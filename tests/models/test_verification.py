@@ -1,6 +1,9 @@
 """Verification of masks, schedules and sparsifiers: built-ins pass, planted faults are caught."""
 
+from functools import partial
+
 import pytest
+import scipy.stats
 import torch
 from torch import nn
 
@@ -17,6 +20,7 @@ from moduli.models import (
     mask_families,
     random_mask,
     ring_mask,
+    small_world_mask,
     verify_masks,
     verify_schedule,
     verify_sparsifier,
@@ -32,6 +36,7 @@ from moduli.models.testing import (
     schedule_checks,
     sparsifier_checks,
 )
+from moduli.models.verification.ranks import chance_of_smaller
 from moduli.models.verification.subjects import Named
 
 
@@ -89,13 +94,14 @@ MASK_FAULTS = [
 ]
 
 
+@pytest.mark.usefixtures("unshrunk")
 @pytest.mark.parametrize(("clause", "make", "claims"), MASK_FAULTS)
 def test_a_clause_of_masks_catches_its_planted_fault(clause, make, claims):
-    report = check_masks(make, claims=claims)
+    report = check_masks(make, claims=claims, cases=12)
     verdicts = {result.clause.name: result.verdict for result in report.results}
     assert verdicts[clause] == "failed", report
     with pytest.raises(BrokenMasks):
-        verify_masks(make, claims=claims)
+        verify_masks(make, claims=claims, cases=12)
 
 
 def test_every_clause_of_masks_has_a_planted_fault():
@@ -115,6 +121,23 @@ def off_by_one_row(n, *, sparsity, seed):
     mask = random_mask(n, n, sparsity=sparsity, seed=seed)
     mask[0] = False
     return mask
+
+
+def off_by_rows(n, *, sparsity, seed, rows=0):
+    mask = random_mask(n, n, sparsity=sparsity, seed=seed)
+    mask[:rows] = False
+    return mask
+
+
+def test_a_family_with_arguments_keeps_its_claims_and_is_made_again():
+    verify_masks(off_by_rows, cases=10)
+    with pytest.raises(BrokenMasks, match=r"off_by_rows\(rows=2\) breaks clause 2, count") as caught:
+        verify_masks(partial(off_by_rows, rows=2))
+    names = {}
+    exec(caught.value.counterexample.reproduction, names)
+    assert not names["mask"][:2].any()
+    report = check_masks(partial(small_world_mask, rewiring=0.5), cases=5)
+    assert {result.clause.name: result.verdict for result in report.results}["symmetric"] == "passed"
 
 
 def test_an_unknown_claim_gets_a_suggestion():
@@ -301,6 +324,7 @@ def shrunk(model):
     return model
 
 
+@pytest.mark.usefixtures("unshrunk")
 @pytest.mark.parametrize(("clause", "make"), SPARSIFIER_FAULTS)
 def test_a_clause_of_sparsifiers_catches_its_planted_fault(clause, make):
     report = check_sparsifier(make, cases=4)
@@ -312,6 +336,15 @@ def test_a_clause_of_sparsifiers_catches_its_planted_fault(clause, make):
 
 def test_every_clause_of_sparsifiers_has_a_planted_fault():
     assert {clause for clause, _ in SPARSIFIER_FAULTS} == set(SPARSIFIER_CLAUSES)
+
+
+@pytest.mark.parametrize("levels", [2, 10, 10**6])
+@pytest.mark.parametrize("shift", [-0.1, 0.0, 0.1, 0.5])
+def test_the_rank_test_is_scipy_s(levels, shift):
+    first, second = torch.randn(300), torch.randn(500) + shift
+    first, second = ((levels * each.double()).round() / levels for each in (first, second))
+    expected = scipy.stats.mannwhitneyu(first, second, alternative="less", method="asymptotic").pvalue
+    assert chance_of_smaller(first, second) == pytest.approx(expected, rel=1e-9)
 
 
 def test_the_very_network_can_be_given():

@@ -1,0 +1,208 @@
+"""Methods that are never dense: their words, their masks, and that all can be compared."""
+
+import math
+from dataclasses import dataclass, replace
+
+import networkx
+import pytest
+import torch
+
+from moduli.errors import InvalidParameter, ModuliError
+from moduli.manifolds import Torus
+from moduli.models import (
+    InvalidSparsity,
+    clique_mask,
+    geometric_mask,
+    register_mask_family,
+    regular_mask,
+    rewired_mask,
+    ring_mask,
+    small_world_mask,
+    tile_mask,
+)
+from moduli.models.masks.graphs import random_graph_mask
+from moduli.models.masks.registry import MASK_FAMILIES
+from moduli.regularizers import Diffusion, register_regularizer
+from moduli.regularizers.registry import REGULARIZERS
+from moduli.tasks import preset
+from moduli.tasks.experiments.beforehand import Family
+from moduli.tasks.experiments.comparison import Comparison
+from moduli.tasks.experiments.execution import Execution
+from moduli.tasks.experiments.methods import explained_methods, method
+from moduli.tasks.experiments.preparation import fresh_model, sparsifier_of
+from moduli.tasks.experiments.run import Run
+from moduli.tasks.seeds import stream, stream_seed
+from moduli.tasks.task import make_task
+
+FAMILIES = {
+    "random@a-priori": random_graph_mask,
+    "regular@a-priori": regular_mask,
+    "ring@a-priori": ring_mask,
+    "small-world@a-priori": small_world_mask,
+    "cliques@a-priori": clique_mask,
+}
+GEOMETRIC = ("torus-diffusion@a-priori", "torus-tiles@a-priori", "torus-dog@free-diagonal@a-priori")
+REWIRED = tuple(f"rewired-{name}" for name in GEOMETRIC)
+ALL = (*FAMILIES, "small-world(rewiring=0.3)@a-priori", *GEOMETRIC, *REWIRED)
+
+SMOKE = preset("adding", "smoke")
+
+
+@pytest.fixture(scope="module")
+def task():
+    return make_task(SMOKE, 0)
+
+
+@pytest.fixture
+def registries(monkeypatch):
+    for registry in (MASK_FAMILIES, REGULARIZERS):
+        monkeypatch.setattr(registry, "_entries", registry.snapshot())
+
+
+def masks_of(name, task, folder, seed=0, sparsity=0.8):
+    configuration = replace(SMOKE, pruning=replace(SMOKE.pruning, sparsity=sparsity))
+    return sparsifier_of(fresh_model(task), Run(configuration, name, seed, folder))
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("sparsity", [0.8, 0.9])
+def test_counts_are_exact_and_self_connections_live_so_that_degrees_are_equal(name, sparsity, task, tmp_path):
+    assert method(name).a_priori
+    sparsifier = masks_of(name, task, tmp_path, sparsity=sparsity)
+    (mask,) = sparsifier.masks.values()
+    assert mask.shape == (32, 32)
+    assert abs(int(mask.sum()) - (1024 - round(sparsity * 1024))) <= 1
+    assert mask.diagonal().all()
+    assert sparsifier.penalty() == 0
+    (again,) = masks_of(name, task, tmp_path, sparsity=sparsity).masks.values()
+    (other,) = masks_of(name, task, tmp_path, sparsity=sparsity, seed=1).masks.values()
+    assert torch.equal(mask, again)
+    assert not torch.equal(mask, other)
+
+
+def test_masks_are_those_that_the_words_say(task, tmp_path):
+    seed = stream_seed(0, "ties of masks", 0)
+    points = Torus().random_point(32, stream(0, "embedding"))
+    nearest = geometric_mask("diffusion", "torus", points, sparsity=0.8, seed=seed)
+    tiles = tile_mask("torus", points, sparsity=0.8, seed=seed)
+    wanted = {name: make(32, sparsity=0.8, seed=seed) for name, make in FAMILIES.items()} | {
+        "small-world(rewiring=0.3)@a-priori": small_world_mask(32, sparsity=0.8, rewiring=0.3, seed=seed),
+        "torus-diffusion@a-priori": nearest,
+        "torus-tiles@a-priori": tiles,
+        "rewired-torus-diffusion@a-priori": rewired_mask(nearest, seed),
+        "rewired-torus-tiles@a-priori": rewired_mask(tiles, seed),
+    }
+    for name, mask in wanted.items():
+        assert torch.equal(masks_of(name, task, tmp_path).masks["recurrent.weight_hh_l0"], mask), name
+
+
+def test_rewiring_keeps_every_degree_and_loses_the_places(task, tmp_path):
+    for name in GEOMETRIC:
+        masks = [
+            next(iter(masks_of(each, task, tmp_path).masks.values())) for each in (name, f"rewired-{name}")
+        ]
+        for axis in (0, 1):
+            assert torch.equal(masks[0].sum(axis), masks[1].sum(axis))
+        moved = int((masks[1] & ~masks[0]).sum()) / int((masks[0] & ~torch.eye(32, dtype=torch.bool)).sum())
+        assert moved > 0.5
+
+
+def test_random_masks_are_random_between_different_neurons():
+    counts = sum(random_graph_mask(20, sparsity=0.8, seed=seed).int() for seed in range(400))
+    others = counts[~torch.eye(20, dtype=torch.bool)]
+    expected = 400 * 60 / 380
+    assert (counts.diagonal() == 400).all()
+    assert others.float().mean() == pytest.approx(expected)
+    assert others.float().std() == pytest.approx(math.sqrt(expected * (1 - 60 / 380)), rel=0.15)
+    with pytest.raises(InvalidSparsity, match="keep all their self-connections"):
+        random_graph_mask(10, sparsity=0.95)
+
+
+def test_every_word_is_explained():
+    words = explained_methods()
+    assert {*FAMILIES, "MANIFOLD-tiles@a-priori", "rewired-"} < words.keys()
+    assert words["ring@a-priori"].startswith("never dense: the mask of a ring")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("regular", "known beforehand, which its name says: write regular@a-priori"),
+        ("torus-tiles@layer", "write torus-tiles@layer@a-priori"),
+        ("rewired-torus-dog", "write rewired-torus-dog@a-priori"),
+        ("regualr@a-priori", "did you mean 'regular'"),
+        ("smal-world@a-priori", "did you mean 'small-world'"),
+        ("smal-world(rewiring=0.1)@a-priori", "did you mean 'small-world'"),
+        (
+            "small-world(rewirng=0.1)@a-priori",
+            "no parameter 'rewirng'; did you mean 'rewiring'",
+        ),
+        ("small-world(0.1)@a-priori", "did you mean 'small-world'"),
+        ("torus-tile@a-priori", "did you mean 'tiles'"),
+        ("tours-tiles@a-priori", "did you mean 'torus'"),
+        ("rewired-regular@a-priori", "No method is called"),
+        ("rewired-permuted-torus-dog@a-priori", "'permuted-torus' .* is not a manifold"),
+        ("permuted-torus-tiles@a-priori", "write rewired-torus-tiles@a-priori"),
+        ("ring@free-diagonal@a-priori", "needs coefficients, and 'ring' has none"),
+        ("torus-tiles@a-priori@charged-diagonal", "needs coefficients, and 'torus-tiles' has none"),
+        ("rewired-l1@a-priori", "No method is called"),
+    ],
+)
+def test_what_cannot_be_read_is_named(name, message):
+    with pytest.raises(ModuliError, match=message):
+        method(name)
+
+
+def test_a_family_that_a_user_registers_is_a_word(registries, task, tmp_path):
+    @register_mask_family("double-ring", claims=("symmetric",))
+    def double_ring(n, *, sparsity, seed, shift=2):
+        mask = ring_mask(n, sparsity=sparsity, seed=seed)
+        order = torch.arange(n).mul(shift + 1).remainder(n)
+        return mask[order][:, order]
+
+    (mask,) = masks_of("double-ring(shift=4)@a-priori", task, tmp_path).masks.values()
+    assert torch.equal(mask, double_ring(32, sparsity=0.8, seed=stream_seed(0, "ties of masks", 0), shift=4))
+    assert "double-ring@a-priori" in explained_methods()
+
+
+def test_an_inhibitor_s_name_that_looks_like_a_family_s_is_an_inhibitor(registries):
+    @register_regularizer("ringed")
+    @dataclass(frozen=True)
+    class Ringed(Diffusion):
+        """Called nearly as a family is."""
+
+    assert method("torus-ringed").regularizer == Ringed().normalized()
+
+
+def test_what_is_not_a_mask_is_refused():
+    for wrong in (torch.ones(3, 3), torch.ones(2, 2) > 0, [[True]]):
+        family = Family("wrong", lambda n, *, sparsity, seed, wrong=wrong: wrong)
+        with pytest.raises(InvalidParameter, match=r"masks of wrong must be \(3, 3\) torch\.bool"):
+            family.mask(3, None, sparsity=0.5, seed=0)
+
+
+def test_families_are_the_graphs_that_they_are_called_after(task, tmp_path):
+    (mask,) = masks_of("cliques@a-priori", task, tmp_path).masks.values()
+    (tiles,) = masks_of("torus-tiles@a-priori", task, tmp_path).masks.values()
+    for each in (mask, tiles):
+        graph = networkx.from_numpy_array((each & ~torch.eye(32, dtype=torch.bool)).numpy())
+        assert networkx.transitivity(graph) > 0.9
+
+
+def test_one_of_each_is_compared(tmp_path):
+    smoke = replace(SMOKE, training=replace(SMOKE.training, steps=10, log_interval=5))
+    names = ("random@a-priori", "small-world(rewiring=0.3)@a-priori", "torus-tiles@a-priori", REWIRED[0])
+    comparison = Comparison(smoke, names, [0], tmp_path, "table", control="random@a-priori")
+    summary = comparison.summarize(comparison.carry_out(1, Execution()))
+    assert summary.verified
+    for row in summary.rows:
+        assert all(math.isfinite(value) for value in (*row.trained, *row.ticket))
+        assert row.sparsity == pytest.approx(0.8, abs=0.002)
+
+
+def test_a_matrix_of_gates_has_one_mask_for_all_of_them(tmp_path):
+    run = Run(preset("navigation", "smoke"), "regular@a-priori", 0, tmp_path)
+    model = torch.nn.GRU(3, 24)
+    mask = sparsifier_of(model, run).masks["weight_hh_l0"].view(3, 24, 24)
+    assert torch.equal(mask[0], mask[1])
+    assert torch.equal(mask[0], mask[2])
