@@ -1,9 +1,14 @@
 """The search for the simplest case that fails."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+from threading import RLock
 from typing import Any
 
 from moduli.verification.checks import NotApplicable
+
+_STORAGE = RLock()
 
 
 def search(attempt: Callable[..., None], choices: Mapping[str, Sequence[Any]], examples: int) -> None:
@@ -67,7 +72,22 @@ def search(attempt: Callable[..., None], choices: Mapping[str, Sequence[Any]], e
             raise Found from None
 
     try:
-        examine()
+        with _storage_elsewhere():
+            examine()
     except Found:
         assert failure is not None
         raise failure from None
+
+
+@contextmanager
+def _storage_elsewhere() -> Iterator[None]:
+    """Keep hypothesis from writing to the working directory: it collects the constants of users' modules."""
+    from hypothesis import configuration
+
+    with _STORAGE, TemporaryDirectory() as folder:
+        home = getattr(configuration, "__hypothesis_home_directory", None)
+        configuration.set_hypothesis_home_dir(folder)
+        try:
+            yield
+        finally:
+            configuration.set_hypothesis_home_dir(home)

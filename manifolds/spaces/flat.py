@@ -22,7 +22,7 @@ from torch import Tensor
 from moduli.errors import InvalidParameter
 from moduli.manifolds.manifold import Isometry, Manifold
 from moduli.manifolds.registry import register
-from moduli.manifolds.spaces.norms import root, squared_chord, sum_of_squares
+from moduli.manifolds.spaces.norms import MANY, root, squared_chord, sum_of_squares
 from moduli.manifolds.spaces.quotient import DoubleQuotient
 from moduli.manifolds.spaces.sampling import random_orthogonal, random_signs, uniform
 from moduli.requirements import require_dimension, require_positive
@@ -100,6 +100,8 @@ class Torus(Manifold):
 
     def distance(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the length of the shortest straight line between representatives."""
+        if self.dim > MANY:
+            return root(_least_turn(x - y, x.new_tensor(self.periods)).square().sum(dim=-1))
         axes = zip(x.unbind(-1), y.unbind(-1), self.periods, strict=True)
         return root(sum_of_squares(_least_turn(a - b, period) for a, b, period in axes))
 
@@ -293,7 +295,7 @@ class MobiusBand(DoubleQuotient):
         return lambda x: torch.stack([around * x[..., 0] + shift, middle + along * (x[..., 1] - middle)], -1)
 
 
-def _least_turn(difference: Tensor, period: float) -> Tensor:
+def _least_turn(difference: Tensor, period: float | Tensor) -> Tensor:
     """Return the length of the shorter way round."""
     turn = difference.abs().remainder(period)
     return torch.minimum(turn, period - turn)

@@ -10,6 +10,9 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+# Coordinates beyond which one reduction costs less than so many sums.
+MANY = 16
+
 
 def sum_of_squares(terms: Iterable[Tensor]) -> Tensor:
     """Return the sum of the squares of one or more tensors."""
@@ -31,9 +34,13 @@ def root(x: Tensor) -> Tensor:
 
 def squared_chord(x: Tensor, y: Tensor) -> Tensor:
     """Return ``|x - y|²``."""
+    if x.shape[-1] > MANY:
+        return (x - y).square().sum(dim=-1)
     return sum_of_squares(a - b for a, b in zip(x.unbind(-1), y.unbind(-1), strict=True))
 
 
 def squared_cochord(x: Tensor, y: Tensor) -> Tensor:
     """Return ``|x + y|²``."""
+    if x.shape[-1] > MANY:
+        return (x + y).square().sum(dim=-1)
     return sum_of_squares(a + b for a, b in zip(x.unbind(-1), y.unbind(-1), strict=True))
