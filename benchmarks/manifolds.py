@@ -1,12 +1,18 @@
 """How fast, and in how much memory, manifolds give distance matrices: against geomstats, in one run.
 
-    python benchmarks/manifolds.py            both tables
+    python benchmarks/manifolds.py            the second and the third table
+    python benchmarks/manifolds.py half [2]   geomstats on half of the pairs, the gradient; number of threads
     python benchmarks/manifolds.py small      the comparison alone (about five minutes)
     python benchmarks/manifolds.py spd ...    16,384 points of the named manifolds alone
 
-Each measurement runs in a process of its own, on one thread: the process makes its points, then a
-warm-up of 64 of them, then the matrix ``REPEATS`` times (once where it takes over ten seconds), and
-reports the median time and the growth of its peak resident memory since before the first matrix.
+The table of half the pairs gives geomstats the n(n+1)/2 pairs that a careful caller computes, and takes
+turns, so that both meet the same load; its times are medians, processor time in brackets. On a busy machine
+one thread measures better than two, which wait for each other.
+
+In the other tables each measurement runs in a process of its own, on one thread: the process makes its
+points, then a warm-up of 64 of them, then the matrix ``REPEATS`` times (once where it takes over ten
+seconds), and reports the median time and the growth of its peak resident memory since before the first
+matrix.
 geomstats is called in two ways: once with all n² pairs, flattened (its only vectorised way), and, as
 ``dist_pairwise`` does, pair by pair for half of them in a Python loop. Where it takes tens of
 milliseconds a pair, and in the loop, it is timed on a sample, scaled to all pairs, and has no memory.
@@ -21,6 +27,7 @@ import time
 from typing import Any
 
 REPEATS = 3
+HALF_POINTS, HALF_ROUNDS = 4096, 5
 LOOP_SAMPLE = 100
 FLAT_SAMPLE = 200
 
@@ -66,25 +73,32 @@ def measure_ours(name: str, arguments: dict[str, Any], n: int, dtype: str) -> di
     return timed(lambda: manifold.pairwise(points))
 
 
-def measure_geomstats(target: str | None, arguments: dict[str, Any], n: int, loop: bool) -> dict[str, float]:
-    """Measure ``metric.dist``: all pairs flattened, or a sample of pairs one by one, scaled."""
+def geomstats_space(target: str | None, arguments: dict[str, Any], n: int) -> tuple[Any, Any]:
+    """Return a space of geomstats, the product of two circles without a target, and n points of it."""
     import importlib
     import warnings
 
     warnings.simplefilter("ignore")
     import numpy as np
-    import torch
     from geomstats.geometry.hypersphere import Hypersphere
     from geomstats.geometry.product_manifold import ProductManifold
 
-    torch.set_num_threads(1)
     if target is None:
         space = ProductManifold([Hypersphere(1), Hypersphere(1)])
     else:
         module, _, name = target.partition(":")
         space = getattr(importlib.import_module(f"geomstats.geometry.{module}"), name)(**arguments)
     np.random.seed(0)
-    points = np.asarray(space.random_point(n))
+    return space, np.asarray(space.random_point(n))
+
+
+def measure_geomstats(target: str | None, arguments: dict[str, Any], n: int, loop: bool) -> dict[str, float]:
+    """Measure ``metric.dist``: all pairs flattened, or a sample of pairs one by one, scaled."""
+    import numpy as np
+    import torch
+
+    torch.set_num_threads(1)
+    space, points = geomstats_space(target, arguments, n)
     i, j = np.triu_indices(n, 1) if loop else (index.ravel() for index in np.indices((n, n)))
     space.metric.dist(points[i[:64]], points[j[:64]])
     if loop:
@@ -103,7 +117,47 @@ def measure_geomstats(target: str | None, arguments: dict[str, Any], n: int, loo
     return {**result, "seconds": result["seconds"] * len(i) / len(i[chosen])}
 
 
-def in_a_process(function: str, *arguments: Any) -> dict[str, float]:
+def measure_half(
+    name: str, arguments: dict[str, Any], target: str | None, threads: int
+) -> dict[str, list[float]]:
+    """Measure ``pairwise``, ``pairwise`` with its gradient, and geomstats on half of the pairs, in turns.
+
+    Returns the median of the seconds that passed and of those that processors worked.
+    """
+    import numpy as np
+    import torch
+
+    from moduli.manifolds import make
+
+    torch.set_num_threads(threads)
+    manifold = make(name, **arguments)
+    points = manifold.random_point(HALF_POINTS, torch.Generator().manual_seed(0)).double()
+    points = manifold.project(points).requires_grad_()
+    space, theirs = geomstats_space(target, {"dim": 2} if target else {}, HALF_POINTS)
+    i, j = np.triu_indices(HALF_POINTS)
+
+    def forward() -> None:
+        with torch.no_grad():
+            manifold.pairwise(points)
+
+    calls = {
+        "forward": forward,
+        "both": lambda: torch.autograd.grad(manifold.pairwise(points).sum(), points),
+        "geomstats": lambda: space.metric.dist(theirs[i], theirs[j]),
+    }
+    taken: dict[str, list[tuple[float, float]]] = {what: [] for what in calls}
+    for _ in range(1 + HALF_ROUNDS):
+        for what, call in calls.items():
+            start = time.perf_counter(), time.process_time()
+            call()
+            taken[what].append((time.perf_counter() - start[0], time.process_time() - start[1]))
+    return {
+        what: [statistics.median(each) for each in zip(*rounds[1:], strict=True)]
+        for what, rounds in taken.items()
+    }
+
+
+def in_a_process(function: str, *arguments: Any) -> dict[str, Any]:
     """Run one measurement in a fresh process."""
     code = (
         "import json, sys; sys.path.insert(0, 'benchmarks'); import manifolds as m; "
@@ -116,10 +170,29 @@ def in_a_process(function: str, *arguments: Any) -> dict[str, float]:
 
 def main() -> None:
     """Print the tables that the command line asks for."""
+    if sys.argv[1:2] == ["half"]:
+        print_half(int(sys.argv[2]) if sys.argv[2:] else 2)
+        return
     if not sys.argv[1:] or sys.argv[1:] == ["small"]:
         print_small()
     if sys.argv[1:] != ["small"]:
         print_large(sys.argv[1:] or LARGE)
+
+
+def print_half(threads: int) -> None:
+    """Print how half of the pairs compare, and what a gradient costs."""
+    print("| space | moduli | geomstats, half of the pairs | ratio | with a gradient | over forward |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    for name, arguments, target, _, _ in SMALL[:3]:
+        taken = in_a_process("measure_half", name, arguments, target, threads)
+        (ours, worked), (both, both_worked), (theirs, theirs_worked) = taken.values()
+        print(
+            f"| {name} | {1e3 * ours:.0f} ms ({1e3 * worked:.0f}) | {theirs:.2f} s ({theirs_worked:.2f}) "
+            f"| {theirs / ours:.1f}x ({theirs_worked / worked:.1f}x) "
+            f"| {1e3 * both:.0f} ms ({1e3 * both_worked:.0f}) "
+            f"| {both / ours:.1f}x ({both_worked / worked:.1f}x) |",
+            flush=True,
+        )
 
 
 def print_small() -> None:

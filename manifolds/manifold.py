@@ -227,6 +227,29 @@ class Manifold(Guarded, ABC):
                     "project(points) moves them onto it."
                 )
 
+    def check_pairs(self, x: Tensor, y: Tensor | None) -> None:
+        """Raise unless two lists of points, or one, make a matrix of distances.
+
+        Parameters
+        ----------
+        x, y : Tensor
+            Expected: points of shape ``(n, *point_shape)`` and ``(m, *point_shape)`` that agree in dtype and
+            device; y may be absent.
+
+        Raises
+        ------
+        InvalidPoints
+            If they do not.
+        """
+        self.check_points(x, "x")
+        if y is not None:
+            self.check_points(y, "y")
+            if (x.dtype, x.device) != (y.dtype, y.device):
+                raise InvalidPoints(
+                    f"x and y must agree in dtype and device, got {x.dtype} on {x.device} "
+                    f"and {y.dtype} on {y.device}; convert one with .to(other)."
+                )
+
     def pairwise(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Return the matrix of distances between two lists of points.
 
@@ -254,14 +277,7 @@ class Manifold(Guarded, ABC):
         InvalidDistance
             If ``distance`` returned a tensor of the wrong shape or dtype.
         """
-        self.check_points(x, "x")
-        if y is not None:
-            self.check_points(y, "y")
-            if (x.dtype, x.device) != (y.dtype, y.device):
-                raise InvalidPoints(
-                    f"x and y must agree in dtype and device, got {x.dtype} on {x.device} "
-                    f"and {y.dtype} on {y.device}; convert one with .to(other)."
-                )
+        self.check_pairs(x, y)
         return pairwise_distances(self.distance, x, y, name=repr(self))
 
     @property

@@ -28,14 +28,21 @@ from moduli.manifolds.verification.clauses import (
     check_identity,
     check_isometries,
     check_non_negativity,
+    check_pairwise,
     check_points,
     check_seed,
     check_separation,
     check_shape,
+    check_slopes,
     check_symmetry,
     check_triangle,
+    check_untouched,
 )
-from moduli.manifolds.verification.differentiation import distance_gradient
+from moduli.manifolds.verification.differentiation import (
+    distance_gradient,
+    slope_by_difference,
+    slope_by_gradient,
+)
 from moduli.manifolds.verification.search import Search
 from moduli.manifolds.verification.verdict import check_manifold
 from moduli.verification import Clause, Counterexample, NotApplicable, Report, Result
@@ -58,15 +65,20 @@ __all__ = [
     "check_isometries",
     "check_manifold",
     "check_non_negativity",
+    "check_pairwise",
     "check_points",
     "check_seed",
     "check_separation",
     "check_shape",
+    "check_slopes",
     "check_symmetry",
     "check_triangle",
+    "check_untouched",
     "distance_gradient",
     "manifold_checks",
     "run_check",
+    "slope_by_difference",
+    "slope_by_gradient",
     "strategies",
 ]
 

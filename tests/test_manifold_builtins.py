@@ -1,6 +1,7 @@
 """Clauses M1-M4 and M6: every built-in is a checked metric space, and equals geomstats' where it has one."""
 
 import copy
+import functools
 import json
 import math
 import pickle
@@ -140,6 +141,7 @@ def test_projected_points_are_points_and_stay_where_they_are(manifold, seed):
     assert torch.allclose(manifold.project(once), once, atol=1e-12)
 
 
+@functools.cache
 def spaces():
     """Return built-ins, geomstats' own spaces, and how many pairs geomstats takes in good time."""
     from geomstats.geometry.grassmannian import Grassmannian as TheirGrassmannian

@@ -50,3 +50,45 @@ def test_the_recovery_finds_every_distance_and_draws_it(tmp_path):
 def test_the_gallery_is_drawn(tmp_path):
     example("gallery")["main"](tmp_path / "picture.png", resolution=12)
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+
+
+NEURON = '<cell id="{0}"><segment id="0"><proximal x="{1}" y="{2}" z="{3}" diameter="1.0"/></segment></cell>'
+
+
+@pytest.fixture
+def small_worm(tmp_path):
+    """Forty neurons on a line, each wired to the next three, laid out as in the package of the worm's data."""
+    (tmp_path / "NeuroML2").mkdir()
+    (tmp_path / "data").mkdir()
+    for number in range(1, 41):
+        cell = NEURON.format(f"AS{number}", 0.0, 10.0 * number, -0.5)
+        (tmp_path / "NeuroML2" / f"AS{number}.cell.nml").write_text(cell)
+    (tmp_path / "NeuroML2" / "MDL08.cell.nml").write_text(NEURON.format("MDL08", 0.0, 0.0, 0.0))
+    edges = [f"AS{n:02d} , AS{n + step:02d} ,3,chemical" for n in range(1, 38) for step in (1, 2, 3)]
+    edges += ["AS01 , MDL08 ,5,chemical", "AS01 , AS40 ,5,electrical"]
+    (tmp_path / "data" / "herm_full_edgelist.csv").write_text(
+        "\n".join(["Source,Target,Weight,Type", *edges])
+    )
+    return tmp_path
+
+
+def test_a_worm_s_wiring_is_read_and_compared(small_worm, capsys):
+    worm = example("celegans")
+    names, places, connected = worm["load"](small_worm)
+    assert (len(names), int(connected.sum())) == (40, 111)
+    first, second = names.index("AS1"), names.index("AS2")
+    assert connected[second, first]
+    assert not connected[first, second]
+    assert torch.allclose((places[first] - places[second]).norm(), torch.tensor(10.0))
+    rows = worm["main"](small_worm, steps=60, nulls=2)
+    assert rows["worm"]["wire"] < 0.3 * rows["rewired"]["wire"]
+    assert rows["trained, wire charged"]["wire"] < rows["trained"]["wire"]
+    assert all(row["density"] == pytest.approx(rows["worm"]["density"], abs=0.002) for row in rows.values())
+    assert "40 neurons" in capsys.readouterr().out
+
+
+def test_a_worm_that_is_not_installed_is_asked_for(monkeypatch):
+    worm = example("celegans")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(worm["MissingDependency"], match="pip install --no-deps c302"):
+        worm["data_folder"]()

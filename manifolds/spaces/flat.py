@@ -22,14 +22,23 @@ from torch import Tensor
 from moduli.errors import InvalidParameter
 from moduli.manifolds.manifold import Isometry, Manifold
 from moduli.manifolds.registry import register
-from moduli.manifolds.spaces.norms import root, squared_chord, sum_of_squares
+from moduli.manifolds.spaces.closed_form import ClosedForm
+from moduli.manifolds.spaces.norms import (
+    MANY,
+    gaps,
+    pulled_along,
+    root,
+    squared_chord,
+    squared_length,
+    sum_of_squares,
+)
 from moduli.manifolds.spaces.quotient import DoubleQuotient
 from moduli.manifolds.spaces.sampling import random_orthogonal, random_signs, uniform
 from moduli.requirements import require_dimension, require_positive
 
 
 @register("euclidean")
-class Euclidean(Manifold):
+class Euclidean(ClosedForm):
     """Euclidean space of dimension ``dim``; random points fill a box of side ``size``.
 
     Distance: ``|x - y|``.
@@ -57,6 +66,16 @@ class Euclidean(Manifold):
         """Return ``|x - y|``."""
         return root(squared_chord(x, y))
 
+    def strip(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return ``|x - y|`` of all pairs."""
+        return squared_length(gaps(x, y)).sqrt_()
+
+    def pull(self, x: Tensor, y: Tensor, upstream: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the gradients: unit vectors from one point to the other."""
+        steps = list(gaps(x, y))
+        length = squared_length(steps).sqrt_()
+        return pulled_along(steps, upstream.div_(length).masked_fill_(length == 0, 0))
+
     def random_point(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw points uniformly from the box."""
         return self.size * uniform(n, self.dim, generator)
@@ -69,7 +88,7 @@ class Euclidean(Manifold):
 
 
 @register("torus")
-class Torus(Manifold):
+class Torus(ClosedForm):
     """The flat torus: a box of sides ``period`` with opposite faces glued.
 
     Distance: ``|w|`` with ``w_i = min(r_i, P_i - r_i)`` and ``r_i = |x_i - y_i| mod P_i``. The deck
@@ -100,8 +119,29 @@ class Torus(Manifold):
 
     def distance(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the length of the shortest straight line between representatives."""
+        if self.dim > MANY:
+            return root(_least_turn(x - y, x.new_tensor(self.periods)).square().sum(dim=-1))
         axes = zip(x.unbind(-1), y.unbind(-1), self.periods, strict=True)
         return root(sum_of_squares(_least_turn(a - b, period) for a, b, period in axes))
+
+    def prepared(self, x: Tensor) -> Tensor:
+        """Return the representative in ``[0, period)^dim``."""
+        return self.project(x)
+
+    def strip(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return the lengths of the shortest straight lines between representatives in the box."""
+        axes = zip((gap.abs_() for gap in gaps(x, y)), self.periods, strict=True)
+        return squared_length(torch.minimum(turn, period - turn, out=turn) for turn, period in axes).sqrt_()
+
+    def pull(self, x: Tensor, y: Tensor, upstream: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the gradients: unit vectors along the shortest lines, without axes that have two ways."""
+        steps = []
+        for gap, period in zip(gaps(x, y), self.periods, strict=True):
+            steps.append(gap.sub_((gap / period).round_(), alpha=period))
+        length = squared_length(steps).sqrt_()
+        for step, period in zip(steps, self.periods, strict=True):
+            step.masked_fill_(step.abs() == period / 2, 0)
+        return pulled_along(steps, upstream.div_(length).masked_fill_(length == 0, 0))
 
     def random_point(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw points uniformly from the box ``[0, period)^dim``."""
@@ -293,7 +333,7 @@ class MobiusBand(DoubleQuotient):
         return lambda x: torch.stack([around * x[..., 0] + shift, middle + along * (x[..., 1] - middle)], -1)
 
 
-def _least_turn(difference: Tensor, period: float) -> Tensor:
+def _least_turn(difference: Tensor, period: float | Tensor) -> Tensor:
     """Return the length of the shorter way round."""
     turn = difference.abs().remainder(period)
     return torch.minimum(turn, period - turn)

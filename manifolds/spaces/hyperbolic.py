@@ -1,6 +1,7 @@
 """Hyperbolic space, as the Poincaré ball."""
 
 import math
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
@@ -8,9 +9,10 @@ import torch
 from torch import Tensor
 from torch.linalg import vector_norm
 
-from moduli.manifolds.manifold import Isometry, Manifold
+from moduli.manifolds.manifold import Isometry
 from moduli.manifolds.registry import register
-from moduli.manifolds.spaces.norms import root, squared_chord
+from moduli.manifolds.spaces.closed_form import ClosedForm
+from moduli.manifolds.spaces.norms import gaps, pulled_along, root, squared_chord, squared_length
 from moduli.manifolds.spaces.sampling import normal, random_orthogonal, uniform
 from moduli.requirements import require_choice, require_dimension, require_positive
 
@@ -20,7 +22,7 @@ MARGIN = 1e-5
 
 
 @register("hyperbolic")
-class Hyperbolic(Manifold):
+class Hyperbolic(ClosedForm):
     """Hyperbolic space of dimension ``dim`` and curvature -1; points lie in the open unit ball.
 
     Distance: ``arccosh(1 + t)`` with ``t = 2 |x - y|² / ((1 - |x|²)(1 - |y|²))``, the Poincaré
@@ -62,6 +64,29 @@ class Hyperbolic(Manifold):
         conformal = (2 / (1 - x.square().sum(-1))) / (1 - y.square().sum(-1))
         t = squared_chord(x, y) * conformal
         return torch.log1p(t + root(t * (t + 2)))
+
+    def strip(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return the lengths of the hyperbolic lines between all pairs."""
+        t = self._excess(gaps(x, y), x, y)
+        return t.add_((t + 2).mul_(t).sqrt_()).log1p_()
+
+    def pull(self, x: Tensor, y: Tensor, upstream: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the gradients, with ``∂d/∂t = 1 / sqrt(t (t + 2))``, and ``t`` a quotient of polynomials."""
+        steps = list(gaps(x, y))
+        t = self._excess(steps, x, y)
+        slopes = upstream.div_((t + 2).mul_(t).sqrt_()).masked_fill_(t == 0, 0)
+        radial = t.mul_(slopes)
+        a, b = 1 - x.square().sum(-1, keepdim=True), 1 - y.square().sum(-1, keepdim=True)
+        one, other = pulled_along(steps, slopes.mul_(4 / a).div_(b.mT))
+        return (
+            one + radial.sum(1, keepdim=True) * (2 / a) * x,
+            other + radial.sum(0)[:, None] * (2 / b) * y,
+        )
+
+    def _excess(self, steps: Iterable[Tensor], x: Tensor, y: Tensor) -> Tensor:
+        """Return ``t = cosh d - 1`` of all pairs."""
+        conformal = (2 / (1 - x.square().sum(-1)))[:, None] / (1 - y.square().sum(-1))
+        return conformal.mul_(squared_length(steps))
 
     def random_point(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw points from a ball around the centre, with the manifold's density."""

@@ -4,16 +4,20 @@ import torch
 from torch import Tensor
 from torch.linalg import vector_norm
 
-from moduli.manifolds.manifold import Isometry, Manifold
+from moduli.manifolds.manifold import Isometry
 from moduli.manifolds.registry import register
+from moduli.manifolds.spaces.closed_form import ClosedForm
 from moduli.manifolds.spaces.norms import root, squared_chord, squared_cochord
 from moduli.manifolds.spaces.quotient import DoubleQuotient
 from moduli.manifolds.spaces.sampling import normal, random_orthogonal
 from moduli.requirements import require_dimension, require_positive
 
+# Up to this inner product an arccosine, and the quotient by the sine, lose one digit at most.
+STEEP = 0.99
+
 
 @register("sphere")
-class Sphere(Manifold):
+class Sphere(ClosedForm):
     """The round sphere of dimension ``dim`` and the given radius; points are unit vectors.
 
     Distance: ``2 R atan2(|x - y|, |x + y|)``, which equals ``R arccos⟨x, y⟩`` but keeps its accuracy
@@ -43,6 +47,34 @@ class Sphere(Manifold):
         """Return the length of the great-circle arc."""
         chord, cochord = root(squared_chord(x, y)), root(squared_cochord(x, y))
         return torch.atan2(chord, cochord) * (2 * self.radius)
+
+    def prepared(self, x: Tensor) -> Tensor:
+        """Return points, and beside them the unit vectors along them, from which rounding moved them."""
+        return torch.cat([x, self.project(x)], dim=1)
+
+    def strip(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return the arccosines of inner products; where they are steep, what ``distance`` returns."""
+        (x, unit), (y, other_unit) = x.tensor_split(2, dim=1), y.tensor_split(2, dim=1)
+        inner = unit @ other_unit.mT
+        i, j = _near_the_ends(inner)
+        lengths = inner.arccos_().mul_(self.radius)
+        lengths[i, j] = self.distance(x[i], y[j])
+        return lengths
+
+    def pull(self, x: Tensor, y: Tensor, upstream: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the gradients: ``-R (y - ⟨x, y⟩ x) / sin θ`` with respect to x, a tangent."""
+        (x, unit), (y, other_unit) = x.tensor_split(2, dim=1), y.tensor_split(2, dim=1)
+        inner = unit @ other_unit.mT
+        i, j = _near_the_ends(inner)
+        near, far = (points.detach().requires_grad_() for points in (x[i], y[j]))
+        with torch.enable_grad():
+            total = (self.distance(near, far) * upstream[i, j]).sum()
+        slopes = torch.autograd.grad(total, (near, far))
+        upstream.div_((1 - inner.square_()).sqrt_().mul_(-1 / self.radius))
+        upstream[i, j] = 0
+        one = _tangent(unit, upstream @ other_unit).index_add_(0, i, slopes[0])
+        other = _tangent(other_unit, upstream.mT @ unit).index_add_(0, j, slopes[1])
+        return one, other
 
     def random_point(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw unit vectors uniformly, as normalised Gaussian vectors."""
@@ -157,3 +189,13 @@ class ProjectivePlane(ProjectiveSpace):
 
     def __init__(self, radius: float = 5.0) -> None:
         super().__init__(dim=2, radius=radius)
+
+
+def _near_the_ends(inner: Tensor) -> tuple[Tensor, ...]:
+    """Return the places of inner products at which the arccosine is steep."""
+    return (inner.abs() > STEEP).nonzero(as_tuple=True)
+
+
+def _tangent(x: Tensor, direction: Tensor) -> Tensor:
+    """Return the part of directions that is at right angles to unit vectors."""
+    return direction - (direction * x).sum(-1, keepdim=True) * x

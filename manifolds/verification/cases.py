@@ -23,10 +23,13 @@ class Cases:
         The space.
     x, y, z : Tensor
         Points of shape ``(n, *point_shape)``.
+    moved : bool
+        Whether some of the points were moved from where they were drawn.
     """
 
-    def __init__(self, manifold: Manifold, x: Tensor, y: Tensor, z: Tensor) -> None:
+    def __init__(self, manifold: Manifold, x: Tensor, y: Tensor, z: Tensor, moved: bool) -> None:
         self.manifold, self.x, self.y, self.z = manifold, x, y, z
+        self.moved = moved
 
     def __len__(self) -> int:
         return len(self.x)
@@ -34,27 +37,41 @@ class Cases:
     @cached_property
     def xx(self) -> Tensor:
         """Distances from x to itself."""
-        return self.manifold.distance(self.x, self.x.clone())
+        return self.distance(self.x, self.x)
 
     @cached_property
     def xy(self) -> Tensor:
         """Distances from x to y."""
-        return self.manifold.distance(self.x, self.y)
+        return self.distance(self.x, self.y)
 
     @cached_property
     def yx(self) -> Tensor:
         """Distances from y to x."""
-        return self.manifold.distance(self.y, self.x)
+        return self.distance(self.y, self.x)
 
     @cached_property
     def yz(self) -> Tensor:
         """Distances from y to z."""
-        return self.manifold.distance(self.y, self.z)
+        return self.distance(self.y, self.z)
 
     @cached_property
     def xz(self) -> Tensor:
         """Distances from x to z."""
-        return self.manifold.distance(self.x, self.z)
+        return self.distance(self.x, self.z)
+
+    def only(self, kept: Tensor) -> "Cases":
+        """Return some of the triples, given booleans of shape ``(n,)``."""
+        return Cases(self.manifold, self.x[kept], self.y[kept], self.z[kept], self.moved)
+
+    def distance(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return distances of copies, so that a distance that changes its points spoils no other clause."""
+        return self.manifold.distance(x.clone(), y.clone())
+
+
+Triple = tuple[Tensor, Tensor, Tensor]
+
+UNMOVED = ("random", "coincident", "neighbours")
+"""The families of points that stay where they were drawn, as long as they are not rounded."""
 
 
 class Families:
@@ -93,87 +110,105 @@ class Families:
         Cases
         """
         generator = torch.Generator().manual_seed(seed)
-        triple = getattr(self, f"_{family}")(n, generator)
+        x, y, z = self.support.draw(3 * n, generator).tensor_split(3)
+        triple, drawn = getattr(self, f"_{family}")(x, y, z, generator)
         kept = torch.ones(n, dtype=torch.bool)
         points = []
         for each in triple:
             rounded = each if digits is None else each.round(decimals=digits)
-            admitted, keep = self.support.admit(rounded)
+            admitted, keep = self.support.admit(rounded, torch.stack(drawn))
             points.append(admitted.to(dtype))
-            kept = kept & keep & self.manifold.contains(points[-1])
+            kept &= keep if dtype == torch.float64 else keep & self.manifold.contains(points[-1])
         if not kept.any() and digits is not None:
             return self.draw(family, n, seed, None, dtype)
         if not kept.any() and family != "random":
             return self.draw("random", n, seed, None, dtype)
         x, y, z = (each[kept] for each in points)
-        return Cases(self.manifold, x, y, z)
+        moved = digits is not None or family not in UNMOVED
+        return Cases(self.manifold, x, y, z, moved)
 
-    def _random(self, n: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        return self.support.draw(3 * n, generator).tensor_split(3)
+    # Each family takes random triples and returns its own, with the points from which it made them.
 
-    def _coincident(self, n: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        x, z = self.support.draw(2 * n, generator).tensor_split(2)
-        return x, x, z
+    def _random(self, x: Tensor, y: Tensor, z: Tensor, _: torch.Generator) -> tuple[Triple, Triple]:
+        return (x, y, z), (x, y, z)
 
-    def _near(self, n: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        x = self.support.draw(n, generator)
-        return x, self._nudged(x, generator), self._nudged(x, generator)
+    def _coincident(self, x: Tensor, y: Tensor, z: Tensor, _: torch.Generator) -> tuple[Triple, Triple]:
+        return (x, x, z), (x, y, z)
 
-    def _axis(self, n: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+    def _near(self, x: Tensor, y: Tensor, z: Tensor, generator: torch.Generator) -> tuple[Triple, Triple]:
+        return (x, self._nudged(x, generator), self._nudged(x, generator)), (x, y, z)
+
+    def _axis(self, x: Tensor, y: Tensor, z: Tensor, generator: torch.Generator) -> tuple[Triple, Triple]:
         """Return random points, and points that differ from them in one coordinate."""
-        x, y, z = self._random(n, generator)
-        chosen = torch.randint(x[0].numel(), (n, 1), generator=generator)
+        chosen = torch.randint(x[0].numel(), (len(x), 1), generator=generator)
         other = (torch.arange(x[0].numel()) != chosen).reshape(x.shape)
-        return x, torch.where(other, x, y), z
+        return (x, torch.where(other, x, y), z), (x, y, z)
 
-    def _neighbours(self, n: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+    def _neighbours(
+        self, x: Tensor, y: Tensor, z: Tensor, generator: torch.Generator
+    ) -> tuple[Triple, Triple]:
         """Return random points, the nearest one of a pool to each, and the next nearest."""
         pool = self.support.pool[:128]
-        flat = pool.reshape(len(pool), -1)
-        order = torch.cdist(flat, flat).topk(3, dim=-1, largest=False).indices
-        chosen = torch.randint(len(pool), (n,), generator=generator)
-        return pool[chosen], pool[order[chosen, 1]], pool[order[chosen, 2]]
+        chosen = torch.randint(len(pool), (len(x),), generator=generator)
+        first, second = self._nearest[:, chosen]
+        triple = pool[chosen], pool[first], pool[second]
+        return triple, triple
 
-    def _curve(self, n: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+    def _curve(self, x: Tensor, y: Tensor, z: Tensor, _: torch.Generator) -> tuple[Triple, Triple]:
         """Return the start of a curve and two successive points on it."""
-        start, end = self.support.draw(2, generator).tensor_split(2)
         if self.support.whole:
-            return self._random(n, generator)
-        steps = torch.linspace(0, 1, n + 1, dtype=start.dtype).reshape(-1, *[1] * (start.dim() - 1))
-        curve = start + steps * (end - start)
-        return start.expand_as(curve[1:]), curve[:-1], curve[1:]
+            return (x, y, z), (x, y, z)
+        start, end = x[:1], y[:1]
+        steps = torch.linspace(0, 1, len(x) + 1, dtype=x.dtype)
+        curve = start + _column(steps, x) * self._continuous(end - start)
+        return (start.expand_as(x), curve[:-1], curve[1:]), (start, end, start)
 
-    def _cut(self, n: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        x, z = self.support.draw(2 * n, generator).tensor_split(2)
-        found = self.manifold.cut_points(x)
+    def _cut(self, x: Tensor, y: Tensor, z: Tensor, generator: torch.Generator) -> tuple[Triple, Triple]:
+        found = self.manifold.cut_points(x.clone())
         if len(found) == 0:
-            return x, self._nudged(x, generator), z
-        which = torch.randint(len(found), (n,), generator=generator)
-        cut = found[which, torch.arange(n)]
-        exact = torch.rand(n, generator=generator) < 0.5
-        return x, torch.where(_column(exact, x), cut, self._nudged(cut, generator)), z
+            return (x, self._nudged(x, generator), z), (x, y, z)
+        which = torch.randint(len(found), (len(x),), generator=generator)
+        cut = found[which, torch.arange(len(x))]
+        exact = torch.rand(len(x), generator=generator) < 0.5
+        return (x, torch.where(_column(exact, x), cut, self._nudged(cut, generator)), z), (x, y, z)
 
-    def _antipodal(self, n: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-        x, z = self.support.draw(2 * n, generator).tensor_split(2)
-        exact = torch.rand(n, generator=generator) < 0.5
-        return x, torch.where(_column(exact, x), -x, self._nudged(-x, generator)), z
+    def _antipodal(
+        self, x: Tensor, y: Tensor, z: Tensor, generator: torch.Generator
+    ) -> tuple[Triple, Triple]:
+        exact = torch.rand(len(x), generator=generator) < 0.5
+        return (x, torch.where(_column(exact, x), -x, self._nudged(-x, generator)), z), (x, y, z)
 
-    def _boundary(self, n: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+    def _boundary(self, x: Tensor, y: Tensor, z: Tensor, generator: torch.Generator) -> tuple[Triple, Triple]:
         """Return pairs of points some of whose coordinates are at their ends, and random points."""
-        x, y, z = self._random(n, generator)
         ends = torch.stack([self.support.low, self.support.high]).reshape(2, *self.manifold.point_shape)
         pair = torch.stack([x, y])
         choice = torch.randint(4, pair.shape, generator=generator)
         pair = torch.where(choice == 0, ends[0], torch.where(choice == 1, ends[1], pair))
-        return pair[0], pair[1], z
+        return (pair[0], pair[1], z), (x, y, z)
+
+    @cached_property
+    def _nearest(self) -> Tensor:
+        """Numbers of the nearest and the second nearest point to each of a part of the pool."""
+        flat = self.support.pool[:128].reshape(128, -1)
+        return torch.cdist(flat, flat).topk(3, dim=-1, largest=False).indices[:, 1:].T
+
+    def _continuous(self, direction: Tensor) -> Tensor:
+        """Return directions without the coordinates that have few values."""
+        return direction.masked_fill(self.support.discrete.reshape(self.manifold.point_shape), 0)
 
     def _nudged(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Return points moved by between a hundred-millionth and the whole of the coordinates' spread."""
         if self.support.whole:
             return self.support.draw(len(x), generator)
         size = 10 ** (-8 * torch.rand(len(x), generator=generator, dtype=x.dtype))
-        noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
-        return x + _column(size, x) * self.support.spread * noise
+        noise = self._continuous(torch.randn(x.shape, generator=generator, dtype=x.dtype))
+        moved = x + _column(size, x) * self.support.spread * noise
+        if self.support.decides:
+            return moved
+        low, high = (
+            each.reshape(self.manifold.point_shape) for each in (self.support.low, self.support.high)
+        )
+        return moved.clamp(torch.minimum(low, x), torch.maximum(high, x))
 
 
 def _column(values: Tensor, like: Tensor) -> Tensor:

@@ -1,16 +1,23 @@
 """Is it a metric space? The clauses that a manifold must satisfy, each with its check."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
 from moduli.manifolds.errors import MetricAxiomError, NotDifferentiable
 from moduli.manifolds.verification.cases import Cases
-from moduli.manifolds.verification.differentiation import distance_gradient
+from moduli.manifolds.verification.differentiation import (
+    Slopes,
+    distance_gradient,
+    slope_by_difference,
+    slope_by_gradient,
+)
 from moduli.manifolds.verification.generators import watched_generators
+from moduli.manifolds.verification.matrices import Matrices
 from moduli.manifolds.verification.search import TOLERANCE, Search
+from moduli.manifolds.verification.watching import WatchedPoints, calls
 from moduli.verification import Clauses, NotApplicable, Violation
 
 CLAUSES: Clauses[Search] = Clauses(
@@ -21,6 +28,9 @@ CLAUSES: Clauses[Search] = Clauses(
 # Moved or rounded coordinates may represent one point twice, at a distance of zero.
 DISTINCT_FAMILIES = ("random", "near", "axis", "neighbours")
 BOTH = (torch.float64, torch.float32)
+
+# Batches of small steps, each of which takes as long as five of distances.
+SLOPE_EXAMPLES = 12
 
 
 @CLAUSES.clause("points", "random points have the right shape and lie on the manifold", essential=True)
@@ -58,37 +68,50 @@ def check_seed(search: Search) -> int:
 def check_shape(search: Search) -> int:
     """Check that distances have the broadcast leading shape of the points."""
     manifold = search.manifold
-    points = manifold.random_point(6, torch.Generator().manual_seed(2))
-    shapes: list[tuple[tuple[int, ...], tuple[int, ...]]]
-    shapes = [((), ()), ((1,), (1,)), ((6,), (6,)), ((), (6,)), ((2, 1), (1, 3)), ((2, 3), (3,))]
-    for first, second in shapes:
-        x, y = (
-            points[: math.prod(leading)].reshape(*leading, *manifold.point_shape)
-            for leading in (first, second)
-        )
+    tried = 0
+    for x, y, expected in _broadcasts(search):
         result = manifold.distance(x, y)
-        expected = torch.broadcast_shapes(first, second)  # type: ignore[no-untyped-call]
         if not isinstance(result, Tensor) or result.shape != expected:
             got = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
             raise Violation(
                 f"distance of points {tuple(x.shape)} and {tuple(y.shape)} must have shape "
                 f"{tuple(expected)}, got {got}."
             )
-    return len(shapes)
+        tried += 1
+    return tried
 
 
 @CLAUSES.clause("dtype", "dtypes are kept")
 def check_dtype(search: Search) -> int:
     """Check that distances have the points' dtype, and random points torch's default dtype."""
-    manifold = search.manifold
-    points = manifold.random_point(4, torch.Generator().manual_seed(3))
-    if points.dtype != torch.get_default_dtype():
-        raise Violation(f"random_point must return {torch.get_default_dtype()}, got {points.dtype}.")
+    manifold, tried = search.manifold, 0
+    drawn = manifold.random_point(4, torch.Generator().manual_seed(3)).dtype
+    if drawn != torch.get_default_dtype():
+        raise Violation(f"random_point must return {torch.get_default_dtype()}, got {drawn}.")
     for dtype in BOTH:
-        result = manifold.distance(points.to(dtype), points.to(dtype)).dtype
-        if result != dtype:
-            raise Violation(f"distance of points in {dtype} returned {result}.")
-    return len(BOTH)
+        for x, y, _ in _broadcasts(search):
+            result = manifold.distance(x.to(dtype), y.to(dtype)).dtype
+            if result != dtype:
+                raise Violation(
+                    f"distance of points {tuple(x.shape)} and {tuple(y.shape)} in {dtype} returned {result}."
+                )
+            tried += 1
+    return tried
+
+
+def _broadcasts(search: Search) -> Iterator[tuple[Tensor, Tensor, torch.Size]]:
+    """Yield points of leading shapes that broadcast, and the shape to which they do."""
+    many = search.many
+    points = search.manifold.random_point(max(6, many), torch.Generator().manual_seed(2))
+    shapes: list[tuple[tuple[int, ...], tuple[int, ...]]]
+    shapes = [((), ()), ((1,), (1,)), ((6,), (6,)), ((), (6,)), ((2, 1), (1, 3)), ((2, 3), (3,))]
+    shapes += [((many,), (many,)), ((many // 3, 1), (1, 3))]
+    for leading in shapes:
+        x, y = (
+            points[: math.prod(each)].reshape((*each, *search.manifold.point_shape)).clone()
+            for each in leading
+        )
+        yield x, y, torch.broadcast_shapes(*leading)  # type: ignore[no-untyped-call]
 
 
 @CLAUSES.clause("finiteness", "d(x, y) is a finite number")
@@ -148,22 +171,33 @@ def check_triangle(search: Search) -> int:
 def check_broadcasting(search: Search) -> int:
     """Check that broadcasting, ``pairwise`` and single calls give the same distances."""
     manifold = search.manifold
-    cases = search.batch("random", 0, None, torch.float64)
-    x, y = cases.x[:7], cases.y[:5]
+    x, y = search.support.draw(2 * search.many, torch.Generator().manual_seed(4)).tensor_split(2)
     tolerance = TOLERANCE[torch.float64] * search.scale
-    single = torch.stack([torch.stack([manifold.distance(a, b) for b in y]) for a in x])
-    itself = torch.stack([torch.stack([manifold.distance(a, b) for b in x]) for a in x])
-    square = manifold.pairwise(x)
-    for what, matrix, expected in (
-        ("distance(x[:, None], y[None])", manifold.distance(x[:, None], y[None]), single),
-        ("pairwise(x, y)", manifold.pairwise(x, y), single),
-        ("pairwise(x)", square, itself),
-    ):
+    along = torch.stack([manifold.distance(a, b) for a, b in zip(x.clone(), y.clone(), strict=True)])
+    rows = len(x) // 5
+    grid = (rows, 5, *manifold.point_shape)
+    together = {
+        "distance(x, y)": (manifold.distance(x.clone(), y.clone()), along),
+        "distance of a grid of points": (
+            manifold.distance(*(each[: 5 * rows].clone().reshape(grid) for each in (x, y))),
+            along[: 5 * rows].reshape(rows, 5),
+        ),
+    }
+    x, y = x[:7], y[:5]
+    single = torch.stack([torch.stack([manifold.distance(a, b) for b in y.clone()]) for a in x.clone()])
+    itself = torch.stack([torch.stack([manifold.distance(a, b) for b in x.clone()]) for a in x.clone()])
+    square = manifold.pairwise(x.clone())
+    together |= {
+        "distance(x[:, None], y[None])": (manifold.distance(x.clone()[:, None], y.clone()[None]), single),
+        "pairwise(x, y)": (manifold.pairwise(x.clone(), y.clone()), single),
+        "pairwise(x)": (square, itself),
+    }
+    for what, (matrix, expected) in together.items():
         if matrix.shape != expected.shape or not (matrix - expected).abs().max() <= tolerance:
             raise Violation(f"{what} differs from the distances of single pairs.")
     if not torch.equal(square, square.mT) or square.diagonal().any():
         raise Violation("pairwise(x) must be exactly symmetric, its diagonal zero.")
-    return single.numel() + itself.numel()
+    return sum(matrix.numel() for matrix, _ in together.values())
 
 
 @CLAUSES.clause("gradients", "gradients of d are finite everywhere")
@@ -207,4 +241,80 @@ def check_isometries(search: Search) -> int:
             digits=(None,),
             names={f"move = {call}": {"move": move}},
         )
+    return tried
+
+
+@CLAUSES.clause("pairwise", "pairwise is distance, for many points, in both dtypes, with its gradient")
+def check_pairwise(search: Search) -> int:
+    """Check ``pairwise`` at 100 and more points, where distances are not too slow."""
+    matrices = [Matrices(search, dtype) for dtype in BOTH]
+    values = sum(each.check_values() for each in matrices)
+    return values + sum(each.check_gradients() for each in matrices)
+
+
+@CLAUSES.clause("slopes", "gradients are the slopes of the distance")
+def check_slopes(search: Search) -> int:
+    """Check gradients against small steps of both points, and those in float32 against them."""
+    if search.support.whole:
+        raise NotApplicable("Its points cannot be moved by small steps.")
+
+    def violates(cases: Cases, _: float) -> Tensor:
+        try:
+            slopes = Slopes(search.support, cases.x, cases.y, cases.z)
+        except NotDifferentiable as error:
+            raise NotApplicable(str(error)) from None
+        # Distances of near points turn fast, so that small steps are not small.
+        judged = slopes.possible & (cases.xy.double() > 0.05 * search.scale)
+        if cases.x.dtype == torch.float32:
+            single, predicted = slopes.in_single_precision(), slopes.predicted
+            wrong = ~((single - predicted).abs() <= 0.05 * _size(predicted, judged))
+        else:
+            margin = 1e-3 * _size(slopes.measured, judged)
+            inside = (slopes.predicted >= slopes.lowest - margin) & (
+                slopes.predicted <= slopes.highest + margin
+            )
+            wrong = ~inside
+        return judged & wrong
+
+    return search.find(
+        violates,
+        ["slope_by_gradient(manifold, x, y, z)", "slope_by_difference(manifold, x, y, z)"],
+        families=("random", "axis", "neighbours"),
+        digits=(None,),
+        dtypes=BOTH,
+        names={
+            "from moduli.manifolds.testing import slope_by_difference, slope_by_gradient": {
+                "slope_by_difference": slope_by_difference,
+                "slope_by_gradient": slope_by_gradient,
+            }
+        },
+        examples=SLOPE_EXAMPLES,
+    )
+
+
+def _size(slopes: Tensor, judged: Tensor) -> Tensor:
+    """Return the size of each slope, or the typical one where that is larger."""
+    typical = slopes[judged].abs().mean() if judged.any() else 1.0
+    return slopes.abs() + typical
+
+
+@CLAUSES.clause("untouched", "no call changes the points that it is given")
+def check_untouched(search: Search) -> int:
+    """Check that methods leave points as they are, whatever memory they share."""
+    manifold, tried = search.manifold, 0
+    generator = torch.Generator().manual_seed(5)
+    drawn = manifold.random_point(12, generator)
+    before = drawn.clone()
+    manifold.distance(*drawn.tensor_split(2))
+    if not torch.equal(drawn, before):
+        raise Violation("distance(x, y) changed points that random_point had returned.")
+    for dtype in BOTH:
+        for n in (1, 6, search.many):
+            points = search.support.draw(2 * n, generator).to(dtype)
+            for name, call in calls(manifold, few=n <= 6).items():
+                watched = WatchedPoints(points)
+                call(*watched.points.tensor_split(2))
+                if watched.changed():
+                    raise Violation(f"{name} changed its points, {n} and {n} in {dtype}.")
+                tried += 1
     return tried

@@ -1,10 +1,15 @@
-"""Gradients of distances."""
+"""Gradients of distances, and what small steps say about them."""
 
 import torch
 from torch import Tensor
 
 from moduli.manifolds.errors import NotDifferentiable
 from moduli.manifolds.manifold import Manifold
+from moduli.manifolds.verification.support import Support
+
+# Steps, as shares of the way to a third point. Quotients of the shorter ones are more exact until rounding
+# takes over; where the two sizes disagree, rounding or a kink does, and the gradient may lie between.
+STEPS = (1e-4, 1e-5)
 
 
 def distance_gradient(manifold: Manifold, x: Tensor, y: Tensor) -> Tensor:
@@ -32,4 +37,82 @@ def distance_gradient(manifold: Manifold, x: Tensor, y: Tensor) -> Tensor:
         distance = manifold.distance(x, y)
     if not distance.requires_grad:
         raise NotDifferentiable(f"Distances of {manifold!r} have no gradient: its points cannot be learned.")
-    return torch.stack(torch.autograd.grad(distance.sum(), (x, y)), dim=-len(manifold.point_shape) - 1)
+    gradients = torch.autograd.grad(distance.sum(), (x, y), allow_unused=True, materialize_grads=True)
+    return torch.stack(gradients, dim=-len(manifold.point_shape) - 1)
+
+
+class Slopes:
+    """How fast distances change where x moves towards z, and y as far the other way: by gradient, by steps.
+
+    Parameters
+    ----------
+    support : Support
+        Where the manifold's points are.
+    x, y, z : Tensor
+        Points of shape ``(n, *point_shape)``.
+
+    Attributes
+    ----------
+    predicted : Tensor
+        What the gradient says, of shape ``(n,)``.
+    measured : Tensor
+        What the shorter steps, forwards and backwards, say on average.
+    lowest, highest : Tensor
+        The ends of what all steps admit. Where the distance is smooth, the gradient lies within; at a kink
+        every slope from one side's to the other's does.
+    possible : Tensor
+        For which points all steps stay within the manifold.
+    """
+
+    def __init__(self, support: Support, x: Tensor, y: Tensor, z: Tensor) -> None:
+        self._manifold = support.manifold
+        x, y = x.double(), y.double()
+        self._pair = torch.stack([x, y])
+        length = self._manifold.distance(*self._pair.clone())
+        way = z.double() - x
+        ways = torch.stack([support.tangent(x, way), support.tangent(y, -way)])
+        self.possible = length.isfinite()
+        gradient = self._gradient(torch.float64)
+        errors = []
+        for size in (size * sign for size in STEPS for sign in (1, -1)):
+            moved = self._moved(support, size * ways)
+            self._steps = (moved - self._pair) / size
+            change = (self._manifold.distance(*moved) - length) / size
+            errors.append(change - self._along(gradient))
+        self.predicted = self._along(gradient)
+        error = torch.stack(errors)
+        self.measured = self.predicted + error[-2:].mean(dim=0)
+        self.lowest, self.highest = self.predicted + error.amin(dim=0), self.predicted + error.amax(dim=0)
+        self.possible &= error.isfinite().all(dim=0)
+
+    def in_single_precision(self) -> Tensor:
+        """Return what the gradient in float32 says."""
+        return self._along(self._gradient(torch.float32).double())
+
+    def _moved(self, support: Support, steps: Tensor) -> Tensor:
+        """Return the pairs after a step; those that cannot take it stay where they are."""
+        moved = []
+        for points, step in zip(self._pair, steps, strict=True):
+            ahead, kept = support.step(points, step)
+            self.possible &= kept
+            moved.append(torch.where(kept.reshape(-1, *[1] * (points.dim() - 1)), ahead, points))
+        return torch.stack(moved)
+
+    def _gradient(self, dtype: torch.dtype) -> Tensor:
+        x, y = self._pair.to(dtype)
+        return distance_gradient(self._manifold, x, y).movedim(1, 0)
+
+    def _along(self, gradient: Tensor) -> Tensor:
+        """Return what a gradient says about the step taken last."""
+        pairs = (gradient * self._steps).movedim(0, 1)
+        return pairs.reshape(len(pairs), -1).sum(dim=-1)
+
+
+def slope_by_gradient(manifold: Manifold, x: Tensor, y: Tensor, z: Tensor) -> float:
+    """Return how fast d(x, y) changes as x moves towards z and y the other way, by its gradient."""
+    return float(Slopes(Support(manifold), x[None], y[None], z[None]).predicted)
+
+
+def slope_by_difference(manifold: Manifold, x: Tensor, y: Tensor, z: Tensor) -> float:
+    """Return how fast d(x, y) changes as x moves towards z and y the other way, by small steps."""
+    return float(Slopes(Support(manifold), x[None], y[None], z[None]).measured)

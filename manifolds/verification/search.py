@@ -5,6 +5,7 @@ precision; each choice is a batch that one call evaluates; and hypothesis shrink
 failed, so that the triple reported has few decimals.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -16,9 +17,16 @@ from moduli.errors import InvalidParameter, ModuliError
 from moduli.manifolds.arguments import is_own
 from moduli.manifolds.manifold import Manifold
 from moduli.manifolds.verification.cases import Cases, Families
-from moduli.verification import Counterexample, Violation, search
+from moduli.manifolds.verification.support import Support
+from moduli.verification import Counterexample, NotApplicable, Violation, search
 
 EXAMPLES = 32
+
+# Few, so that clauses often meet at a batch whose distances are known, and shrinking is short.
+SEEDS = range(8)
+
+# Triples with so many coordinates are tried by default, so that a thousand dimensions take seconds too.
+COORDINATES = 2**20
 
 # What an error is compared with, relative to a typical distance: a formula that loses half of the
 # digits, as arccos does near coincident points, passes; one that is off by more does not.
@@ -36,7 +44,8 @@ class Search:
     manifold : Manifold
         The space under examination.
     cases : int, optional
-        How many triples of points each clause tries; ``manifold.verification_cases`` when absent.
+        How many triples of points each clause tries; when absent ``manifold.verification_cases``, or fewer
+        of more than 64 coordinates.
 
     Raises
     ------
@@ -48,11 +57,10 @@ class Search:
         if not isinstance(manifold, Manifold):
             given = f"the class {manifold.__name__}" if isinstance(manifold, type) else repr(manifold)
             raise InvalidParameter(f"A manifold is checked, such as Torus(2); got {given}.")
-        cases = manifold.verification_cases if cases is None else cases
-        if isinstance(cases, bool) or not isinstance(cases, int) or cases < 1:
+        if cases is not None and (isinstance(cases, bool) or not isinstance(cases, int) or cases < 1):
             raise InvalidParameter(f"cases must be a positive integer, got {cases!r}.")
         self.manifold = manifold
-        self.size = -(-cases // EXAMPLES)
+        self._given = cases
         self._batches: dict[tuple[Any, ...], Cases] = {}
 
     @property
@@ -67,6 +75,33 @@ class Search:
             f"manifold = {constructor(self.manifold)}\n"
             f"{check}(Search(manifold))"
         )
+
+    @cached_property
+    def coordinates(self) -> int:
+        """How many coordinates a point has."""
+        return math.prod(self.manifold.point_shape)
+
+    @cached_property
+    def cases(self) -> int:
+        """How many triples each clause tries."""
+        if self._given is not None:
+            return self._given
+        return min(self.manifold.verification_cases, COORDINATES // self.coordinates + 1)
+
+    @property
+    def size(self) -> int:
+        """How many triples a batch holds."""
+        return -(-self.cases // EXAMPLES)
+
+    @property
+    def many(self) -> int:
+        """How many pairs count as many: a formula may change beyond some number."""
+        return min(150, max(7, self.cases // 4))
+
+    @property
+    def support(self) -> Support:
+        """Where the manifold's points are."""
+        return self.families.support
 
     @cached_property
     def families(self) -> Families:
@@ -96,6 +131,7 @@ class Search:
         digits: Sequence[int | None] = (0, 1, 2, 3, None),
         dtypes: Sequence[torch.dtype] = (torch.float64,),
         names: Mapping[str, Mapping[str, Any]] | None = None,
+        examples: int = EXAMPLES,
     ) -> int:
         """Raise if a triple of points violates a clause, and return how many were tried.
 
@@ -113,6 +149,8 @@ class Search:
             Precisions in which to look.
         names : mapping, optional
             Other statements that the formulas need, each with the names that it defines.
+        examples : int
+            How many batches of triples are tried.
 
         Raises
         ------
@@ -129,13 +167,32 @@ class Search:
             if len(cases) == 0:
                 return
             tried += len(cases)
-            bad = violates(cases, TOLERANCE[dtype] * self.scale)
+            tolerance = TOLERANCE[dtype] * self.scale
+            try:
+                bad = violates(cases, tolerance)
+                if bad.any() and cases.moved:
+                    cases = self._plausible(cases.only(bad))
+                    bad = torch.ones(len(cases), dtype=torch.bool)
+            except NotApplicable:
+                raise
+            except Exception:  # a distance may fail in any way
+                if not cases.moved:
+                    raise
+                cases = self._plausible(cases)
+                if len(cases) == 0:
+                    return
+                bad = violates(cases, tolerance)
             if bad.any():
                 raise Violation("", self._counterexample(cases, _simplest(cases, bad), formulas, names or {}))
 
-        choices = {"family": families, "seed": range(2**31), "digits": digits, "dtype": dtypes}
-        search(attempt, choices, EXAMPLES)
+        choices = {"family": families, "seed": SEEDS, "digits": digits, "dtype": dtypes}
+        search(attempt, choices, examples)
         return tried
+
+    def _plausible(self, cases: Cases) -> Cases:
+        """Return the triples all of whose points are likely to be points."""
+        kept = [self.support.plausible(each) for each in (cases.x, cases.y, cases.z)]
+        return cases.only(torch.stack(kept).all(dim=0))
 
     def _counterexample(
         self, cases: Cases, index: int, formulas: Sequence[str], names: Mapping[str, Mapping[str, Any]]
