@@ -152,7 +152,7 @@ def check_its_pruning(search: MethodSearch) -> int:
 
 
 def _check_pruning(run: Run, task: Task[Any]) -> Report:
-    """Return the report on what prunes a run's network; raise what it refuses, or that memory does not suffice."""
+    """Return the report on what prunes a run's network; raise what it refuses, or a lack of memory."""
     with named_shortage(f"The network of {run.label}"):
         fresh_model(task)
     refusals: list[ModuliError] = []

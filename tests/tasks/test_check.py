@@ -13,7 +13,7 @@ from moduli.errors import InvalidParameter, ModuliError
 from moduli.manifolds import Euclidean, Torus
 from moduli.models import CubicSchedule, LinearSchedule, Sparsifier, random_mask
 from moduli.models.masks.registry import MASK_FAMILIES
-from moduli.regularizers import Diffusion, Inhibitor, Ripple
+from moduli.regularizers import Diffusion, Inhibitor, Regularizer, Ripple
 from moduli.tasks.checks import check_command
 from moduli.tasks.cli import main
 from moduli.tasks.errors import UnknownSubject
@@ -32,20 +32,24 @@ ripple = Ripple()
 number = 3
 
 
-def sinking():
+def sinking() -> Regularizer:
     return Inhibitor(lambda d: 3 - d)
 
 
-def steep(power=2.0):
+def steep(power=2.0) -> Inhibitor:
     return Inhibitor(lambda d: d**power)
 
 
-def failing():
+def failing() -> Regularizer:
     raise ZeroDivisionError("by design")
 
 
-def three():
+def three() -> Regularizer:
     return 3
+
+
+def unsaid():
+    raise AssertionError("it is called")
 
 
 def half_empty(n, *, sparsity, seed):
@@ -162,6 +166,7 @@ def test_arguments_reach_things_of_every_kind():
         (f"{HERE}:number", [], "gives an object of type int; one can check a manifold"),
         (f"{HERE}:three", [], "gives an object of type int; one can check a manifold"),
         (f"{HERE}:unclear", [], r"gives a function unclear\(time\); one can check .* a function of step"),
+        (f"{HERE}:unsaid", [], "does not say what it returns, so it is not called; annotate it"),
         (f"{HERE}:failing", [], "could not be made: ZeroDivisionError: by design"),
         ("torch.nn:Linear", [], "gives the class Linear; one can check"),
         (f"{HERE}:nothing", [], "could not be imported: AttributeError"),
