@@ -57,7 +57,7 @@ NEURON = '<cell id="{0}"><segment id="0"><proximal x="{1}" y="{2}" z="{3}" diame
 
 @pytest.fixture
 def small_worm(tmp_path):
-    """Forty neurons on a line, each wired to the next three, laid out as the worm's data are."""
+    """Forty neurons on a line, each wired to the next three, laid out as in the package with the data."""
     (tmp_path / "NeuroML2").mkdir()
     (tmp_path / "data").mkdir()
     for number in range(1, 41):

@@ -55,16 +55,14 @@ def search(attempt: Callable[..., None], choices: Mapping[str, Sequence[Any]], e
         verbosity=hypothesis.Verbosity.quiet,
     )
     @hypothesis.given(
-        st.fixed_dictionaries(
-            {
-                name: st.integers(options.start, options.stop - 1)
-                if isinstance(options, range)
-                else st.sampled_from(options)
-                for name, options in choices.items()
-            }
-        )
+        **{
+            name: st.integers(options.start, options.stop - 1)
+            if isinstance(options, range)
+            else st.sampled_from(options)
+            for name, options in choices.items()
+        }
     )
-    def examine(chosen: dict[str, Any]) -> None:
+    def examine(**chosen: Any) -> None:
         nonlocal failure
         try:
             attempt(**chosen)
