@@ -328,10 +328,9 @@ class Sparsifier(Tabular, Attachable, Storable):
         if regrowth is not None and regrowth.is_due(step):
             weights.check_finite(step)
             changed = regrown(regrowth, step, weights.masks, scores, merits)
+            weights.zero_dead()  # what comes back starts at zero, whatever momentum has moved it to
             for name, mask in changed.items():
-                grown = mask & ~weights.masks[name]
-                weights.revive(name, grown)
-                self._attachment.refresh(weights.weight(name), grown)
+                self._attachment.refresh(weights.weight(name), mask & ~weights.masks[name])
             weights.masks.update(changed)
         weights.zero_dead()
         weights.records = _reads_gradient(regrowth, step + 1)

@@ -154,11 +154,6 @@ class LivingWeights:
         weight = self.weight(name)
         return self._recorder.apart(name, weight) if self.records and weight.requires_grad else weight
 
-    @torch.no_grad()
-    def revive(self, name: str, grown: Tensor) -> None:
-        """Set to zero what comes back to life, whatever momentum has moved it to."""
-        self.weight(name).masked_fill_(grown, 0)
-
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_hooked"}
 
