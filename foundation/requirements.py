@@ -2,12 +2,12 @@
 
 import importlib
 import math
-import reprlib
 from numbers import Integral, Real
 from types import ModuleType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from moduli.errors import InvalidConfiguration, InvalidParameter, MissingDependency, suggestion
+from moduli.showing import shown
 
 LARGEST_COUNT = 2**24
 """The largest dimension or count that an argument may ask for."""
@@ -26,7 +26,7 @@ def require_positive(owner: str, parameter: str, value: float) -> float:
     except OverflowError:  # an integer beyond the largest float
         number = math.inf
     if not 0 < number < math.inf:
-        raise InvalidParameter(f"{owner}: {parameter} must be a positive finite number, got {_shown(value)}.")
+        raise InvalidParameter(f"{owner}: {parameter} must be a positive finite number, got {shown(value)}.")
     return number
 
 
@@ -39,11 +39,9 @@ def require_dimension(owner: str, value: int, parameter: str = "dim") -> int:
         If the value is not a positive integer, or is larger than `LARGEST_COUNT`.
     """
     if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-        raise InvalidParameter(f"{owner}: {parameter} must be a positive integer, got {_shown(value)}.")
+        raise InvalidParameter(f"{owner}: {parameter} must be a positive integer, got {shown(value)}.")
     if value > LARGEST_COUNT:
-        raise InvalidParameter(
-            f"{owner}: {parameter} must be at most {LARGEST_COUNT:,}, got {_shown(value)}."
-        )
+        raise InvalidParameter(f"{owner}: {parameter} must be at most {LARGEST_COUNT:,}, got {shown(value)}.")
     return int(value)
 
 
@@ -56,17 +54,10 @@ def require_seed(owner: str, value: int, parameter: str = "seed") -> int:
         If the value is not an integer of at most 63 bits.
     """
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise InvalidParameter(f"{owner}: {parameter} must be an integer, got {_shown(value)}.")
+        raise InvalidParameter(f"{owner}: {parameter} must be an integer, got {shown(value)}.")
     if not -(2**63) <= value < 2**63:
-        raise InvalidParameter(f"{owner}: {parameter} must have at most 63 bits, got {_shown(value)}.")
+        raise InvalidParameter(f"{owner}: {parameter} must have at most 63 bits, got {shown(value)}.")
     return int(value)
-
-
-def _shown(value: object) -> str:
-    """Return a value as errors show it, however long it is."""
-    if isinstance(value, int) and value.bit_length() > 128:
-        return f"an integer of {value.bit_length()} bits"
-    return reprlib.repr(value)
 
 
 def require_choice(parameter: str, value: object, choices: tuple[str, ...]) -> None:
@@ -101,7 +92,7 @@ def require(holds: bool, name: str, expected: str, given: object) -> None:
         If the setting is not as expected.
     """
     if not holds:
-        raise InvalidConfiguration(f"{name} must be {expected}; got {given!r}.")
+        raise InvalidConfiguration(f"{name} must be {expected}; got {shown(given)}.")
 
 
 def require_choices(settings: Any) -> None:

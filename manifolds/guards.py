@@ -11,6 +11,8 @@ from torch import Tensor
 from moduli.errors import InvalidParameter
 from moduli.manifolds.errors import InvalidPoints
 from moduli.manifolds.tensors import require_points
+from moduli.requirements import LARGEST_COUNT
+from moduli.showing import shown
 
 TAKE_POINTS = ("distance", "project", "retract", "contains", "cut_points")
 """The methods whose arguments are points, or tangents of the same shape."""
@@ -58,8 +60,10 @@ def _draws(draw: Callable[..., Any]) -> Callable[..., Any]:
                 f"random_point takes a torch.Generator, got {source!r}; "
                 "pass generator=torch.Generator().manual_seed(0)."
             )
-        if isinstance(n, bool) or not isinstance(n, Integral) or n < 0:
-            raise InvalidParameter(f"random_point takes the number of points, got {n!r}.")
+        if isinstance(n, bool) or not isinstance(n, Integral) or not 0 <= n <= LARGEST_COUNT:
+            raise InvalidParameter(
+                f"random_point takes the number of points, at most {LARGEST_COUNT:,}; got {shown(n)}."
+            )
         return draw(self, n, *args, **kwargs)
 
     return random_point

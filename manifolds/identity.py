@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from moduli.manifolds.errors import UnknownParameter
 from moduli.manifolds.tensors import require_tensor
 
 SHOWN = 100
@@ -106,4 +107,6 @@ def split_variadic(cls: type[Any], arguments: dict[str, Any]) -> tuple[tuple[Any
 def construct(cls: type[Any], arguments: dict[str, Any]) -> Any:
     """Call a constructor with arguments given by name, ``*parameters`` included."""
     positional, keywords = split_variadic(cls, arguments)
+    for name in {"cls", "self"} & keywords.keys():  # what Python itself calls the class and the object
+        raise UnknownParameter(f"{cls.__name__} has no parameter '{name}'.")
     return cls(*positional, **keywords)

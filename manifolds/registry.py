@@ -9,13 +9,14 @@ from moduli.manifolds.errors import UnknownManifold
 from moduli.manifolds.identity import construct
 from moduli.manifolds.manifold import Manifold
 from moduli.registry import Registry
+from moduli.showing import described, shown
 
 M = TypeVar("M", bound=type[Manifold])
 
 
 def _check_class(thing: object, what: str) -> None:
     if not (isinstance(thing, type) and issubclass(thing, Manifold)):
-        raise RegistrationError(f"{what} must be a subclass of Manifold, got {thing!r}.")
+        raise RegistrationError(f"{what} must be a subclass of Manifold, got {described(thing)}.")
     missing = sorted(getattr(thing, "__abstractmethods__", ()))
     if missing:
         raise RegistrationError(f"{what}: {thing.__name__} does not define {' and '.join(missing)}.")
@@ -116,7 +117,7 @@ def make(name: str, *, kwargs: Mapping[str, Any] | None = None, **arguments: Any
     moduli.manifolds.errors.UnknownManifold: No manifold is called 'tours'; did you mean 'torus'? ...
     """
     if not (kwargs is None or isinstance(kwargs, Mapping)):
-        raise InvalidParameter(f"kwargs of '{name}' must be a mapping of arguments, got {kwargs!r}.")
+        raise InvalidParameter(f"kwargs of '{name}' must be a mapping of arguments, got {shown(kwargs)}.")
     given = {**(kwargs or {}), **arguments}
     check_depth(given, f"The spec of '{name}'")
     cls = MANIFOLDS.loaded(name) if isinstance(name, str) and ":" in name else MANIFOLDS.get(name)

@@ -13,6 +13,7 @@ from moduli.manifolds.reading import read_manifold
 from moduli.manifolds.tensors import require_tensor
 from moduli.models.errors import InvalidSparsity
 from moduli.regularizers import Regularizer, make_regularizer
+from moduli.showing import shown
 
 T = TypeVar("T")
 
@@ -53,7 +54,7 @@ def given(value: object) -> str:
     if isinstance(value, type):
         return f"the class {value.__name__}: call it, {value.__name__}(…)"
     if value is None or isinstance(value, str | Real):
-        return repr(value)
+        return shown(value)
     return f"an object of type {type(value).__name__}"
 
 

@@ -44,6 +44,10 @@ class DamagedState(StateMismatch):
     """A file of tensors is not what was written."""
 
 
+class CannotStore(ModuliError, OSError):
+    """A state cannot be written to a file."""
+
+
 class CannotRedraw(ModuliError, TypeError):
     """A module holds weights but does not know how to draw them anew."""
 

@@ -1,6 +1,7 @@
 """Tensors in files that vouch for themselves: safetensors with a header of text and a checksum over both."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -79,14 +80,16 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str], bool]:
     """
     safetensors = require_package("safetensors", "Files of tensors", "tasks")
     torch_files = require_package("safetensors.torch", "Files of tensors", "tasks")
-    if not path.is_file():  # a pipe would be waited for
-        raise DamagedState(f"{path} is missing, or not a plain file")
     try:
+        if not path.is_file():  # a pipe would be waited for
+            raise DamagedState(f"{path} is missing, or not a plain file")
         # Not mapped into memory: what is checked must be what is used, whoever writes into the file later.
         content = path.read_bytes()
         tensors: dict[str, Tensor] = torch_files.load(content)
-        header = dict(json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get(METADATA, {}))
-    except (safetensors.SafetensorError, OSError, ValueError, KeyError) as error:
+        header = dict(json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get(METADATA) or {})
+    except DamagedState:
+        raise
+    except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedState(f"{path} is not a complete safetensors file ({error})") from None
     stored = header.pop(CHECKSUM, None)
     if stored is not None and stored != tensor_checksum(tensors, header):
@@ -131,8 +134,11 @@ def replace_file(path: Path, content: bytes) -> None:
     Raises
     ------
     OSError
-        If the disk is full or the folder cannot be written to; the old content is intact.
+        If the disk is full, the folder cannot be written to, or a folder or a device has the name; the old
+        content is intact.
     """
+    if path.exists() and not path.is_file():
+        raise FileExistsError(errno.EEXIST, "something that is not a plain file is in its place")
     unfinished = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
         with unfinished.open("wb") as file:

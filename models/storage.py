@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from moduli.models.errors import DamagedState, StateMismatch
+from moduli.models.errors import CannotStore, DamagedState, StateMismatch
 from moduli.models.files import read_state, write_state
 from moduli.models.state import IDENTITY, as_bytes
 
@@ -47,6 +47,8 @@ class Storable(ABC):
         ------
         MissingDependency
             If safetensors is not installed.
+        CannotStore
+            If the file cannot be written.
 
         Examples
         --------
@@ -64,7 +66,10 @@ class Storable(ABC):
         """
         state = self.state_dict()
         del state[IDENTITY]
-        write_state(Path(path), state, self.identity)
+        try:
+            write_state(Path(path), state, self.identity)
+        except (OSError, ValueError) as error:  # ValueError: no file can have the name
+            raise CannotStore(f"{path} cannot be written ({error}); choose another file.") from error
 
     def load(self, path: str | PathLike[str]) -> None:
         """Restore what ``save`` wrote, and cut the model's weights by the masks.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from moduli.errors import InvalidParameter
 from moduli.regularizers.registry import REGULARIZERS
+from moduli.showing import shown
 
 if TYPE_CHECKING:
     from moduli.regularizers.regularizer import Regularizer
@@ -60,7 +61,7 @@ class Algebra:
 
     def __mul__(self, other: object) -> "Regularizer":
         if _is_number(other):
-            return _made("multiple", float(cast(float, other)), self)
+            return _made("multiple", _as_float(other), self)
         return _joined("product", self, other) if isinstance(other, Algebra) else NotImplemented
 
     __rmul__ = __mul__
@@ -70,7 +71,7 @@ class Algebra:
             return NotImplemented
         if other == 0:
             raise InvalidParameter(f"{self!r} is divided by 0; divide by a positive number.")
-        return self * (1 / float(cast(float, other)))
+        return self * (1 / _as_float(other))
 
 
 def _made(name: str, *arguments: Any) -> "Regularizer":
@@ -92,4 +93,13 @@ def _is_number(value: object) -> bool:
 def _as_term(value: object) -> Algebra | None:
     if isinstance(value, Algebra):
         return value
-    return _made("multiple", float(cast(float, value)), _made("uniform")) if _is_number(value) else None
+    return _made("multiple", _as_float(value), _made("uniform")) if _is_number(value) else None
+
+
+def _as_float(value: object) -> float:
+    try:
+        return float(cast(float, value))
+    except OverflowError:
+        raise InvalidParameter(
+            f"A regularizer is multiplied by a finite number, got {shown(value)}."
+        ) from None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from moduli.errors import RegistrationError
 from moduli.registry import Registry
 from moduli.regularizers.errors import UnknownRegularizer
+from moduli.showing import described
 
 if TYPE_CHECKING:
     from moduli.regularizers.regularizer import Regularizer
@@ -16,7 +17,7 @@ R = TypeVar("R", bound=type["Regularizer"])
 
 def _check_class(thing: object, what: str) -> None:
     if not (isinstance(thing, type) and hasattr(thing, "coefficients")):
-        raise RegistrationError(f"{what} must be a subclass of Regularizer, got {thing!r}.")
+        raise RegistrationError(f"{what} must be a subclass of Regularizer, got {described(thing)}.")
     missing = sorted(getattr(thing, "__abstractmethods__", ()))
     if missing:
         raise RegistrationError(f"{what}: {thing.__name__} does not define {' and '.join(missing)}.")

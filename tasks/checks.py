@@ -97,5 +97,5 @@ def _parsed(argument: str) -> tuple[str, Any]:
         raise InvalidParameter(f"Arguments look like name=value, got '{argument}'.")
     try:
         return name, json.loads(value)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return name, value

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 import moduli
-from moduli.errors import ModuliError
+from moduli.errors import InvalidParameter, ModuliError
 from moduli.tasks.command_line.parsing import parse
 
 EXIT_BROKEN = 1
@@ -27,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        _require_text(given)
         if given == ["--version"]:
             print(f"moduli {moduli.__version__}")
             return
@@ -45,3 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(EXIT_MISTAKE)
     if not passed:
         sys.exit(EXIT_BROKEN)
+
+
+def _require_text(arguments: Sequence[str]) -> None:
+    """Raise unless arguments are text, which can be printed and written to files."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise InvalidParameter(f"{argument!a} is not text in UTF-8; use another name.") from None

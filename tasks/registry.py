@@ -20,6 +20,7 @@ from typing import Any, TypeVar, overload
 
 from moduli.errors import InvalidConfiguration, RegistrationError
 from moduli.registry import Registry
+from moduli.showing import described
 from moduli.tasks.errors import UnknownTask
 from moduli.tasks.experiments.values import field_types
 
@@ -42,7 +43,7 @@ VARIABLES = {
 
 def _check_settings(thing: object, what: str) -> None:
     if not (isinstance(thing, type) and is_dataclass(thing)):
-        raise RegistrationError(f"{what} must be a dataclass of a task's settings, got {thing!r}.")
+        raise RegistrationError(f"{what} must be a dataclass of a task's settings, got {described(thing)}.")
     if not thing.__dataclass_params__.frozen:  # type: ignore[attr-defined]
         raise RegistrationError(
             f"{what}: {thing.__name__} must be frozen; decorate it with @dataclass(frozen=True)."

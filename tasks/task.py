@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from moduli.errors import RegistrationError
 from moduli.registry import import_string
+from moduli.showing import described
 from moduli.tasks.experiments.settings import Configuration
 from moduli.tasks.figures.picture import Picture
 
@@ -105,7 +106,7 @@ def make_task(configuration: Configuration, seed: int, device: torch.device | st
     what = f"The task of {type(settings).__name__} ({settings.task})"
     kind = import_string(settings.task, what)
     if not (isinstance(kind, type) and issubclass(kind, Task)):
-        raise RegistrationError(f"{what} must be a subclass of Task, got {kind!r}.")
+        raise RegistrationError(f"{what} must be a subclass of Task, got {described(kind)}.")
     missing = sorted(kind.__abstractmethods__)
     if missing:
         raise RegistrationError(f"{what} does not define {' and '.join(missing)}.")

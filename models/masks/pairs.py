@@ -12,6 +12,10 @@ from torch import Tensor
 from moduli.errors import InvalidParameter
 from moduli.models.errors import InvalidSparsity
 from moduli.requirements import require_dimension
+from moduli.showing import shown
+
+MOST_NEURONS = 2**17
+"""The most neurons that a mask may connect: its booleans alone take 16 GiB."""
 
 Pairs = NDArray[numpy.int64]
 """Pairs of different neurons, ``(m, 2)``."""
@@ -47,9 +51,10 @@ def living_wanted(n: int, sparsity: float) -> int:
     InvalidSparsity
         If the sparsity is not a number in [0, 1), or would cut self-connections as well.
     """
-    require_dimension("A mask", n, "n")
+    if require_dimension("A mask", n, "n") > MOST_NEURONS:
+        raise InvalidParameter(f"A mask: n must be at most {MOST_NEURONS:,}, got {n:,}.")
     if isinstance(sparsity, bool) or not isinstance(sparsity, int | float) or not 0 <= sparsity < 1:
-        raise InvalidSparsity(f"sparsity is the fraction of zeros, in [0, 1); got {sparsity!r}.")
+        raise InvalidSparsity(f"sparsity is the fraction of zeros, in [0, 1); got {shown(sparsity)}.")
     living = n * n - round(sparsity * n * n)
     if living < n:
         raise InvalidSparsity(

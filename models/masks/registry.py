@@ -7,6 +7,7 @@ from torch import Tensor
 
 from moduli.errors import InvalidParameter, ModuliError, RegistrationError, suggestion
 from moduli.registry import Registry
+from moduli.showing import described
 
 
 class MaskFamily(Protocol):
@@ -23,7 +24,8 @@ class UnknownMaskFamily(ModuliError, LookupError):
 def _check_family(thing: object, what: str) -> None:
     if not callable(thing) or isinstance(thing, type):
         raise RegistrationError(
-            f"{what} must be a function make(n, *, sparsity, seed) that returns a mask, got {thing!r}."
+            f"{what} must be a function make(n, *, sparsity, seed) that returns a mask, got "
+            f"{described(thing)}."
         )
 
 

@@ -9,6 +9,7 @@ from moduli.errors import InvalidParameter
 from moduli.manifolds.tensors import require_tensor
 from moduli.models.masks.pairs import Pairs, generator_of, sole_claims
 from moduli.regularizers import ShapeMismatch
+from moduli.showing import shown
 
 Taken = NDArray[numpy.bool_]
 
@@ -59,7 +60,9 @@ def rewired_mask(mask: Tensor, seed: int = 0, share: float = 1.0) -> Tensor:
     if mask.dim() != 2 or mask.shape[0] != mask.shape[1]:
         raise ShapeMismatch(f"A square mask is rewired, (n, n); got {tuple(mask.shape)}.")
     if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
-        raise InvalidParameter(f"share is the share of connections that take part, in [0, 1]; got {share!r}.")
+        raise InvalidParameter(
+            f"share is the share of connections that take part, in [0, 1]; got {shown(share)}."
+        )
     alive = mask.detach().cpu().bool().numpy()
     symmetric = bool((alive == alive.T).all())
     off_diagonal = alive & ~numpy.eye(len(alive), dtype=bool)

@@ -17,6 +17,7 @@ from moduli.tasks.experiments.comparison import Comparison
 from moduli.tasks.experiments.execution import Execution
 from moduli.tasks.experiments.methods import split_methods
 from moduli.tasks.experiments.presets import presets_of, with_style
+from moduli.tasks.experiments.run import readable
 from moduli.tasks.experiments.toml_files import write_toml
 from moduli.tasks.figures.comparison import draw_comparison
 from moduli.tasks.report.terminal import Progress, print_summary
@@ -39,7 +40,7 @@ def execute(command: CompareCommand | RunCommand, arguments: Sequence[str]) -> b
         command.verify,
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as after Ctrl-C, what there is is saved
-    console = Console(width=None if sys.stdout.isatty() else 160, quiet=command.json)
+    console = Console(width=None if sys.stdout.isatty() else 160, quiet=command.json, markup=False)
     where = f"on {command.dask}" if command.dask else f"{jobs} at once"
     count = len(comparison.runs)
     console.print(f"{count} {'run' if count == 1 else 'runs'}, {where}, in {command.out}")
@@ -89,4 +90,4 @@ def _folder_name(command: CompareCommand | RunCommand) -> str:
         words += [command.method, "seed", str(command.seed)]
     if command.configuration != usual:
         words.append(command.configuration.digest())
-    return "-".join(words)
+    return readable("-".join(words))

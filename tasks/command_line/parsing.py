@@ -136,7 +136,8 @@ def _defaults(task: str, arguments: Sequence[str]) -> _Defaults:
     early.add_argument("--protocol", nargs="?")
     early.add_argument("--config", nargs="?", type=Path)
     given = early.parse_known_args(arguments)[0]
-    configuration = preset(task, given.preset or "demo")
+    chosen = "demo" if given.preset is None else given.preset
+    configuration = preset(task, chosen)
     _require_own_options(type(configuration.task))
     # A style that is none of the words, or an option without its value, is refused by tyro.
     style: PruningStyle | None = given.protocol if given.protocol in get_args(PruningStyle) else None
@@ -144,7 +145,7 @@ def _defaults(task: str, arguments: Sequence[str]) -> _Defaults:
         configuration = with_style(configuration, style)
     if given.config is not None:
         configuration = read_toml(given.config, configuration)
-    return _Defaults(configuration, given.preset or "demo", style)
+    return _Defaults(configuration, chosen, style)
 
 
 def _require_own_options(settings: type[Any]) -> None:

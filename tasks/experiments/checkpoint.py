@@ -68,7 +68,14 @@ class Checkpoint:
             return 0, 0.0
         try:
             return self._load(tensors)
-        except (KeyError, IndexError, ValueError, RuntimeError) as error:  # StateMismatch is a ValueError
+        except (
+            KeyError,
+            IndexError,
+            ValueError,
+            TypeError,
+            OverflowError,
+            RuntimeError,
+        ) as error:  # StateMismatch is a ValueError
             path = self.folder.path / "checkpoint.safetensors"
             raise damaged(f"{path} does not hold what a checkpoint of this run holds ({error})") from error
 

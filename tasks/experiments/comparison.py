@@ -65,6 +65,8 @@ class Comparison:
         for name in self.methods:
             method(name).pruning(self.configuration.pruning)
         require(len(self.seeds) > 0, "seeds", "at least one", list(self.seeds))
+        for seed in self.seeds:
+            require(0 <= seed < 2**32, "seed", "a whole number from 0 to 2**32 - 1", seed)
         for kind, values in (("methods", self.methods), ("sparsities", self.sparsities)):
             require(len(set(values)) == len(values), kind, "all different", list(values))
         if self.control != CONTROL and self.control not in self.methods:

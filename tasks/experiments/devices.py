@@ -194,7 +194,7 @@ def resolved(device: str) -> str:
 
 def _check_device(name: str) -> None:
     try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        torch.zeros(1, device=name).item()
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
         reason = str(error).partition("\n")[0]
         raise InvalidConfiguration(f"The device '{name}' cannot be used here ({reason}).") from error

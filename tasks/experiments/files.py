@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from moduli.models.errors import DamagedState
 from moduli.models.files import CHECKSUM, read_state, replace_file, write_state
+from moduli.showing import shown
 from moduli.tasks.errors import CannotWrite, DamagedFile
 
 SUMS = "SHA256SUMS"
@@ -48,6 +50,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_unfinished(path.parent)
         replace_file(path, content)
     except OSError as error:
         raise cannot_write(path, error) from error
@@ -86,7 +89,27 @@ def read_json(path: Path) -> dict[str, Any]:
         raise damaged(f"{path} is damaged ({error})") from error
     if not isinstance(value, dict):
         raise damaged(f"{path} is damaged (it does not hold an object)")
+    if odd := _odd_value(value):
+        raise damaged(f"{path} is damaged (it holds {odd})")
     return value
+
+
+def _odd_value(value: Any) -> str | None:
+    """Return what no writer of this library writes, if a JSON value holds such."""
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            waiting += [*each, *each.values()]
+        elif isinstance(each, list):
+            waiting += each
+        elif isinstance(each, int) and each.bit_length() > 64:
+            return "a whole number of more than 64 bits"
+        elif (
+            isinstance(each, str) and not each.isprintable() and any("\ud800" <= c <= "\udfff" for c in each)
+        ):
+            return "half of a character"
+    return None
 
 
 def check_json(path: Path, value: Mapping[str, Any]) -> bool:
@@ -181,7 +204,9 @@ def changed_files(folder: Path) -> list[str] | None:
         lines = _plain_file(path).read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise damaged(f"{path} is damaged ({error})") from error
-    listed = {name: stored for stored, _, name in (line.partition("  ") for line in lines)}
+    if not all(re.fullmatch(r"[0-9a-f]{64}  .+", line) for line in lines):
+        return [SUMS]
+    listed = {line[66:]: line[:64] for line in lines}
     found = {file.relative_to(folder).as_posix(): file for file in _listed(folder)}
     return sorted(
         name
@@ -204,24 +229,31 @@ def is_there(path: Path) -> bool:
     DamagedFile
         If something else is in its place.
     """
-    if path.is_symlink() or path.exists():
-        if not path.is_file():
-            raise damaged(f"{path} is not a plain file")
-        return True
-    return False
+    try:
+        if not (path.is_symlink() or path.exists()):
+            return False
+    except OSError as error:  # such as a name that is too long
+        raise DamagedFile(
+            f"{shown(str(path))} cannot be read ({error.strerror}); use another name."
+        ) from error
+    if not path.is_file():
+        raise damaged(f"{path} is not a plain file")
+    return True
 
 
 def remove_unfinished(folder: Path) -> None:
     """Remove what writers that died left in a folder; those that are at work keep theirs."""
     for path in folder.glob(UNFINISHED):
-        process = path.name.rpartition(".")[2].partition("-")[0]
-        if process.isdigit() and not _is_running(int(process)):
+        process = re.fullmatch(r"\..*\.([0-9]{1,18})-[0-9]+", path.name)
+        if process and path.is_file() and not _is_running(int(process[1])):
             path.unlink(missing_ok=True)
 
 
 def _is_running(process: int) -> bool:
     if os.name != "posix":
         return True  # elsewhere the question may end the process
+    if process == 0:
+        return False  # to POSIX it means the process that asks
     try:
         os.kill(process, 0)
     except ProcessLookupError:

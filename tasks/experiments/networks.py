@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from moduli.manifolds import Manifold
+from moduli.tasks.errors import DamagedFile
 from moduli.tasks.experiments.files import changed_files, damaged, is_there
 from moduli.tasks.experiments.methods import method
 from moduli.tasks.experiments.metrics import Metrics, read_metrics
@@ -60,7 +61,10 @@ class StoredNetwork:
         """The rows of ``metrics.csv``, what was noted while it was trained; none where it was deleted."""
         path = self.folder / "metrics.csv"
         if is_there(path) and path.name in (changed_files(self.folder) or ()):
-            raise damaged(f"{path} was changed after it was written")
+            raise DamagedFile(
+                f"{path} was changed after it was written; delete the folder {self.folder} and run the "
+                "command again, which trains the network again."
+            )
         return read_metrics(self.folder)
 
     @property

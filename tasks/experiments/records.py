@@ -86,7 +86,7 @@ class Record:
         except (TypeCheckError, ValueError) as error:
             raise DamagedFile(
                 f"{path} does not hold what this version writes ({error}); "
-                "run the experiment's command again."
+                "delete it and run the experiment's command again."
             ) from error
         check_json(path, value)
         return record

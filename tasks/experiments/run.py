@@ -14,6 +14,9 @@ from moduli.tasks.experiments.settings import Configuration, PruningSettings, pl
 from moduli.tasks.experiments.stages import STAGES, Stage
 from moduli.tasks.seeds import stream_seed
 
+MOST_CHARACTERS = 150
+"""How much of a method's name is in a folder's name; file systems admit 255 characters in all."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -73,8 +76,8 @@ class Run:
         pruning = self.pruning
         words = [self.configuration.task.name, self.method_name]
         words += [] if pruning is None else [f"{pruning.sparsity:.4g}"]
-        readable = re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(words))
-        return self.out / f"{readable}-seed-{self.seed}-{digest}"
+        name = re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(words))[:MOST_CHARACTERS]
+        return self.out / f"{name}-seed-{self.seed}-{digest}"
 
     def stage(self, stage: Stage) -> Path:
         """Return the folder of a stage."""
@@ -88,6 +91,20 @@ class Run:
     def open(self, stage: Stage) -> RunFolder:
         """Return what is on disk of a stage."""
         return RunFolder(self.stage(stage), self.identity | {"stage": stage})
+
+
+def readable(name: str) -> str:
+    """Return the name of a folder that says what is in it, whatever a method is called.
+
+    Examples
+    --------
+    >>> readable("run-torus:dog # /../x-seed-0")
+    'run-torus-dog-..-x-seed-0'
+    """
+    plain = re.sub(r"[^A-Za-z0-9.@(),=_]+", "-", name)
+    if len(plain) <= MOST_CHARACTERS:
+        return plain
+    return f"{plain[:MOST_CHARACTERS]}-{hashlib.sha256(name.encode()).hexdigest()[:10]}"
 
 
 def label(method: str, sparsity: float) -> str:

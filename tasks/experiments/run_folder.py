@@ -92,23 +92,26 @@ class RunFolder:
         The claim ends with the process, however that dies. What a process left that died before is removed.
         """
         with claimed(self.path):
-            if all((self.path / name).is_file() for name in FINISHED):
-                (self.path / "checkpoint.safetensors").unlink(missing_ok=True)
+            checkpoint = self.path / "checkpoint.safetensors"
+            if is_there(checkpoint) and all((self.path / name).is_file() for name in FINISHED):
+                checkpoint.unlink()
             yield
 
     def result(self) -> StageResult | None:
-        """Return the finished run's result, or None while there is none.
+        """Return the finished run's result, or None while there is none; all that goes with it is read.
 
         Raises
         ------
         DamagedFile
-            If it was changed, or is another run's.
+            If it, the weights or the sparsifier were changed, or are another run's.
         """
         if not all(is_there(self.path / name) for name in FINISHED):
             return None
         path = self.path / "results.json"
         result = StageResult.read(path)
         self._check(path, result.identity, self.identity, result.sha256 is not None)
+        for name in ("weights", "sparsifier"):
+            self.load_tensors(name)
         return result
 
     def finish(
@@ -170,6 +173,7 @@ def claimed(folder: Path) -> Iterator[None]:
     with lock:
         lock.release()
         remove_unfinished(folder)
+        remove_unfinished(folder / "figures")
         yield
 
 

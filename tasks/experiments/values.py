@@ -9,6 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from moduli.errors import InvalidConfiguration
 from moduli.requirements import require
+from moduli.showing import shown
 
 PLAIN = (bool, int, float, str, Path)
 """The types of single values."""
@@ -109,7 +110,7 @@ def convert(kind: Any, value: Any, name: str) -> Any:
         if fitted is not None:
             return fitted
     expected = " or ".join(map(_described, kinds))
-    raise InvalidConfiguration(f"{name} must be {expected}; got {value!r}.")
+    raise InvalidConfiguration(f"{name} must be {expected}; got {shown(value)}.")
 
 
 def as_json(value: Any) -> Any:

@@ -54,8 +54,8 @@ def read_caption(path: Path) -> str | None:
         If the file is not an image.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=["PNG"]) as image:
             caption = image.info.get(CAPTION)
-    except (UnidentifiedImageError, SyntaxError, ValueError, OSError) as error:
+    except (UnidentifiedImageError, SyntaxError, ValueError, OSError, Image.DecompressionBombError) as error:
         raise DamagedFile(f"{path} is not an image ({error}); run the experiment's command again.") from error
     return None if caption is None else str(caption)

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from moduli.models import graph_statistics
+from moduli.showing import shown
 from moduli.tasks.errors import NothingToReport
-from moduli.tasks.experiments.files import changed_files, damaged, is_there
+from moduli.tasks.experiments.files import SUMS, changed_files, damaged, is_there
 from moduli.tasks.experiments.networks import StoredNetwork
 from moduli.tasks.experiments.run_folder import RunFolder
 from moduli.tasks.experiments.stages import STAGES, recurrent_among
@@ -97,7 +98,16 @@ def _summary(folder: Path) -> Summary:
 
 
 def _network(folder: Path, row: Row, seed: int) -> StoredNetwork | None:
-    """Return the trained network of a row's first seed, or None where there is none on this machine."""
+    """Return the trained network of a row's first seed, or None where there is none on this machine.
+
+    The files of all its seeds are read, and those of its tickets.
+    """
+    for name in row.folders:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise damaged(f"{folder / 'results.json'} names the folder {shown(name)}, which is elsewhere")
+        for stage in STAGES:
+            if is_there(folder.parent / name / stage / "config.json"):
+                RunFolder.existing(folder.parent / name / stage).result()
     network = StoredNetwork(folder.parent / row.folders[0] / "trained")
     if not is_there(network.folder / "results.json"):
         return None
@@ -119,8 +129,10 @@ def _agreement(folder: Path, summary: Summary) -> str:
     changed = [name for names in found if names is not None for name in names]
     if changed:
         return f"changed after they were written: {', '.join(changed)}"
-    if not vouched or None in found:
+    if not vouched:
         return "written by a version without checksums: nothing shows whether they were changed"
+    if None in found:
+        return f"{SUMS} is missing: nothing shows whether tables and pictures were changed"
     return "as their checksums say"
 
 
