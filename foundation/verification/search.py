@@ -55,14 +55,16 @@ def search(attempt: Callable[..., None], choices: Mapping[str, Sequence[Any]], e
         verbosity=hypothesis.Verbosity.quiet,
     )
     @hypothesis.given(
-        **{
-            name: st.integers(options.start, options.stop - 1)
-            if isinstance(options, range)
-            else st.sampled_from(options)
-            for name, options in choices.items()
-        }
+        st.fixed_dictionaries(
+            {
+                name: st.integers(options.start, options.stop - 1)
+                if isinstance(options, range)
+                else st.sampled_from(options)
+                for name, options in choices.items()
+            }
+        )
     )
-    def examine(**chosen: Any) -> None:
+    def examine(chosen: dict[str, Any]) -> None:
         nonlocal failure
         try:
             attempt(**chosen)

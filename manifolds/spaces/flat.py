@@ -26,6 +26,7 @@ from moduli.manifolds.spaces.closed_form import ClosedForm
 from moduli.manifolds.spaces.norms import (
     MANY,
     gaps,
+    inverse,
     pulled_along,
     root,
     squared_chord,
@@ -74,7 +75,7 @@ class Euclidean(ClosedForm):
         """Return the gradients: unit vectors from one point to the other."""
         steps = list(gaps(x, y))
         length = squared_length(steps).sqrt_()
-        return pulled_along(steps, upstream.div_(length).masked_fill_(length == 0, 0))
+        return pulled_along(steps, upstream.mul_(inverse(length)))
 
     def random_point(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw points uniformly from the box."""
@@ -141,7 +142,7 @@ class Torus(ClosedForm):
         length = squared_length(steps).sqrt_()
         for step, period in zip(steps, self.periods, strict=True):
             step.masked_fill_(step.abs() == period / 2, 0)
-        return pulled_along(steps, upstream.div_(length).masked_fill_(length == 0, 0))
+        return pulled_along(steps, upstream.mul_(inverse(length)))
 
     def random_point(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw points uniformly from the box ``[0, period)^dim``."""

@@ -12,7 +12,7 @@ from torch.linalg import vector_norm
 from moduli.manifolds.manifold import Isometry
 from moduli.manifolds.registry import register
 from moduli.manifolds.spaces.closed_form import ClosedForm
-from moduli.manifolds.spaces.norms import gaps, pulled_along, root, squared_chord, squared_length
+from moduli.manifolds.spaces.norms import gaps, inverse, pulled_along, root, squared_chord, squared_length
 from moduli.manifolds.spaces.sampling import normal, random_orthogonal, uniform
 from moduli.requirements import require_choice, require_dimension, require_positive
 
@@ -74,7 +74,7 @@ class Hyperbolic(ClosedForm):
         """Return the gradients, with ``∂d/∂t = 1 / sqrt(t (t + 2))``, and ``t`` a quotient of polynomials."""
         steps = list(gaps(x, y))
         t = self._excess(steps, x, y)
-        slopes = upstream.div_((t + 2).mul_(t).sqrt_()).masked_fill_(t == 0, 0)
+        slopes = upstream.mul_(inverse((t + 2).mul_(t).sqrt_()))
         radial = t.mul_(slopes)
         a, b = 1 - x.square().sum(-1, keepdim=True), 1 - y.square().sum(-1, keepdim=True)
         one, other = pulled_along(steps, slopes.mul_(4 / a).div_(b.mT))

@@ -61,6 +61,11 @@ def squared_length(steps: Iterable[Tensor]) -> Tensor:
     return total
 
 
+def inverse(length: Tensor) -> Tensor:
+    """Return the inverse of lengths, zero at zero: an infinite weight there still shows, as NaN."""
+    return length.reciprocal().masked_fill_(length == 0, 0)
+
+
 def pulled_along(steps: Iterable[Tensor], weights: Tensor) -> tuple[Tensor, Tensor]:
     """Return what differences pull on both ends, times weights: shapes ``(h, d)`` and ``(m, d)``.
 
