@@ -181,8 +181,8 @@ def regular_mask(n: int, *, sparsity: float = 0.9, seed: int = 0) -> Tensor:
     >>> int(degrees.min()), int(degrees.max())
     (25, 26)
     """
-    order = generator_of(seed).permutation(n)
-    return rewired_mask(mask_of(n, order[_even_pairs(n, pairs_wanted(n, sparsity))]), seed=seed)
+    pairs = _even_pairs(n, pairs_wanted(n, sparsity))
+    return rewired_mask(mask_of(n, generator_of(seed).permutation(n)[pairs]), seed=seed)
 
 
 @register_mask_family("cliques", claims=("symmetric", "self-connected"))

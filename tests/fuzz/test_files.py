@@ -4,15 +4,17 @@ import json
 import os
 import random
 import shutil
+import struct
 import subprocess
 import sys
+import zlib
 from dataclasses import replace
 
 import pytest
 import torch
 
 from moduli.models import files as tensor_files
-from moduli.models.errors import StateMismatch
+from moduli.models.errors import CannotStore, StateMismatch
 from moduli.models.sparsifier import Sparsifier
 from moduli.tasks.errors import CannotWrite, DamagedFile, NothingToReport, RunMismatch
 from moduli.tasks.experiments import files
@@ -255,6 +257,7 @@ def test_altered_checkpoints_are_not_gone_on_with(tmp_path):
     tally.require_none_silent()
     for change, message in [
         ({"step": torch.tensor(10**9)}, "step 1000000000"),
+        ({"step": torch.tensor(float("inf"))}, "cannot convert float infinity"),
         ({"seconds": torch.tensor(float("nan"))}, "nan s"),
         ({"model.recurrent.weight_hh_l0": torch.zeros(2, 2)}, "size mismatch"),
         ({"sparsifier.mask.recurrent.weight_hh_l0": torch.ones(8, 8)}, "must be boolean"),
@@ -291,16 +294,25 @@ def test_damaged_masks_of_a_sparsifier(tmp_path):
     os.mkfifo(path)
     with pytest.raises(StateMismatch, match="not a plain file; save it again"):
         load()
+    for odd in (tmp_path, tmp_path / "no" / "folder", tmp_path / ("x" * 300), "a\0b", path):
+        with pytest.raises(CannotStore, match="cannot be written"):
+            sparsifier.save(odd)
+    with pytest.raises(StateMismatch, match="too long"):
+        fresh().load(tmp_path / ("x" * 300))
 
 
 def test_metrics_that_were_changed_are_not_drawn_and_may_be_deleted(copy):
     stage = copy.run("torus-diffusion", 0.75, 0).stage("trained")
     path, summary = stage / "metrics.csv", Summary.read(copy.folder / "results.json")
     path.write_text(path.read_text().replace("0.", "1."))
-    with pytest.raises(DamagedFile, match=r"metrics\.csv was changed after it was written; delete it"):
+    with pytest.raises(
+        DamagedFile, match=r"metrics\.csv was changed after it was written; delete the folder"
+    ):
         draw_comparison(copy, summary)
-    path.unlink()
+    shutil.rmtree(stage)
+    carry_out(copy.run("torus-diffusion", 0.75, 0))
     assert draw_comparison(copy, summary)
+    assert read_page(copy).facts["files"] == "as their checksums say"
     path.write_bytes(b"step,loss\n3,x\n6,1.0\n")
     with pytest.raises(DamagedFile, match=r"metrics\.csv is damaged"):
         read_metrics(stage)
@@ -313,15 +325,82 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
         carry_out(run)
 
 
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("name", ["weights", "sparsifier"])
+def test_a_page_reads_every_file_of_its_networks(copy, stage, name):
+    path = copy.run("torus-diffusion", 0.75, 1).stage(stage) / f"{name}.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DamagedFile, match=f"{name}.*its checksum does not agree"):
+        read_page(copy)
+    with pytest.raises(DamagedFile, match=f"{name}.*its checksum does not agree"):
+        carry_out(copy.run("torus-diffusion", 0.75, 1))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("command", "\ud800"),
+        ("seconds_of_training", 10**400),
+        ("references", {"a": [10**400, 1.0]}),
+        ("trained", [10**400, 1.0]),
+        ("sparsity", 10**400),
+        ("folders", ["/etc", "/etc"]),
+        ("folders", ["../x", "../x"]),
+        ("folders", ["x" * 5000, "y"]),
+    ],
+)
+def test_values_that_nobody_writes_are_named_whatever_their_sum(copy, field, value):
+    path = copy.folder / "results.json"
+    stored = json.loads(path.read_text())
+    holder = stored if field in stored else stored["rows"][0]
+    holder[field] = value
+    path.write_text(json.dumps(files.sealed(stored)))
+    with pytest.raises(DamagedFile):
+        read_page(copy)
+
+
+def test_pictures_that_are_none_are_named(copy):
+    path = copy.folder / "figures" / "huge.png"
+    header = struct.pack(">II", 2**31 - 1, 2**31 - 1) + b"\x08\x02\x00\x00\x00"
+    chunk = b"IHDR" + header
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + struct.pack(">I", 13)
+        + chunk
+        + struct.pack(">I", zlib.crc32(chunk))
+        + b"\0\0\0\0IDAT"
+    )
+    with pytest.raises(DamagedFile, match="is not an image"):
+        read_page(copy)
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n")
+    with pytest.raises(DamagedFile, match="is not an image"):
+        read_page(copy)
+
+
+def test_a_list_of_sums_that_is_missing_or_garbage_is_named(copy):
+    sums = copy.folder / files.SUMS
+    sums.write_text("garbage\n")
+    assert read_page(copy).facts["files"] == f"changed after they were written: {files.SUMS}"
+    sums.unlink()
+    assert read_page(copy).facts["files"].startswith(f"{files.SUMS} is missing")
+
+
 def test_leftovers_of_killed_writers_are_removed(copy):
     run = copy.run("torus-diffusion", 0.75, 0)
     stage = run.stage("trained")
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    leftover = [stage / f".weights.safetensors.{dead.pid}-17", stage / "checkpoint.safetensors"]
+    leftover = [
+        stage / f".weights.safetensors.{dead.pid}-17",
+        stage / ".x.0-1",
+        stage / "checkpoint.safetensors",
+    ]
     at_work = stage / f".config.json.{os.getpid()}-17"
-    for path in (*leftover, at_work):
+    for path in (*leftover, at_work, stage / ".x.1\u00b2-1"):
         path.write_bytes(b"half")
+    (stage / ".y.999999-1").mkdir()
     carry_out(run)
     assert not any(path.exists() for path in leftover)
     assert at_work.exists()

@@ -1,23 +1,30 @@
 """Clauses X1 and X4: texts and specs that somebody mistyped, or made on purpose."""
 
 import json
+import os
 import random
+import re
 import sys
 from functools import reduce
 
 import pytest
 
+from moduli.errors import InvalidConfiguration, ModuliError
 from moduli.manifolds import InvalidParameter, Manifold, Scaled, Torus, UnknownManifold, make
 from moduli.manifolds.reading import read_manifold
+from moduli.models import geometric_mask, regular_mask, rewired_mask, ring_mask
 from moduli.regularizers import Diffusion, InvalidExpression, Regularizer, make_regularizer
+from moduli.tasks.cli import main
 from moduli.tasks.command_line.parsing import parse
 from moduli.tasks.experiments.methods import Method, method
 from moduli.tasks.experiments.presets import preset
+from moduli.tasks.experiments.run import Run, readable
 from moduli.tasks.experiments.settings import Configuration
 from moduli.tasks.experiments.toml_files import read_toml, write_toml
 from tests.fuzz.mutations import mutated_json, mutated_text
 from tests.fuzz.outcomes import CASES, Tally, attempt
 
+HUGE = 10**5000
 EXPRESSIONS = [
     "0.5*dog + 0.1*uniform",
     "(diffusion * gaussian(length=2.0)).normalized()",
@@ -157,6 +164,78 @@ def test_x1_a_class_that_is_imported_is_made_by_its_import_string():
 def test_x4_expressions_beyond_the_limits_are_named(text, message):
     with pytest.raises(InvalidExpression, match=message):
         make_regularizer(text)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("x = " + 5000 * "[", "cannot be read as TOML"),
+        ("[task]\nunits = " + 900 * "[" + 900 * "]", "units must be|cannot be read as TOML"),
+        ("[task]\nunits" + 3000 * ".a" + " = 1", "units must be"),
+        ("[training]\nsteps = 0x" + 20000 * "f", "an integer of 80000 bits"),
+        ("[training]\noptimizer = 0x" + 20000 * "f", "an integer of 80000 bits"),
+        ("[training]\nlearning_rate = inf", "a finite number"),
+    ],
+)
+def test_x4_settings_beyond_the_limits_are_named(tmp_path, content, message):
+    path = tmp_path / "settings.toml"
+    path.write_text(content)
+    with pytest.raises(InvalidConfiguration, match=message):
+        read_toml(path, preset("navigation", "smoke"))
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("run navigation --preset= --print-config", "No preset|no preset"),
+        ("run adding --preset smoke --seed -1 --out OUT", "seed must be a whole number"),
+        ("run adding --preset smoke --device meta --out OUT --no-verify", "cannot be used here"),
+        ("run adding --preset smoke --device hpu --out OUT --no-verify", "cannot be used here"),
+        ("run adding --preset smoke --units 1000000000 --out OUT", "at most 100,000,000"),
+        ("check torus --kwargs name=3", "has no parameter 'name'"),
+        ("check torus --kwargs cls=3", "has no parameter 'cls'"),
+        ("check os:environ", "object of type _Environ"),
+        ("report OUT/" + 300 * "x", "cannot be read"),
+        ("report \udcff", "is not text"),
+        (f"check torus --kwargs dim={'[' * 5000}", "must be a positive integer"),
+    ],
+)
+def test_x4_commands_end_in_a_sentence(tmp_path, capsys, command, message):
+    with pytest.raises(SystemExit) as stop:
+        main([word.replace("OUT", str(tmp_path)) for word in command.split()])
+    assert stop.value.code == 2
+    printed = capsys.readouterr().err
+    assert re.search(message, printed)
+    assert os.environ["PATH"] not in printed
+
+
+def test_a_method_s_name_never_leaves_the_folder(tmp_path):
+    folder = readable("adding-smoke-torus:dog # /../../../../../tmp/escaped-seed-0")
+    assert "/" not in folder
+    run = Run(preset("adding", "smoke"), "torus:" + "+".join(60 * ["dog"]), 0, tmp_path)
+    assert len(run.folder.name) < 255
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: ring_mask(8, sparsity=HUGE),
+        lambda: rewired_mask(ring_mask(8, sparsity=0.5), share=HUGE),
+        lambda: geometric_mask("dog", "torus", Torus().random_point(4), sparsity=HUGE),
+        lambda: ring_mask(2**40, sparsity=0.5),
+        lambda: regular_mask(HUGE, sparsity=0.5),
+        lambda: Torus().random_point(HUGE),
+        lambda: Torus().random_point(2**40),
+        lambda: HUGE * Diffusion(),
+        lambda: Diffusion() + HUGE,
+        lambda: make("geomstats", kwargs={"space": "Hypersphere", "dim": 2, "self": 1}),
+        lambda: make("os:environ"),
+    ],
+)
+def test_x4_numbers_and_names_beyond_all_bounds_are_named(call):
+    with pytest.raises(ModuliError) as caught:
+        call()
+    assert os.environ["PATH"] not in str(caught.value)
 
 
 def test_x4_deep_specs_are_named():
