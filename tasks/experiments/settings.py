@@ -27,7 +27,7 @@ class TrainingSettings:
     """Learning rate at the start."""
     decay: Literal["cosine", "constant", "plateau"] = "cosine"
     """cosine: to zero at the last step; plateau: to a quarter when a validation brings no progress."""
-    precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     """Number format; any but 32-true needs Lightning Fabric."""
     clip: float = 1.0
     """Largest norm of the gradient."""
