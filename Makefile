@@ -24,7 +24,7 @@ types: .venv/.test ## check types
 	@MYPYPATH=build/types $(BIN)/mypy --package moduli
 
 tests: .venv/.test ## run the tests on all cores
-	@$(BIN)/python -m pytest --numprocesses auto
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
 
 fuzz: .venv/.test ## try thousands of damaged files and odd inputs (some minutes)
 	@MODULI_FUZZ_CASES=2000 $(BIN)/python -m pytest --quiet --capture=no tests/fuzz

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from numbers import Integral
 from typing import Any
 
@@ -92,10 +93,10 @@ def _require_agreement(points: Sequence[Tensor], manifold: Any) -> None:
         raise InvalidPoints(f"Points of {type(manifold).__name__} must be on one device, got {devices}.")
     size = len(manifold.point_shape)
     leading = [each.shape[: each.dim() - size] for each in points]
-    try:
-        torch.broadcast_shapes(*leading)  # type: ignore[no-untyped-call]
-    except RuntimeError:
-        shapes = " and ".join(str(tuple(each.shape)) for each in points)
-        raise InvalidPoints(
-            f"Points of {type(manifold).__name__} must broadcast, got the shapes {shapes}."
-        ) from None
+    # Not by torch.broadcast_shapes, which imports a computer algebra system.
+    for sizes in zip_longest(*(reversed(shape) for shape in leading), fillvalue=1):
+        if len({*sizes, 1}) > 2:
+            shapes = " and ".join(str(tuple(each.shape)) for each in points)
+            raise InvalidPoints(
+                f"Points of {type(manifold).__name__} must broadcast, got the shapes {shapes}."
+            )

@@ -44,6 +44,10 @@ class DamagedState(StateMismatch):
     """A file of tensors is not what was written."""
 
 
+class MissingState(DamagedState, FileNotFoundError):
+    """There is no file of tensors under the given name."""
+
+
 class CannotStore(ModuliError, OSError):
     """A state cannot be written to a file."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from moduli.models.errors import DamagedState
+from moduli.models.errors import DamagedState, MissingState
 from moduli.requirements import require_package
 
 CHECKSUM = "sha256"
@@ -74,6 +74,8 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str], bool]:
     ------
     MissingDependency
         If safetensors is not installed.
+    MissingState
+        If there is no such file.
     DamagedState
         If it is not a plain file, not a complete safetensors file, or not what its checksum says. The
         reason ends without a full stop, so that whoever knows what to do can say so.
@@ -81,11 +83,13 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str], bool]:
     safetensors = require_package("safetensors", "Files of tensors", "tasks")
     torch_files = require_package("safetensors.torch", "Files of tensors", "tasks")
     try:
+        if not path.exists():
+            raise MissingState(f"{path} is missing")
         if not path.is_file():  # a pipe would be waited for
-            raise DamagedState(f"{path} is missing, or not a plain file")
+            raise DamagedState(f"{path} is not a plain file")
         # Not mapped into memory: what is checked must be what is used, whoever writes into the file later.
         content = path.read_bytes()
-        tensors: dict[str, Tensor] = torch_files.load(content)
+        tensors: dict[str, Tensor] = dict(sorted(torch_files.load(content).items()))
         header = dict(json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get(METADATA) or {})
     except DamagedState:
         raise

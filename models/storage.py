@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from moduli.models.errors import CannotStore, DamagedState, StateMismatch
+from moduli.models.errors import CannotStore, DamagedState, MissingState, StateMismatch
 from moduli.models.files import read_state, write_state
 from moduli.models.state import IDENTITY, as_bytes
 
@@ -83,12 +83,16 @@ class Storable(ABC):
         ------
         MissingDependency
             If safetensors is not installed.
+        MissingState
+            If there is no such file.
         StateMismatch
             If the file is damaged, was changed since, or is of a sparsifier of another identity or shape;
             the sparsifier is as before then.
         """
         try:
             state, identity, _ = read_state(Path(path))
+        except MissingState as error:
+            raise MissingState(f"{error}; name a file that was saved.") from None
         except DamagedState as error:
             raise StateMismatch(f"{error}; save it again.") from None
         self.load_state_dict(state | {IDENTITY: as_bytes(identity)})

@@ -130,6 +130,7 @@ def site(tmp_path_factory):
     return folder
 
 
+@pytest.mark.xdist_group("site")  # one process builds it
 def test_the_site_builds_without_a_warning_and_its_links_lead_somewhere(site):
     pages = {page: page.read_text() for page in site.rglob("*.html")}
     assert len(pages) > len(PAGES)
@@ -144,6 +145,7 @@ def test_the_site_builds_without_a_warning_and_its_links_lead_somewhere(site):
                 assert f'id="{anchor}"' in pages[target], f"{page.name} links to {link}"
 
 
+@pytest.mark.xdist_group("site")  # one process builds it
 def test_the_site_fetches_nothing_from_elsewhere(site):
     for page in site.rglob("*.html"):
         text = page.read_text()
@@ -154,6 +156,7 @@ def test_the_site_fetches_nothing_from_elsewhere(site):
         assert not re.search(r"(@import|url\()\s*['\"]?\w*:?//", sheet.read_text()), sheet.name
 
 
+@pytest.mark.xdist_group("site")  # one process builds it
 def test_the_reference_describes_every_public_name(site):
     with (site / "objects.inv").open("rb") as file:
         inventory = InventoryFile.load(file, "", lambda base, path: path)

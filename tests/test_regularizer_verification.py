@@ -328,7 +328,7 @@ def test_excused(check): check()
 
 @pytest.mark.usefixtures("unshrunk")
 def test_regularizer_checks_make_one_pytest_item_a_clause(pytester):
-    pytester.makepyfile(test_generated=PYTEST_FILE)
+    pytester.makepyfile(test_generated_regularizer=PYTEST_FILE)
     done = pytester.runpytest_inprocess("-q", "-rA", "-p", "no:cacheprovider")
     outcomes = [line.split()[:2] for line in done.outlines]
     found = {(verdict, name.partition("::")[2]) for verdict, name in (o for o in outcomes if len(o) == 2)}

@@ -295,7 +295,7 @@ def spectral_radius(weight: Tensor) -> float:
 
     Examples
     --------
-    >>> spectral_radius(torch.tensor([[0.0, 2.0], [-2.0, 0.0]]))
+    >>> round(spectral_radius(torch.tensor([[0.0, 2.0], [-2.0, 0.0]])), 9)
     2.0
     """
     require_tensor(weight, "The weight", ShapeMismatch, with_values=True)

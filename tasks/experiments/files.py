@@ -27,7 +27,7 @@ SUMS = "SHA256SUMS"
 """The file that lists the sums of the others in its folder, as ``sha256sum --check`` reads it."""
 
 UNFINISHED = ".*.[0-9]*-[0-9]*"
-"""What a file is called while it is written; see `moduli.models.files.replace_file`."""
+"""What ``replace_file`` calls a file that is not whole yet."""
 
 IDENTITY = "identity"
 """The key in the header of a file of tensors under which it says, as JSON, what it belongs to."""

@@ -33,6 +33,8 @@ from moduli.tasks.report.contents import read_contents
 from tests.fuzz.mutations import mutated_bytes, mutated_json
 from tests.fuzz.outcomes import CASES, Tally, attempt
 
+pytestmark = pytest.mark.xdist_group("files")  # one process makes what all share
+
 TINY = Configuration(
     NavigationSettings(units=8, cells=6, walk_length=4, test_walks=10),
     TrainingSettings(steps=6, batch=4, learning_rate=0.01, log_interval=3),

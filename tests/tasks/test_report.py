@@ -19,6 +19,8 @@ from moduli.tasks.navigation.settings import NavigationSettings
 from moduli.tasks.report import write_report
 from tests.tasks.browser import PROGRAM, browser
 
+pytestmark = pytest.mark.xdist_group("report")  # one process makes what all share
+
 TINY = Configuration(
     NavigationSettings(units=12, cells=10, walk_length=4, test_walks=20),
     TrainingSettings(steps=10, batch=5, learning_rate=0.01, log_interval=5),

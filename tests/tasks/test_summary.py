@@ -34,6 +34,8 @@ from moduli.tasks.report.terminal import result_table
 from moduli.tasks.task import Task
 from tests.conftest import seeded
 
+pytestmark = pytest.mark.xdist_group("summary")  # one process makes what all share
+
 RESULTS = sorted((Path(__file__).parents[2] / "results").glob("*/results.json"))
 TINY = Configuration(
     NavigationSettings(units=12, cells=10, walk_length=4, test_walks=20),
