@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install -qq --constraint constraints.txt
 
-.PHONY: help demo test lint types tests fuzz docs clean
+.PHONY: help demo test lint types tests thorough fuzz docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,7 +23,10 @@ types: .venv/.test ## check types
 	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --target build/types .
 	@MYPYPATH=build/types $(BIN)/mypy --package moduli
 
-tests: .venv/.test ## run the tests on all cores
+tests: .venv/.test ## run the tests on all cores, but for those that start many processes
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup -m "not thorough"
+
+thorough: .venv/.test ## run all tests on all cores
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
 
 fuzz: .venv/.test ## try thousands of damaged files and odd inputs (some minutes)

@@ -71,6 +71,12 @@ def carry_out_all(
 
 def _carry_out(run: Run, execution: Execution, parent: int | None) -> Results:
     """Carry a run out in a worker, which ends with the process that started it; a cluster's does not."""
-    if parent is not None:
-        end_with_parent(parent)
-    return carry_out(run, execution)
+    if parent is None:
+        return carry_out(run, execution)
+    end_with_parent(parent)
+    try:
+        return carry_out(run, execution)
+    except KeyboardInterrupt:
+        if os.getppid() != parent and os.getpid() != parent:
+            os._exit(1)  # what there is was saved, and nobody waits for an answer
+        raise

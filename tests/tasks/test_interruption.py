@@ -82,6 +82,7 @@ def same(one, other):
     )
 
 
+@pytest.mark.thorough
 def test_a_sweep_killed_at_random_moments_ends_bit_identical(tmp_path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     process = start(whole, jobs=2)
@@ -104,7 +105,11 @@ def test_a_sweep_killed_at_random_moments_ends_bit_identical(tmp_path):
 
 @pytest.mark.parametrize(
     ("number", "jobs", "before"),
-    [(signal.SIGINT, 1, ""), (signal.SIGTERM, 2, ""), (signal.SIGTERM, 2, IGNORE_CTRL_C)],
+    [
+        (signal.SIGINT, 1, ""),
+        (signal.SIGTERM, 2, ""),
+        pytest.param(signal.SIGTERM, 2, IGNORE_CTRL_C, marks=pytest.mark.thorough),
+    ],
 )
 def test_a_sweep_that_is_asked_to_stop_saves_exits_with_130_and_leaves_no_process(
     tmp_path, number, jobs, before
@@ -140,6 +145,7 @@ def test_a_worker_that_dies_is_reported_and_costs_its_last_interval(tmp_path):
     assert list(tmp_path.glob("networks/*/*/checkpoint.safetensors"))
 
 
+@pytest.mark.thorough
 def test_workers_end_with_a_main_process_that_is_killed_alone(tmp_path):
     process = start(tmp_path, jobs=2)
     wait_for_step(tmp_path, 10)

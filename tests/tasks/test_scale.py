@@ -29,6 +29,7 @@ def weights(run):
     return [load_file(run.stage(stage) / "weights.safetensors") for stage in STAGES]
 
 
+@pytest.mark.thorough
 def test_a_dask_cluster_of_two_processes_gives_the_results_of_one_machine(tmp_path):
     from distributed import LocalCluster
 
@@ -65,6 +66,7 @@ def test_a_cluster_without_dask_names_the_remedy(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.thorough
 def test_two_devices_share_each_batch_and_reach_the_weights_of_one(tmp_path):
     whole, shared = (Run(TINY, "torus-diffusion", 0, tmp_path / name) for name in ("one", "two"))
     carry_out(whole)
