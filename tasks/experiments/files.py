@@ -29,6 +29,9 @@ SUMS = "SHA256SUMS"
 UNFINISHED = ".*.[0-9]*-[0-9]*"
 """What ``replace_file`` calls a file that is not whole yet."""
 
+OWN_FILES = rf".+\.(?:json|csv|safetensors|png)|{SUMS}"
+"""A pattern for the files of an experiment: a user's own hidden files are nobody's leftovers."""
+
 IDENTITY = "identity"
 """The key in the header of a file of tensors under which it says, as JSON, what it belongs to."""
 
@@ -50,7 +53,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        remove_unfinished(path.parent)
+        remove_unfinished(path.parent, re.escape(path.name))
         replace_file(path, content)
     except OSError as error:
         raise cannot_write(path, error) from error
@@ -241,10 +244,10 @@ def is_there(path: Path) -> bool:
     return True
 
 
-def remove_unfinished(folder: Path) -> None:
-    """Remove what writers that died left in a folder; those that are at work keep theirs."""
+def remove_unfinished(folder: Path, names: str = OWN_FILES) -> None:
+    """Remove what writers of some files that died left in a folder; those that are at work keep theirs."""
     for path in folder.glob(UNFINISHED):
-        process = re.fullmatch(r"\..*\.([0-9]{1,18})-[0-9]+", path.name)
+        process = re.fullmatch(rf"\.(?:{names})\.([0-9]{{1,18}})-[0-9]+", path.name)
         if process and path.is_file() and not _is_running(int(process[1])):
             path.unlink(missing_ok=True)
 

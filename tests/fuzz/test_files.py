@@ -396,16 +396,18 @@ def test_leftovers_of_killed_writers_are_removed(copy):
     dead.wait()
     leftover = [
         stage / f".weights.safetensors.{dead.pid}-17",
-        stage / ".x.0-1",
+        stage / ".results.json.0-1",
         stage / "checkpoint.safetensors",
     ]
+    notes = stage / ".notes.2024-12"  # a user's own
     at_work = stage / f".config.json.{os.getpid()}-17"
-    for path in (*leftover, at_work, stage / ".x.1\u00b2-1"):
+    for path in (*leftover, at_work, notes, stage / ".x.1\u00b2-1"):
         path.write_bytes(b"half")
     (stage / ".y.999999-1").mkdir()
     carry_out(run)
     assert not any(path.exists() for path in leftover)
     assert at_work.exists()
+    assert notes.exists()
 
 
 def strip_sums(comparison):
