@@ -15,8 +15,8 @@ from moduli.manifolds.tensors import require_points
 from moduli.requirements import LARGEST_COUNT
 from moduli.showing import shown
 
-TAKE_POINTS = ("distance", "project", "retract", "contains", "cut_points")
-"""The methods whose arguments are points, or tangents of the same shape."""
+TAKE_POINTS = {"distance": 2, "project": 1, "retract": 2, "contains": 1, "cut_points": 1}
+"""How many arguments of a method are points, or tangents of the same shape; others are its author's own."""
 
 
 class Guarded:
@@ -47,9 +47,9 @@ class Guarded:
         own = vars(cls)
         if "random_point" in own:
             setattr(cls, "random_point", _draws(own["random_point"]))  # noqa: B010
-        for name in TAKE_POINTS:
+        for name, count in TAKE_POINTS.items():
             if name in own:
-                setattr(cls, name, _takes_points(own[name]))
+                setattr(cls, name, _takes_points(own[name], count))
 
 
 def _draws(draw: Callable[..., Any]) -> Callable[..., Any]:
@@ -70,10 +70,10 @@ def _draws(draw: Callable[..., Any]) -> Callable[..., Any]:
     return random_point
 
 
-def _takes_points(method: Callable[..., Any]) -> Callable[..., Any]:
+def _takes_points(method: Callable[..., Any], count: int) -> Callable[..., Any]:
     @functools.wraps(method)
     def checked(self: Any, *points: Any, **named: Any) -> Any:
-        given = [require_points(each, self) for each in (*points, *named.values())]
+        given = [require_points(each, self) for each in [*points, *named.values()][:count]]
         _require_agreement(given, self)
         try:
             return method(self, *points, **named)

@@ -217,3 +217,13 @@ def test_a_function_that_checks_nothing_is_caught(monkeypatch):
     monkeypatch.setattr("moduli.manifolds.guards._require_agreement", lambda points, manifold: None)
     with pytest.raises(AssertionError, match="traceback"):
         test_x4_odd_tensors(calls_of_manifolds)
+
+
+def test_further_arguments_of_a_method_are_its_author_s_own():
+    class Line(manifolds.Euclidean):
+        def contains(self, x, margin=0.0):
+            return x[..., 0] > -margin
+
+    assert Line(1).contains(torch.tensor([[-1.0]]), margin=2.0).all()
+    with pytest.raises(manifolds.InvalidPoints, match="must be a tensor"):
+        Line(1).contains([[-1.0]], margin=2.0)
