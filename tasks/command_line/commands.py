@@ -69,6 +69,8 @@ class CompareCommand(ExperimentCommand):
     """Fractions of zeros with commas between; the one below when not given."""
     seeds: int = 1
     """Number of seeds; more than one gives 95% intervals."""
+    first_seed: int = 0
+    """The first of them; the others follow it."""
     control: str = "none"
     """The method from which differences, seed by seed, are taken."""
 

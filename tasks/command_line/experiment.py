@@ -61,7 +61,7 @@ def _comparison(command: CompareCommand | RunCommand) -> Comparison:
     return Comparison(
         command.configuration,
         split_methods(command.methods),
-        range(command.seeds),
+        range(command.first_seed, command.first_seed + command.seeds),
         command.out,
         name,
         _numbers(command.sparsities),
@@ -88,6 +88,8 @@ def _folder_name(command: CompareCommand | RunCommand) -> str:
         usual = with_style(usual, command.style)
     if isinstance(command, RunCommand):
         words += [command.method, "seed", str(command.seed)]
+    elif command.first_seed:
+        words += ["seeds from", str(command.first_seed)]
     if command.configuration != usual:
         words.append(command.configuration.digest())
     return readable("-".join(words))

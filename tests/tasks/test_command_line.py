@@ -9,6 +9,7 @@ import pytest
 import moduli
 from moduli.tasks.cli import main
 from moduli.tasks.command_line.commands import CompareCommand, RunCommand
+from moduli.tasks.command_line.experiment import _comparison
 from moduli.tasks.command_line.parsing import parse
 from moduli.tasks.experiments.presets import preset
 from moduli.tasks.registry import BUILT_IN
@@ -46,6 +47,13 @@ def test_options_of_every_kind_stand_anywhere_after_the_task(task):
         assert (command.seeds, command.preset, str(command.out)) == (3, "smoke", "there")
         assert (command.configuration.task.units, command.configuration.training.steps) == (24, 7)
         assert command.configuration.pruning == preset(task, "smoke").pruning
+
+
+def test_seeds_that_nobody_has_looked_at_are_compared_in_a_folder_of_their_own():
+    command = parse(["compare", "navigation", "--seeds", "2", "--first-seed", "200"])
+    comparison = _comparison(command)
+    assert list(comparison.seeds) == [200, 201]
+    assert comparison.name == "navigation-demo-seeds-from-200"
 
 
 def test_a_command_of_a_task_alone_has_the_demo_s_settings():

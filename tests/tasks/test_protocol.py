@@ -383,6 +383,7 @@ def test_a_pipe_that_closes_is_no_error(tmp_path):
         (["check", "torus", "--kwargs", "perod=3"], "did you mean 'period'"),
         (["compare", "navigation", "--methods", "dens"], "did you mean 'dense'"),
         (["compare", "navigation", "--seeds", "0"], "seeds must be at least one"),
+        (["compare", "navigation", "--first-seed", "-1"], "seed must be a whole number from 0"),
         (["compare", "navigation", "--jobs", "0"], "jobs must be positive"),
         (["compare", "navigation", "--sparsities", "0.9,0.9"], "sparsities must be all different"),
         (["compare", "navigation", "--sparsities", "0.9;0.8"], "--sparsities takes numbers"),
