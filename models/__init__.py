@@ -31,7 +31,9 @@ from moduli.models.fast.compression import compress
 from moduli.models.fast.sparse_training import train_survivors
 from moduli.models.fast.stored import dense_state
 from moduli.models.masks.families import geometric_mask, random_mask
-from moduli.models.masks.graphs import clique_mask, regular_mask, ring_mask, small_world_mask
+from moduli.models.masks.graphs import regular_mask, ring_mask, small_world_mask
+from moduli.models.masks.groups import clique_mask, community_mask, twin_mask
+from moduli.models.masks.lacking import one_way_mask, two_coloured_mask
 from moduli.models.masks.registry import UnknownMaskFamily, mask_families, register_mask_family
 from moduli.models.masks.rewiring import rewired_mask
 from moduli.models.masks.tiles import tile_mask
@@ -73,6 +75,7 @@ __all__ = [
     "UnknownMaskFamily",
     "WeightMatrix",
     "clique_mask",
+    "community_mask",
     "compress",
     "dense_state",
     "geometric_mask",
@@ -80,6 +83,7 @@ __all__ = [
     "mask_families",
     "mask_graph",
     "mask_overlap",
+    "one_way_mask",
     "order_along",
     "random_mask",
     "register_mask_family",
@@ -90,6 +94,8 @@ __all__ = [
     "spectral_radius",
     "tile_mask",
     "train_survivors",
+    "twin_mask",
+    "two_coloured_mask",
     "verify_masks",
     "verify_schedule",
     "verify_sparsifier",

@@ -18,7 +18,7 @@ from moduli.registry import import_string
 from moduli.regularizers import Regularizer, make_regularizer
 from moduli.regularizers.parsing import regularizer_words
 from moduli.tasks.errors import UnknownSubject
-from moduli.tasks.experiments.methods import CONTROLS, PLAIN, REWIRED, TILES, method
+from moduli.tasks.experiments.methods import CONTROLS, LACKING, PLAIN, REWIRED, TILES, method
 
 Kind = Literal["manifold", "regularizer", "mask family", "schedule", "sparsifier", "method"]
 
@@ -116,7 +116,7 @@ def find_subject(target: str, arguments: Mapping[str, Any] | None = None) -> Sub
 def _reads_as_method(text: str) -> bool:
     """Tell whether a text is MANIFOLD-INHIBITOR, or nearly so, rather than an expression or a name."""
     outer = re.sub(r"\([^()]*\)", "", text)
-    if text in PLAIN or text.startswith((*CONTROLS, REWIRED)):
+    if text in PLAIN or text.startswith((*CONTROLS, REWIRED, *LACKING)):
         return True
     space, dash, word = outer.rpartition("-")
     return bool(dash) and (space in MANIFOLDS.names() or word in {*regularizer_words(), TILES})

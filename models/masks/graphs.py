@@ -1,4 +1,4 @@
-"""Families of graphs as masks: random, and with structure: regular, ring, small world, cliques.
+"""Families of graphs as masks: random, regular, ring, small world.
 
 All keep every self-connection, and all but the random one are symmetric. All hold the same number of weights
 at the same sparsity, exact to within one pair, so that a comparison of families is one at equal mean degree.
@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from moduli.errors import InvalidParameter
-from moduli.models.errors import InvalidSparsity
 from moduli.models.masks.pairs import (
     Pairs,
     generator_of,
@@ -181,57 +180,13 @@ def regular_mask(n: int, *, sparsity: float = 0.9, seed: int = 0) -> Tensor:
     >>> int(degrees.min()), int(degrees.max())
     (25, 26)
     """
-    pairs = _even_pairs(n, pairs_wanted(n, sparsity))
-    return rewired_mask(mask_of(n, generator_of(seed).permutation(n)[pairs]), seed=seed)
+    return random_regular_graph(n, pairs_wanted(n, sparsity), seed)
 
 
-@register_mask_family("cliques", claims=("symmetric", "self-connected"))
-def clique_mask(n: int, *, sparsity: float = 0.9, seed: int = 0) -> Tensor:
-    """Return a mask of groups in which all neurons are connected, with no connection between groups.
-
-    The groups are of equal size to within one neuron, and as many as come nearest to the sparsity; a few
-    random pairs are then added between groups, or cut within them, so that the number of weights is exact.
-
-    Parameters
-    ----------
-    n : int
-        Number of neurons.
-    sparsity : float
-        Fraction of weights to cut; a third at least, which leaves two groups.
-    seed : int
-        Seed of the groups' members and of the random pairs.
-
-    Returns
-    -------
-    Tensor
-        Booleans ``(n, n)``, symmetric, with all self-connections.
-
-    Raises
-    ------
-    InvalidParameter, InvalidSparsity
-        If an argument is outside its domain.
-
-    Examples
-    --------
-    >>> from scipy.sparse.csgraph import connected_components
-    >>> connected_components(clique_mask(250, sparsity=0.9).numpy())[0]
-    10
-    """
-    wanted = pairs_wanted(n, sparsity)
-    groups = min(n, round(1 / (1 - sparsity)))
-    if groups < 2 <= n:
-        raise InvalidSparsity(
-            f"Cliques are two groups at least, which takes a sparsity of a third or more; got {sparsity!r}."
-        )
-    generator = generator_of(seed)
-    group = generator.permutation(n) % groups
-    within = numpy.triu(group[:, None] == group, k=1)
-    inner = numpy.argwhere(within)
-    if wanted <= len(inner):
-        return mask_of(n, inner[generator.permutation(len(inner))[:wanted]])
-    outer = numpy.argwhere(numpy.triu(~within, k=1))
-    more = generator.choice(len(outer), size=wanted - len(inner), replace=False)
-    return mask_of(n, numpy.concatenate([inner, outer[more]]))
+def random_regular_graph(n: int, pairs: int, seed: int) -> Tensor:
+    """Return the mask of a random graph of so many pairs, all degrees being equal to within one."""
+    even = _even_pairs(n, pairs)
+    return rewired_mask(mask_of(n, generator_of(seed).permutation(n)[even]), seed=seed)
 
 
 def _ring(n: int, sparsity: float, generator: numpy.random.Generator) -> Pairs:

@@ -4,6 +4,7 @@ All hold equally many weights. Families and tiles keep every self-connection, as
 where these cost nothing, so that mean degrees are equal as well.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -38,15 +39,26 @@ class MaskRule(Protocol):
 
 @dataclass(frozen=True)
 class SmallestCoefficients:
-    """The places of the smallest coefficients; see `moduli.models.geometric_mask`."""
+    """The places of the smallest coefficients.
+
+    Parameters
+    ----------
+    regularizer : Regularizer
+        Whose coefficients they are.
+    manifold : Manifold
+        Where the neurons are.
+    make : callable
+        `moduli.models.geometric_mask`, or a function like it that leaves out some of the pairs.
+    """
 
     regularizer: Regularizer
     manifold: Manifold
+    make: Callable[..., Tensor] = geometric_mask
 
     def mask(self, n: int, points: Tensor | None, *, sparsity: float, seed: int) -> Tensor:
         """Return the mask of the smallest coefficients."""
         assert points is not None
-        return geometric_mask(self.regularizer, self.manifold, points, sparsity=sparsity, seed=seed)
+        return self.make(self.regularizer, self.manifold, points, sparsity=sparsity, seed=seed)
 
 
 @dataclass(frozen=True)

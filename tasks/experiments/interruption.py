@@ -41,11 +41,10 @@ def _watch(parent: int) -> None:
 
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Collect requests to stop: Ctrl-C, SIGTERM, or the death of the process that started this one.
+    """Collect requests to stop: Ctrl-C or SIGTERM.
 
     A signal in mid-step would leave weights and masks of different steps; so the first one is only
-    noted. A second one interrupts at once. Outside a process's main thread Python delivers no
-    signals, and only the parent is watched.
+    noted. A second one interrupts at once. Outside a process's main thread Python delivers no signals.
 
     Yields
     ------
@@ -59,7 +58,6 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
     ...     asked_to_stop()
     True
     """
-    parent = os.getppid()
     received = threading.Event()
     signals = (signal.SIGINT, signal.SIGTERM)
     before: dict[signal.Signals, Any] = {}
@@ -75,6 +73,6 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
     if threading.current_thread() is threading.main_thread():
         before = {number: signal.signal(number, note) for number in signals}
     try:
-        yield lambda: received.is_set() or os.getppid() != parent
+        yield received.is_set
     finally:
         restore()

@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, get_args, get_type_hints
 
+from torch import Tensor
+
 from moduli.errors import suggestion
-from moduli.manifolds import Manifold, make
+from moduli.manifolds import Manifold
+from moduli.manifolds import make as make_manifold
 from moduli.manifolds.reading import UnreadableManifold, read_manifold
-from moduli.models import mask_families
+from moduli.models import geometric_mask, mask_families, one_way_mask, two_coloured_mask
 from moduli.models.masks.reading import read_mask_family
 from moduli.models.masks.registry import MASK_FAMILIES
 from moduli.reading import UnreadableCall, read_call
@@ -39,6 +42,12 @@ CONTROLS: dict[str, Callable[[Regularizer, int], Regularizer]] = {
 
 REWIRED = "rewired-"
 """What may stand before a geometric method whose masks are known beforehand, and moves their connections."""
+
+LACKING: dict[str, Callable[..., Tensor]] = {
+    "two-coloured-": two_coloured_mask,
+    "one-way-": one_way_mask,
+}
+"""What may stand there, too, and which of the nearest pairs such a mask leaves out."""
 
 TILES = "tiles"
 """What stands in an inhibitor's place where the masks are the tiles of the manifold."""
@@ -150,10 +159,10 @@ def method(name: str, seed: int = 0, matched: bool = True) -> Method:
         return Method(name, sparse=base == "none", changes=changes)
     if _is_family(base):
         return Method(name, masks=Family(base, read_mask_family(base)), changes=changes)
-    prefix = next((prefix for prefix in (*CONTROLS, REWIRED) if base.startswith(prefix)), "")
+    prefix = next((prefix for prefix in (*CONTROLS, REWIRED, *LACKING) if base.startswith(prefix)), "")
     regularizer: Regularizer | None
     if base == "l1":
-        manifold, regularizer = make("torus"), Uniform()
+        manifold, regularizer = make_manifold("torus"), Uniform()
     else:
         manifold, regularizer = _geometry(name, base.removeprefix(prefix))
     if regularizer is not None:
@@ -161,14 +170,15 @@ def method(name: str, seed: int = 0, matched: bool = True) -> Method:
         regularizer = regularizer.normalized() if matched and base != "l1" else regularizer
         if "diagonal" in said:
             regularizer = regularizer.with_diagonal(DIAGONALS[said["diagonal"]])
-    elif prefix in CONTROLS:
+    elif prefix in CONTROLS or prefix in LACKING:
         raise UnknownMethod(
-            f"The method '{name}' has no coefficients to deal out at random; write "
+            f"The method '{name}' has no coefficients that '{prefix}' could change; write "
             f"{REWIRED}{name.removeprefix(prefix)} for tiles whose connections are elsewhere."
         )
     masks: MaskRule | None = None
     if "masks" in said:
-        masks = Tiles(manifold) if regularizer is None else SmallestCoefficients(regularizer, manifold)
+        make = LACKING.get(prefix, geometric_mask)
+        masks = Tiles(manifold) if regularizer is None else SmallestCoefficients(regularizer, manifold, make)
         masks = Rewired(masks) if prefix == REWIRED else masks
     return Method(name, regularizer=regularizer, manifold=manifold, masks=masks, changes=changes)
 
@@ -202,6 +212,8 @@ def explained_methods() -> dict[str, str]:
         "on",
         "MANIFOLD-tiles@a-priori": "never dense: the neurons of one tile of the manifold are connected",
         "rewired-": "before a geometric method @a-priori: its connections at random places, at equal degrees",
+        "two-coloured-": "before one: pairs of two colours only, so that there is no triangle",
+        "one-way-": "before one: each pair in one direction only, and twice as many pairs",
         **{
             f"{name}@{A_PRIORI}": f"never dense: {line.removeprefix('Return ').rstrip('.')}"
             for name, line in mask_families().items()
@@ -250,7 +262,7 @@ def _said(name: str, base: str, words: Sequence[str]) -> dict[str, str]:
                 "leave one of them out."
             )
         said[kinds[word]] = word
-    if "masks" not in said and (masks_alone or base.startswith(REWIRED)):
+    if "masks" not in said and (masks_alone or base.startswith((REWIRED, *LACKING))):
         raise UnknownMethod(
             f"The masks of the method '{name}' are known beforehand, which its name says: "
             f"write {name}@{A_PRIORI}."
@@ -309,5 +321,5 @@ def _manifold(name: str, space: str) -> Manifold:
     except UnreadableManifold:
         raise UnknownMethod(
             f"'{space}' in the method '{name}' is not a manifold; write it as torus or torus(dim=6), "
-            f"for a control after {' or '.join((*CONTROLS, REWIRED))}."
+            f"for a control after {' or '.join((*CONTROLS, REWIRED, *LACKING))}."
         ) from None

@@ -11,18 +11,23 @@ from moduli.manifolds import Circle, Euclidean, Sphere, Torus
 from moduli.models import (
     InvalidSparsity,
     clique_mask,
+    community_mask,
+    graph_statistics,
     mask_families,
+    one_way_mask,
     register_mask_family,
     regular_mask,
     rewired_mask,
     ring_mask,
     small_world_mask,
     tile_mask,
+    twin_mask,
+    two_coloured_mask,
 )
 from moduli.models.masks.registry import MASK_FAMILIES, UnknownMaskFamily
 from moduli.regularizers import ShapeMismatch
 
-SYMMETRIC = (ring_mask, small_world_mask, regular_mask, clique_mask)
+SYMMETRIC = (ring_mask, small_world_mask, regular_mask, clique_mask, community_mask, twin_mask)
 families = st.sampled_from(SYMMETRIC)
 sizes, sparsities, seeds = st.integers(1, 40), st.floats(0, 0.99), st.integers(0, 2**31)
 
@@ -123,6 +128,16 @@ def test_arguments_outside_their_domain_are_refused():
             family(10, sparsity=0.5, seed=-1)
     with pytest.raises(InvalidSparsity, match="a third or more"):
         clique_mask(10, sparsity=0.1)
+    with pytest.raises(
+        InvalidSparsity, match=r"20 communities of 100 neurons hold 200 pairs, .* 0\.95 at least"
+    ):
+        community_mask(100, sparsity=0.9, communities=20)
+    with pytest.raises(InvalidSparsity, match="Groups of 60 twins leave 0 pairs of 100 neurons"):
+        twin_mask(100, sparsity=0.9, twins=60)
+    for family, argument in ((community_mask, "communities"), (twin_mask, "twins")):
+        for wrong in (0, 2.5, True, "3"):
+            with pytest.raises(InvalidParameter, match=argument):
+                family(10, sparsity=0.5, **{argument: wrong})
     with pytest.raises(InvalidParameter, match="rewiring"):
         small_world_mask(10, rewiring=2)
     with pytest.raises(ShapeMismatch, match=r"square mask.*\(2, 3\)"):
@@ -161,6 +176,53 @@ def test_tiles_are_pieces_of_the_manifold():
         assert gaps.max() == 181
     with pytest.raises(InvalidSparsity, match="Tiles are two at least"):
         tile_mask(circle, points, sparsity=0.2)
+
+
+def test_communities_are_as_many_as_asked_for_and_twins_share_their_neighbours():
+    communities = graph(community_mask(200, sparsity=0.9, communities=4, seed=3))
+    assert sorted(map(len, networkx.connected_components(communities))) == [50] * 4
+    within = networkx.transitivity(communities)
+    assert within == pytest.approx(1900 / 4900, abs=0.03)  # the density of a group: its share of pairs
+    twins = twin_mask(200, sparsity=0.9, twins=5, seed=3)
+    statistics, chance = graph_statistics(twins), graph_statistics(regular_mask(200, sparsity=0.9, seed=3))
+    neighbours = {frozenset(row.nonzero().flatten().tolist()) for row in twins & ~torch.eye(200).bool()}
+    assert len(neighbours) <= 40 + 2 * 5  # forty groups; a few twins lack the edge that was cut to be exact
+    assert statistics.four_cycles > 2 * chance.four_cycles
+    assert statistics.spectral_gap > 0.2
+
+
+@pytest.mark.parametrize("make", [two_coloured_mask, one_way_mask])
+@given(n=st.integers(2, 30), sparsity=st.floats(0.6, 0.95), seed=seeds)
+def test_masks_that_lack_a_property_are_exact_and_local(make, n, sparsity, seed):
+    assume(n * n - round(sparsity * n * n) >= n)
+    torus = Torus(2)
+    points = torus.random_point(n, torch.Generator().manual_seed(seed))
+    try:
+        mask = make("diffusion", torus, points, sparsity=sparsity, seed=seed)
+    except InvalidSparsity:
+        assume(False)
+    assert abs(int(mask.sum()) - (n * n - round(sparsity * n * n))) <= 1
+    assert mask.diagonal().all()
+    others = mask & ~torch.eye(n, dtype=torch.bool)
+    statistics = graph_statistics(mask)
+    if make is one_way_mask:
+        assert not (others & others.T).any()
+        distances, pairs = torus.pairwise(points), others | others.T
+        apart = ~pairs & ~torch.eye(n, dtype=torch.bool)
+        if pairs.any() and apart.any():
+            assert distances[pairs].max() <= distances[apart].min() + 1e-5
+    else:
+        assert torch.equal(mask, mask.T)
+        assert statistics.triangles == 0
+        assert networkx.is_bipartite(graph(mask))
+
+
+def test_masks_that_lack_a_property_say_what_there_is():
+    points = Torus(2).random_point(20, torch.Generator().manual_seed(0))
+    with pytest.raises(InvalidSparsity, match="150 pairs of different colour, and there are 100"):
+        two_coloured_mask("diffusion", "torus", points, sparsity=0.2)
+    with pytest.raises(InvalidSparsity, match="300 pairs, and there are 190"):
+        one_way_mask("diffusion", "torus", points, sparsity=0.2)
 
 
 def test_families_have_names():

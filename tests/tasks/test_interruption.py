@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import random
+import shlex
 import signal
 import subprocess
 import sys
@@ -174,6 +175,17 @@ def test_a_process_ends_with_its_parent_whatever_it_is_doing(tmp_path):
     process.kill()
     process.wait()
     wait_until_gone([int(note.read_text())])
+
+
+def test_a_run_goes_on_when_the_shell_that_started_it_is_closed(tmp_path):
+    program = "from moduli.tasks.cli import main; main()"
+    command = [sys.executable, "-c", program, *OPTIONS.split(), "--out", str(tmp_path), "--jobs", "1"]
+    subprocess.run(f"nohup {shlex.join(command)} > /dev/null 2>&1 &", shell=True, check=True)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("*/results.json")):
+        assert time.monotonic() < deadline, "the run stopped with its shell"
+        time.sleep(0.1)
+    assert len(weights(tmp_path)) == 4
 
 
 def wait_until_gone(processes):

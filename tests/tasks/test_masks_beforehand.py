@@ -12,6 +12,7 @@ from moduli.manifolds import Torus
 from moduli.models import (
     InvalidSparsity,
     clique_mask,
+    community_mask,
     geometric_mask,
     register_mask_family,
     regular_mask,
@@ -19,6 +20,7 @@ from moduli.models import (
     ring_mask,
     small_world_mask,
     tile_mask,
+    twin_mask,
 )
 from moduli.models.masks.graphs import random_graph_mask
 from moduli.models.masks.registry import MASK_FAMILIES
@@ -40,10 +42,13 @@ FAMILIES = {
     "ring@a-priori": ring_mask,
     "small-world@a-priori": small_world_mask,
     "cliques@a-priori": clique_mask,
+    "communities@a-priori": community_mask,
+    "twins@a-priori": twin_mask,
 }
 GEOMETRIC = ("torus-diffusion@a-priori", "torus-tiles@a-priori", "torus-dog@free-diagonal@a-priori")
 REWIRED = tuple(f"rewired-{name}" for name in GEOMETRIC)
-ALL = (*FAMILIES, "small-world(rewiring=0.3)@a-priori", *GEOMETRIC, *REWIRED)
+LACKING = ("two-coloured-torus-diffusion@a-priori", "one-way-torus-diffusion@a-priori")
+ALL = (*FAMILIES, *LACKING, "small-world(rewiring=0.3)@a-priori", *GEOMETRIC, *REWIRED)
 
 SMOKE = preset("adding", "smoke")
 
@@ -120,7 +125,7 @@ def test_random_masks_are_random_between_different_neurons():
 
 def test_every_word_is_explained():
     words = explained_methods()
-    assert {*FAMILIES, "MANIFOLD-tiles@a-priori", "rewired-"} < words.keys()
+    assert {*FAMILIES, "MANIFOLD-tiles@a-priori", "rewired-", "two-coloured-", "one-way-"} < words.keys()
     assert words["ring@a-priori"].startswith("never dense: the mask of a ring")
 
 
@@ -143,6 +148,8 @@ def test_every_word_is_explained():
         ("rewired-regular@a-priori", "No method is called"),
         ("rewired-permuted-torus-dog@a-priori", "'permuted-torus' .* is not a manifold"),
         ("permuted-torus-tiles@a-priori", "write rewired-torus-tiles@a-priori"),
+        ("one-way-torus-tiles@a-priori", "write rewired-torus-tiles@a-priori"),
+        ("one-way-torus-dog", "write one-way-torus-dog@a-priori"),
         ("ring@free-diagonal@a-priori", "needs coefficients, and 'ring' has none"),
         ("torus-tiles@a-priori@charged-diagonal", "needs coefficients, and 'torus-tiles' has none"),
         ("rewired-l1@a-priori", "No method is called"),
