@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -28,10 +28,17 @@ class Task(ABC, Generic[Batch]):
         What ``score`` measures, with its unit, such as ``"error (cm)"``; lower is better.
     seed : int
         Seed of the data.
+    floor : str or None
+        Which of the references is the best that can be hoped for; None where nobody knows.
+    ignorance : str or None
+        Which of the references needs no input. A network that does no better has learned nothing, and its
+        run is void; None where there is no such reference.
     """
 
     score_name: str
     seed: int
+    floor: ClassVar[str | None] = None
+    ignorance: ClassVar[str | None] = None
 
     @abstractmethod
     def model(self) -> nn.Module:
@@ -102,7 +109,33 @@ def make_task(configuration: Configuration, seed: int, device: torch.device | st
     >>> make_task(Configuration(NavigationSettings()), seed=0).score_name
     'error (cm)'
     """
-    settings = configuration.task
+    # The constructor of a task takes what the contract says, not what Task itself takes.
+    make: Any = task_class(configuration.task)
+    task: Task[Any] = make(configuration.task, configuration.training.batch, seed, device)
+    return task
+
+
+def task_class(settings: Any) -> type[Task[Any]]:
+    """Return the class of the task that settings name.
+
+    Parameters
+    ----------
+    settings : dataclass
+        The settings of a task.
+
+    Raises
+    ------
+    PluginError
+        If the task cannot be imported.
+    RegistrationError
+        If it is not a complete `Task`.
+
+    Examples
+    --------
+    >>> from moduli.tasks.navigation.settings import NavigationSettings
+    >>> task_class(NavigationSettings()).ignorance
+    'standing still at the start'
+    """
     what = f"The task of {type(settings).__name__} ({settings.task})"
     kind = import_string(settings.task, what)
     if not (isinstance(kind, type) and issubclass(kind, Task)):
@@ -110,6 +143,4 @@ def make_task(configuration: Configuration, seed: int, device: torch.device | st
     missing = sorted(kind.__abstractmethods__)
     if missing:
         raise RegistrationError(f"{what} does not define {' and '.join(missing)}.")
-    make: Any = kind  # the constructor of a task takes what the contract says, not what Task itself takes
-    task: Task[Any] = make(settings, configuration.training.batch, seed, device)
-    return task
+    return kind

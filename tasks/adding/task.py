@@ -1,5 +1,7 @@
 """The adding problem as a task."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -33,6 +35,7 @@ class Adding(Task[Sequences]):
     """
 
     score_name = "mean squared error"
+    ignorance: ClassVar[str] = "always answering 1"
 
     def __init__(
         self, settings: AddingSettings, batch_size: int, seed: int, device: torch.device | str = "cpu"
@@ -71,7 +74,7 @@ class Adding(Task[Sequences]):
     def references(self) -> dict[str, float]:
         """Return the error of the constant answer 1 on the test sequences, 1/6 in expectation."""
         sums = self._test.sums
-        return {"always answering 1": float(_squared_error(torch.ones_like(sums), sums))}
+        return {self.ignorance: float(_squared_error(torch.ones_like(sums), sums))}
 
     def _draw(self, count: int, purpose: str, index: int = 0) -> Sequences:
         return draw(count, self.settings.length, stream(self.seed, purpose, index, self.device))

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 import tyro
 
 from moduli.tasks.experiments.presets import METHODS, PruningStyle
-from moduli.tasks.experiments.settings import Configuration
+from moduli.tasks.experiments.settings import Configuration, Family
 
 Catalogue = Literal["manifolds", "regularizers", "masks", "tasks", "methods", "presets"]
 
@@ -73,6 +73,11 @@ class CompareCommand(ExperimentCommand):
     """The first of them; the others follow it."""
     control: str = "none"
     """The method from which differences, seed by seed, are taken."""
+    margin: float | None = None
+    """Differences smaller than it do not matter, in the score's unit: test whether methods are equivalent."""
+    family: Family = "table"
+    """Which tests are corrected together, by Holm's method. table: all; stage: trained networks and tickets
+    apart."""
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,8 @@ def _comparison(command: CompareCommand | RunCommand) -> Comparison:
         name,
         _numbers(command.sparsities),
         command.control,
+        command.margin,
+        command.family,
     )
 
 

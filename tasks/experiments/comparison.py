@@ -1,6 +1,7 @@
 """A comparison: several methods with several seeds under one protocol, side by side."""
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,17 +10,21 @@ from typing import Any
 from moduli.errors import suggestion
 from moduli.requirements import require
 from moduli.tasks.errors import UnknownMethod
+from moduli.tasks.experiments.contrasts import Contrast, contrast, corrected
 from moduli.tasks.experiments.execution import Execution
 from moduli.tasks.experiments.files import write_csv, write_sums
 from moduli.tasks.experiments.methods import method
+from moduli.tasks.experiments.networks import StoredNetwork
+from moduli.tasks.experiments.numbers import graph_numbers, single_numbers
 from moduli.tasks.experiments.records import provenance
 from moduli.tasks.experiments.run import Run
 from moduli.tasks.experiments.run_folder import claimed
-from moduli.tasks.experiments.settings import Configuration
+from moduli.tasks.experiments.settings import Configuration, Family
 from moduli.tasks.experiments.stages import STAGES, Results, all_verified
-from moduli.tasks.experiments.summary import Row, Summary
+from moduli.tasks.experiments.summary import Row, Summary, void_runs
 from moduli.tasks.experiments.sweeps import carry_out_all
 from moduli.tasks.experiments.verification import Verification
+from moduli.tasks.task import task_class
 
 CONTROL = "none"
 
@@ -44,6 +49,10 @@ class Comparison:
         The sparsities at which every method is run; the configuration's own when empty.
     control : str
         The method from which the others' differences are taken, if it is among the methods.
+    margin : float, optional
+        Differences smaller than it do not matter: it is tested whether methods are equivalent to the control.
+    family : {"table", "stage"}
+        Which tests are corrected together, see `moduli.tasks.experiments.contrasts`.
 
     Raises
     ------
@@ -60,15 +69,21 @@ class Comparison:
     name: str
     sparsities: Sequence[float] = ()
     control: str = CONTROL
+    margin: float | None = None
+    family: Family = "table"
 
     def __post_init__(self) -> None:
         for name in self.methods:
-            method(name).pruning(self.configuration.pruning)
+            chosen = method(name)
+            chosen.pruning(self.configuration.pruning)
+            chosen.configuration(self.configuration)
         require(len(self.seeds) > 0, "seeds", "at least one", list(self.seeds))
         for seed in self.seeds:
             require(0 <= seed < 2**32, "seed", "a whole number from 0 to 2**32 - 1", seed)
         for kind, values in (("methods", self.methods), ("sparsities", self.sparsities)):
             require(len(set(values)) == len(values), kind, "all different", list(values))
+        margin = self.margin
+        require(margin is None or 0 < margin < math.inf, "margin", "a positive number", margin)
         if self.control != CONTROL and self.control not in self.methods:
             raise UnknownMethod(
                 f"The control '{self.control}' is not compared; {suggestion(self.control, self.methods)}"
@@ -84,7 +99,9 @@ class Comparison:
         """The method and the sparsity of each row of the table; a dense network has none."""
         wanted = self.sparsities or [self.configuration.pruning.sparsity]
         return [
-            (name, value) for name in self.methods for value in (wanted if method(name).sparse else [0.0])
+            (name, value)
+            for name in self.methods
+            for value in (wanted if method(name).has_sparsity else [0.0])
         ]
 
     @property
@@ -151,6 +168,8 @@ class Comparison:
         """
         own = {row: list(results[index :: len(self.rows)]) for index, row in enumerate(self.rows)}
         first = [result["trained"] for result in own[self.rows[0]]]
+        task = task_class(self.configuration.task)
+        references = {name: [result.references[name] for result in first] for name in first[0].references}
         summary = Summary(
             command=command,
             score_name=first[0].score_name,
@@ -165,13 +184,21 @@ class Comparison:
                         str(self.run(name, sparsity, seed).folder.relative_to(self.out))
                         for seed in self.seeds
                     ],
-                    control=None if name == self.control else own.get((self.control, sparsity)),
+                    control=self._control_of(name, sparsity, own),
                 )
                 for name, sparsity in self.rows
             ],
-            references={name: [result.references[name] for result in first] for name in first[0].references},
+            references=references,
             seconds_of_training=sum(result[stage].seconds for result in results for stage in STAGES),
             verified=all_verified(result[stage] for result in results for stage in STAGES),
+            floor=task.floor,
+            ignorance=task.ignorance,
+            units=[self._units(name, sparsity) for name, sparsity in self.rows],
+            contrasts=corrected(
+                list(self._contrasts(own, references.get(task.ignorance or ""))), self.family
+            ),
+            family=self.family,
+            margin=self.margin,
             **provenance(),
         )
         with claimed(self.folder):
@@ -179,12 +206,50 @@ class Comparison:
             write_sums(self.folder)
             return summary.write(self.folder / "results.json")
 
+    def _units(self, name: str, sparsity: float) -> int | None:
+        """Return how many units a method's networks have, where it is not what the configuration says."""
+        run = self.run(name, sparsity, self.seeds[0])
+        return run.settings.task.units if run.method.narrow else None
+
+    def _control_of(
+        self, name: str, sparsity: float, own: dict[tuple[str, float], list[Results]]
+    ) -> list[Results] | None:
+        """Return the control's results at a row's sparsity, or at the only one that either of them has."""
+        if name == self.control:
+            return None
+        controls = {value: results for (each, value), results in own.items() if each == self.control}
+        if len(controls) == 1 and 0.0 in (sparsity, *controls):
+            return next(iter(controls.values()))
+        return controls.get(sparsity)
+
+    def _contrasts(
+        self, own: dict[tuple[str, float], list[Results]], ignorance: list[float] | None
+    ) -> Iterator[Contrast]:
+        """Yield the difference of every row from the control's row of its sparsity, where there is one."""
+        for (name, sparsity), results in own.items():
+            control = self._control_of(name, sparsity, own)
+            if control is None:
+                continue
+            for stage in STAGES:
+                scores, others = ([result[stage].score for result in each] for each in (results, control))
+                void = [
+                    one or other
+                    for one, other in zip(
+                        void_runs(scores, ignorance), void_runs(others, ignorance), strict=True
+                    )
+                ]
+                found = contrast(name, sparsity, stage, scores, others, void, self.margin)
+                if found is not None:
+                    yield found
+
     def _records(self, own: dict[tuple[str, float], list[Results]]) -> Iterator[dict[str, Any]]:
         matrices = dict.fromkeys(
             matrix for results in own.values() for result in results for matrix in result["trained"].matrices
         )
         for (name, sparsity), results in own.items():
             for seed, result in zip(self.seeds, results, strict=True):
+                run = self.run(name, sparsity, seed)
+                graphs = graph_numbers(StoredNetwork(run.stage("trained")))
                 for stage in STAGES:
                     yield {
                         "method": name,
@@ -198,5 +263,7 @@ class Comparison:
                         "wiring": result[stage].wiring,
                         "score": result[stage].score,
                         "seconds": result[stage].seconds,
-                        "folder": self.run(name, sparsity, seed).stage(stage).relative_to(self.out),
+                        "folder": run.stage(stage).relative_to(self.out),
+                        **single_numbers(result[stage].measurements),
+                        **graphs,
                     }

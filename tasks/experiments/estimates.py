@@ -17,7 +17,8 @@ class Estimate:
     mean : float
         The mean.
     half_width : float or None
-        Half the width of the interval of Student's t; None for a single seed, which has none.
+        Half the width of the interval of Student's t; None for a single seed, which has none, and where a
+        value is infinite.
     """
 
     mean: float
@@ -32,8 +33,8 @@ class Estimate:
         >>> Estimate.of([1.0, 2.0, 3.0])
         Estimate(mean=2.0, half_width=2.484...)
         """
-        if len(values) == 1:
-            return cls(values[0], None)
+        if len(values) == 1 or not all(map(math.isfinite, values)):
+            return cls(math.fsum(values) / len(values), None)
         quantile = float(student_t.ppf(0.975, len(values) - 1))
         return cls(mean(values), quantile * stdev(values) / math.sqrt(len(values)))
 

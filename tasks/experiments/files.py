@@ -144,9 +144,10 @@ def json_checksum(value: Mapping[str, Any]) -> str:
 
 
 def write_csv(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
-    """Write records that share their names as CSV, atomically."""
+    """Write records as CSV, atomically; a name that a record does not have is empty there."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, records[0].keys(), lineterminator="\n")
+    names = dict.fromkeys(name for record in records for name in record)
+    writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(records)
     write_atomically(path, text.getvalue().encode())

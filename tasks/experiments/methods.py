@@ -1,6 +1,7 @@
 """Methods by name: how the recurrent weights of a network are penalised and pruned."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -21,14 +22,17 @@ from moduli.regularizers.registry import REGULARIZERS
 from moduli.requirements import require
 from moduli.tasks.errors import UnknownMethod
 from moduli.tasks.experiments.beforehand import Family, MaskRule, Rewired, SmallestCoefficients, Tiles
-from moduli.tasks.experiments.settings import PruningSettings
+from moduli.tasks.experiments.settings import Configuration, PruningSettings
 
 CHANGES: dict[str, str] = {
     word: name for name in ("scope", "schedule") for word in get_args(get_type_hints(PruningSettings)[name])
 }
 """What may follow an @ in a method's name, and the setting that it replaces."""
 
-PLAIN = ("dense", "none", "l1")
+NARROW = "narrow"
+"""The dense network with fewer units and as many recurrent weights as the sparse ones."""
+
+PLAIN = ("dense", NARROW, "none", "l1")
 """Methods that have nothing but a name."""
 
 DIAGONALS: dict[str, float] = {"free-diagonal": 0.0, "charged-diagonal": 1.0}
@@ -66,6 +70,8 @@ class Method:
         The name that it was asked for by.
     sparse : bool
         Whether the network is pruned at all.
+    narrow : bool
+        Whether it has fewer units instead, and as many recurrent weights as a pruned one.
     regularizer : Regularizer or None
         The penalty's coefficients, or None for no penalty.
     manifold : Manifold or None
@@ -78,6 +84,7 @@ class Method:
 
     name: str
     sparse: bool = True
+    narrow: bool = False
     regularizer: Regularizer | None = None
     manifold: Manifold | None = None
     masks: MaskRule | None = None
@@ -87,6 +94,28 @@ class Method:
     def a_priori(self) -> bool:
         """Whether the masks are known beforehand."""
         return self.masks is not None
+
+    @property
+    def has_sparsity(self) -> bool:
+        """Whether its networks are others at another sparsity."""
+        return self.sparse or self.narrow
+
+    def configuration(self, configuration: Configuration) -> Configuration:
+        """Return the settings of a comparison with this method's own size of the network.
+
+        Raises
+        ------
+        InvalidConfiguration
+            If a network shall be narrow whose task has no setting ``units``.
+        """
+        if not self.narrow:
+            return configuration
+        task = configuration.task
+        units = getattr(task, "units", None)
+        expected = f"a setting of the task for the method {NARROW}, which makes fewer of them"
+        require(isinstance(units, int), "units", expected, units)
+        fewer = max(1, round(task.units * math.sqrt(1 - configuration.pruning.sparsity)))
+        return dataclasses.replace(configuration, task=dataclasses.replace(task, units=fewer))
 
     def pruning(self, settings: PruningSettings) -> PruningSettings:
         """Return the settings of a comparison with this method's own changes.
@@ -113,7 +142,8 @@ def method(name: str, seed: int = 0, matched: bool = True) -> Method:
     Parameters
     ----------
     name : str
-        ``"dense"``, ``"none"`` (pruned without penalty), ``"l1"`` (uniform coefficients),
+        ``"dense"``, ``"narrow"`` (dense, with fewer units and as many recurrent weights as a sparse network
+        has), ``"none"`` (pruned without penalty), ``"l1"`` (uniform coefficients),
         ``"MANIFOLD-INHIBITOR"`` such as ``"torus-diffusion"`` or ``"klein-dog"``, or
         ``"MANIFOLD:EXPRESSION"`` such as ``"torus(dim=6):0.5*dog + 0.1*uniform"``. ``"permuted-"``
         before a geometric one gives the control that keeps the coefficients and loses the geometry,
@@ -155,8 +185,8 @@ def method(name: str, seed: int = 0, matched: bool = True) -> Method:
     base, *words = name.split("@")
     said = _said(name, base, words)
     changes = {kind: word for kind, word in said.items() if word in CHANGES}
-    if base in ("dense", "none"):
-        return Method(name, sparse=base == "none", changes=changes)
+    if base in ("dense", NARROW, "none"):
+        return Method(name, sparse=base == "none", narrow=base == NARROW, changes=changes)
     if _is_family(base):
         return Method(name, masks=Family(base, read_mask_family(base)), changes=changes)
     prefix = next((prefix for prefix in (*CONTROLS, REWIRED, *LACKING) if base.startswith(prefix)), "")
@@ -193,6 +223,7 @@ def explained_methods() -> dict[str, str]:
     """
     return {
         "dense": "no penalty, and no pruning",
+        NARROW: "dense, with fewer units and as many recurrent weights as a sparse network has",
         "none": "pruned without a penalty",
         "l1": "equal coefficients",
         "MANIFOLD-INHIBITOR": "coefficients of distance, such as torus-diffusion or sphere(dim=3)-gaussian",
@@ -251,7 +282,7 @@ def _said(name: str, base: str, words: Sequence[str]) -> dict[str, str]:
                 f"an @; {suggestion(word, kinds)}"
             )
         priced = word in DIAGONALS and masks_alone
-        if priced or (word not in CHANGES and base in ("dense", "none")):
+        if priced or (word not in CHANGES and base in ("dense", NARROW, "none")):
             raise UnknownMethod(
                 f"'@{word}' in the method '{name}' needs coefficients, and '{base}' has none; "
                 f"write l1@{word} for equal ones."

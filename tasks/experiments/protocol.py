@@ -62,7 +62,7 @@ def carry_out(run: Run, execution: Execution | None = None, stages: Sequence[Sta
 
 def _carry_out_stages(run: Run, execution: Execution, stages: Sequence[Stage], devices: Devices) -> None:
     with _threads(execution.threads):
-        task = make_task(run.configuration, run.seed, devices.device)
+        task = make_task(run.settings, run.seed, devices.device)
         for stage in stages:
             _carry_out_stage(run, stage, task, execution, devices)
 

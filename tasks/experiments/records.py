@@ -121,7 +121,7 @@ def provenance() -> dict[str, Any]:
 
 
 def _parsed(kind: Any, value: Any, name: str = "") -> Any:
-    """Return a JSON value as what a type hint says: a dataclass, a list of them, or a plain value."""
+    """Return a JSON value as what a type hint says: a dataclass, a list of them or None, or a plain value."""
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         hints = get_type_hints(kind)
         if not isinstance(value, dict):
@@ -134,8 +134,10 @@ def _parsed(kind: Any, value: Any, name: str = "") -> Any:
             elif field.default is field.default_factory is dataclasses.MISSING:
                 raise ValueError(f"{path} is missing")
         return kind(**arguments)
-    if get_origin(kind) is list and isinstance(value, list) and dataclasses.is_dataclass(get_args(kind)[0]):
-        return [_parsed(get_args(kind)[0], item, f"{name}[{index}]") for index, item in enumerate(value)]
+    lists = (each for each in (kind, *get_args(kind)) if get_origin(each) is list)
+    items = next((get_args(each)[0] for each in lists if dataclasses.is_dataclass(get_args(each)[0])), None)
+    if items is not None and isinstance(value, list):
+        return [_parsed(items, item, f"{name}[{index}]") for index, item in enumerate(value)]
     try:
         return check_type(value, kind, collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS)
     except TypeCheckError as error:

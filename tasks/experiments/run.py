@@ -54,16 +54,22 @@ class Run:
         chosen = self.method
         return chosen.pruning(self.configuration.pruning) if chosen.sparse else None
 
+    @cached_property
+    def settings(self) -> Configuration:
+        """The configuration with what the method changes of the network's size."""
+        return self.method.configuration(self.configuration)
+
     @property
     def label(self) -> str:
         """How tables and figures call the run, but for its seed."""
-        return label(self.method_name, self.pruning.sparsity if self.pruning else 0.0)
+        sparsity = self.configuration.pruning.sparsity if self.method.has_sparsity else 0.0
+        return label(self.method_name, sparsity)
 
     @property
     def identity(self) -> dict[str, Any]:
         """What determines the run's numbers."""
         pruning = self.pruning
-        return self.configuration.as_dict() | {
+        return self.settings.as_dict() | {
             "pruning": None if pruning is None else plain(pruning),
             "method": self.method_name,
             "seed": self.seed,

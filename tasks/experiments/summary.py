@@ -1,12 +1,15 @@
 """The table of a comparison, as its ``results.json`` holds it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import mean
 from typing import Any
 
+from moduli.tasks.experiments.contrasts import Contrast
 from moduli.tasks.experiments.estimates import decimals
 from moduli.tasks.experiments.records import Record
+from moduli.tasks.experiments.settings import Family
 from moduli.tasks.experiments.stages import STAGES, Results, Stage, StageResult, all_verified, recurrent_among
 
 
@@ -48,7 +51,11 @@ class Row:
 
     @classmethod
     def of(
-        cls, method: str, results: Sequence[Results], folders: list[str], control: Sequence[Results] | None
+        cls,
+        method: str,
+        results: Sequence[Results],
+        folders: list[str],
+        control: Sequence[Results] | None,
     ) -> "Row":
         """Return the row of a method's results, one for each seed, beside those of the control."""
         trained = [result["trained"] for result in results]
@@ -115,6 +122,19 @@ class Summary(Record):
     verified : bool or None
         Whether every network was trained after its method had been verified; None where a result of an
         earlier version does not say.
+    floor, ignorance : str or None
+        Which of the references is the best that can be hoped for, and which needs no input; see
+        `moduli.tasks.Task`.
+    units : list of int or None
+        For each row the units of its networks, where the method has its own number of them.
+    contrasts : list of Contrast or None
+        The tests of the differences from the control.
+    family : {"table", "stage"} or None
+        Which of the tests were corrected together.
+    margin : float or None
+        Differences that are smaller do not matter; None where equivalence was not tested.
+
+    All that may be None is so in files of versions that did not write it.
     """
 
     command: str | None
@@ -126,11 +146,19 @@ class Summary(Record):
     references: dict[str, list[float]]
     seconds_of_training: float
     verified: bool | None = None
+    floor: str | None = None
+    ignorance: str | None = None
+    units: list[int | None] | None = None
+    contrasts: list[Contrast] | None = None
+    family: Family | None = None
+    margin: float | None = None
 
     def __post_init__(self) -> None:
         seeds = len(self.seeds)
         if not self.rows or not seeds or not all(self.references.values()):
             raise ValueError("it has no rows, no seeds, or a reference without a number")
+        if self.units is not None and len(self.units) != len(self.rows):
+            raise ValueError("units does not have an entry for each row")
         for index, row in enumerate(self.rows):
             differences = dict.fromkeys(STAGES, row.trained) if row.difference is None else row.difference
             if differences.keys() != set(STAGES):
@@ -166,6 +194,31 @@ class Summary(Record):
         )
 
     @property
+    def names(self) -> list[str]:
+        """How tables call the rows."""
+        units = self.units or [None] * len(self.rows)
+        return [
+            row.method if count is None else f"{row.method}, {count} units"
+            for row, count in zip(self.rows, units, strict=True)
+        ]
+
+    def void(self, row: Row, stage: Stage) -> list[bool]:
+        """Return for each seed whether the network learned nothing: ignorance would have done as well."""
+        return void_runs(row.scores(stage), self.references.get(self.ignorance or ""))
+
+    def share(self, row: Row, stage: Stage) -> list[float] | None:
+        """Return where each seed's score is between the floor, 0, and ignorance, 1; None without either."""
+        floors = self.references.get(self.floor or "")
+        bounds = self.references.get(self.ignorance or "")
+        if floors is None or bounds is None:
+            return None
+        scores = row.scores(stage)
+        return [
+            (score - floor) / (bound - floor)
+            for score, floor, bound in zip(scores, floors, bounds, strict=True)
+        ]
+
+    @property
     def compared(self) -> bool:
         """Whether any row has differences from the control."""
         return any(row.difference for row in self.rows)
@@ -179,6 +232,18 @@ class Summary(Record):
     def decimals(self) -> int:
         """How many decimals its scores are shown with."""
         return decimals(mean(row.scores(stage)) for row in self.rows for stage in STAGES)
+
+
+def void_runs(scores: Sequence[float], ignorance: Sequence[float] | None) -> list[bool]:
+    """Tell which runs learned nothing: their score is not a number, or that of ignorance is as good.
+
+    Examples
+    --------
+    >>> void_runs([8.5, 41.0, math.inf], [40.0, 40.0, 40.0])
+    [False, True, True]
+    """
+    bounds = ignorance or [math.inf] * len(scores)
+    return [not score < bound for score, bound in zip(scores, bounds, strict=True)]
 
 
 def _scores(results: Sequence[Results], stage: Stage) -> list[float]:

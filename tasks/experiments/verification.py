@@ -74,9 +74,9 @@ class Verification:
 
     def task(self, run: Run) -> Task[Any]:
         """Return a run's task, which the methods of a comparison share."""
-        key = json.dumps(run.configuration.as_dict() | {"pruning": None}, sort_keys=True)
+        key = json.dumps(run.settings.as_dict() | {"pruning": None}, sort_keys=True)
         if key not in self._tasks:
-            self._tasks[key] = make_task(run.configuration, run.seed)
+            self._tasks[key] = make_task(run.settings, run.seed)
         return self._tasks[key]
 
 

@@ -8,6 +8,7 @@ from moduli.tasks.experiments.comparison import Comparison
 from moduli.tasks.experiments.files import write_sums
 from moduli.tasks.experiments.networks import StoredNetwork
 from moduli.tasks.experiments.preparation import fresh_model
+from moduli.tasks.experiments.run import Run
 from moduli.tasks.experiments.run_folder import claimed
 from moduli.tasks.experiments.summary import Summary
 from moduli.tasks.figures.geometry import neuron_figure, shape_figure, weights_figure
@@ -46,7 +47,8 @@ def draw_comparison(comparison: Comparison, summary: Summary) -> list[Path]:
     list of Path
         The files, of those of ``CAPTIONS`` and of the task that apply; figures of an earlier table are gone.
     """
-    networks = _first_networks(comparison)
+    runs = _first_runs(comparison)
+    networks = [StoredNetwork(run.stage("trained")) for run in runs if not run.method.narrow]
     figures: dict[str, Figure | None] = {
         "scores": scores_figure(comparison, summary),
         "training": training_figure(comparison, summary),
@@ -58,7 +60,7 @@ def draw_comparison(comparison: Comparison, summary: Summary) -> list[Path]:
     }
     pictures = {
         name: Picture(figure, CAPTIONS[name]) for name, figure in figures.items() if figure is not None
-    } | _task_pictures(comparison, networks[-1])
+    } | _task_pictures(runs[-1])
     folder = comparison.folder / "figures"
     paths = [folder / f"{name}.png" for name in pictures]
     with claimed(comparison.folder):
@@ -70,18 +72,16 @@ def draw_comparison(comparison: Comparison, summary: Summary) -> list[Path]:
     return paths
 
 
-def _first_networks(comparison: Comparison) -> list[StoredNetwork]:
-    """Return each method's trained network of the first seed, at its first sparsity."""
+def _first_runs(comparison: Comparison) -> list[Run]:
+    """Return each method's run with the first seed, at its first sparsity."""
     sparsities = dict(reversed(comparison.rows))
-    return [
-        StoredNetwork(comparison.run(name, sparsities[name], comparison.seeds[0]).stage("trained"))
-        for name in comparison.methods
-    ]
+    return [comparison.run(name, sparsities[name], comparison.seeds[0]) for name in comparison.methods]
 
 
-def _task_pictures(comparison: Comparison, network: StoredNetwork) -> dict[str, Picture]:
-    """Return what the task itself draws of a network."""
-    task = make_task(comparison.configuration, comparison.seeds[0])
+def _task_pictures(run: Run) -> dict[str, Picture]:
+    """Return what the task itself draws of a trained network."""
+    network = StoredNetwork(run.stage("trained"))
+    task = make_task(run.settings, run.seed)
     model = fresh_model(task)
     model.load_state_dict(network.weights)
     pictures = task.figures(model)

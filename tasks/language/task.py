@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -67,6 +67,7 @@ class Language(Task[Step]):
     """
 
     score_name = "perplexity"
+    ignorance: ClassVar[str] = "word frequencies"
 
     def __init__(
         self, settings: LanguageSettings, batch_size: int, seed: int, device: torch.device | str = "cpu"
@@ -137,7 +138,7 @@ class Language(Task[Step]):
         counts = 1 + torch.bincount(self._train_text, minlength=len(self.vocabulary)).double()
         nats = -(counts / counts.sum()).log()[self._test_text].mean()
         return {
-            "word frequencies": _perplexity(float(nats)),
+            self.ignorance: _perplexity(float(nats)),
             "any word equally likely": float(len(self.vocabulary)),
         }
 

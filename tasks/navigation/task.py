@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +50,8 @@ class Navigation(Task[Trajectories]):
     """
 
     score_name = "error (cm)"
+    floor: ClassVar[str] = "floor: decoding the true activity"
+    ignorance: ClassVar[str] = "standing still at the start"
 
     def __init__(
         self, settings: NavigationSettings, batch_size: int, seed: int, device: torch.device | str = "cpu"
@@ -105,10 +107,10 @@ class Navigation(Task[Trajectories]):
             *walks.positions.shape[:2], len(cells.centres), generator=stream(self.seed, "noise")
         )
         estimates = {
-            "floor: decoding the true activity": torch.cat(
+            self.floor: torch.cat(
                 [cells.decode(cells.activity(portion.positions)) for portion in self._portions(walks)]
             ),
-            "standing still at the start": walks.start[:, None],
+            self.ignorance: walks.start[:, None],
             "standing at the centre of the box": torch.zeros_like(walks.start[:, None]),
             "random output": cells.decode(noise.to(self.device)),
         }

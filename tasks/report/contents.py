@@ -11,15 +11,13 @@ from moduli.showing import shown
 from moduli.tasks.errors import NothingToReport
 from moduli.tasks.experiments.files import SUMS, changed_files, damaged, is_there
 from moduli.tasks.experiments.networks import StoredNetwork
+from moduli.tasks.experiments.numbers import MOST_NEURONS
 from moduli.tasks.experiments.run_folder import RunFolder
 from moduli.tasks.experiments.stages import STAGES, recurrent_among
 from moduli.tasks.experiments.summary import Row, Summary
 from moduli.tasks.figures.comparison import CAPTIONS
 from moduli.tasks.figures.picture import read_caption
-from moduli.tasks.report.table import Entry, Table, reference_table, score_table
-
-MOST_NEURONS = 1024
-"""Graphs of more neurons take minutes, and are left out."""
+from moduli.tasks.report.table import Entry, Table, contrast_table, reference_table, score_table
 
 
 @dataclass(frozen=True)
@@ -75,6 +73,7 @@ def read_contents(folder: Path) -> Contents:
         settings=_flat(summary.configuration),
         tables=[
             score_table(summary),
+            contrast_table(summary),
             reference_table(summary),
             _layers(networks),
             _graphs(networks),

@@ -1,10 +1,13 @@
 """Tables with what is shown and what is sorted by, for the terminal and the page."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import mean
 
 from moduli.tasks.experiments.estimates import Estimate
-from moduli.tasks.experiments.stages import STAGES
+from moduli.tasks.experiments.run import label
+from moduli.tasks.experiments.stages import STAGES, Stage
 from moduli.tasks.experiments.summary import Row, Summary
 
 
@@ -67,7 +70,43 @@ def score_table(summary: Summary) -> Table:
     columns += [f"{stage} − {summary.control}" for stage in STAGES if summary.compared]
     count = len(summary.seeds)
     seeds = "1 seed" if count == 1 else f"{count} seeds, mean ± 95% interval"
-    return Table(f"{summary.score_name}, {seeds}", columns, [_entries(row, summary) for row in summary.rows])
+    return Table(
+        f"{summary.score_name}, {seeds}",
+        columns,
+        [
+            [Entry.word(name), *_entries(row, summary)]
+            for name, row in zip(summary.names, summary.rows, strict=True)
+        ],
+    )
+
+
+def contrast_table(summary: Summary) -> Table:
+    """Return the tests of the differences from the control; no rows where there are none."""
+    columns = ["method", "network", f"− {summary.control}", "d", "p", "corrected"]
+    columns += ["beyond the margin", "corrected"] if summary.margin is not None else []
+    columns += ["seeds needed", "verdict"]
+    rows = []
+    for found in summary.contrasts or ():
+        difference = Estimate(found.difference, found.half_width).text(summary.decimals + 1, sign=True)
+        tests = [found.p, found.corrected_p]
+        if summary.margin is not None:
+            tests += [found.equivalence_p, found.corrected_equivalence_p]
+        verdict = found.verdict
+        if found.void:
+            verdict += f", {found.void} void"
+        if found.rank_p is not None:
+            verdict += f", ranks {_p(found.rank_p)}"
+        rows.append([
+            Entry.word(label(found.method, found.sparsity)),
+            Entry.word(found.stage),
+            Entry(difference, found.difference),
+            Entry.number(found.effect, "{:+.2f}"),
+            *(Entry("" if p is None else _p(p), math.inf if p is None else p) for p in tests),
+            Entry.number(found.seeds_needed, "{:,}"),
+            Entry.word(verdict),
+        ])  # fmt: skip
+    margin = "" if summary.margin is None else f", margin {summary.margin:g}"
+    return Table(f"Differences from {summary.control}, seed by seed{margin}", columns, rows)
 
 
 def reference_table(summary: Summary) -> Table:
@@ -80,12 +119,32 @@ def reference_table(summary: Summary) -> Table:
 
 
 def _entries(row: Row, summary: Summary) -> list[Entry]:
-    entries = [Entry.word(row.method), Entry.number(row.sparsity, "{:.1%}")]
+    entries = [Entry.number(row.sparsity, "{:.1%}")]
     if summary.several_matrices:
         entries.append(Entry.number(row.recurrent_sparsity, "{:.2%}"))
     entries.append(Entry.number(row.mean_wiring, "{:.0%}"))
-    entries += [Entry.estimate(row.scores(stage), summary.decimals) for stage in STAGES]
+    entries += [_score(row, summary, stage) for stage in STAGES]
     if summary.compared:
         differences = row.difference or {}
         entries += [Entry.estimate(differences.get(stage), summary.decimals, sign=True) for stage in STAGES]
     return entries
+
+
+def _score(row: Row, summary: Summary, stage: Stage) -> Entry:
+    """Show a score, its share of the way from the floor to ignorance, and how many runs are void."""
+    entry = Entry.estimate(row.scores(stage), summary.decimals)
+    share, void = summary.share(row, stage), sum(summary.void(row, stage))
+    words = [] if share is None else [f"{mean(share):.0%}"]
+    words += [f"{void} void"] if void else []
+    return Entry(f"{entry.text} ({', '.join(words)})" if words else entry.text, entry.value)
+
+
+def _p(value: float) -> str:
+    """Show a p value.
+
+    Examples
+    --------
+    >>> _p(0.0312), _p(0.00002)
+    ('0.031', '< 0.001')
+    """
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"

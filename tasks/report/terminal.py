@@ -11,9 +11,9 @@ from rich.text import Text
 from moduli.tasks.experiments.comparison import Comparison
 from moduli.tasks.experiments.metrics import read_metrics
 from moduli.tasks.experiments.run import Run, label
-from moduli.tasks.experiments.stages import Stage
+from moduli.tasks.experiments.stages import STAGES, Stage
 from moduli.tasks.experiments.summary import Summary
-from moduli.tasks.report.table import Table, reference_table, score_table
+from moduli.tasks.report.table import Table, contrast_table, reference_table, score_table
 
 MOST_LINES = 16
 
@@ -87,7 +87,10 @@ def result_table(summary: Summary) -> RichTable:
     summary : Summary
         What ``Comparison.summarize`` returned.
     """
-    table = score_table(summary)
+    return _framed(score_table(summary))
+
+
+def _framed(table: Table) -> RichTable:
     shown = RichTable(title=table.title, title_justify="left")
     shown.add_column(table.columns[0], no_wrap=True)
     for name in table.columns[1:]:
@@ -115,6 +118,8 @@ def print_summary(console: Console, comparison: Comparison, summary: Summary) ->
     }[pruning.scope]
     console.print(result_table(summary))
     console.print(_grid(reference_table(summary)))
+    if summary.contrasts:
+        console.print(_framed(contrast_table(summary)))
     console.print(f"Pruned: {covered}. A ticket has the same masks and fresh weights.")
     if summary.several_matrices:
         console.print("Recurrent: zeros in the recurrent matrices, which are a part of what is pruned.")
@@ -125,8 +130,15 @@ def print_summary(console: Console, comparison: Comparison, summary: Summary) ->
                 where = f" in {count} of {seeds} seeds" if seeds > 1 else ""
                 console.print(f"{label(*wanted)}: nothing is left of {matrix}{where}.")
     console.print("Wiring: mean distance that surviving recurrent weights bridge, relative to chance.")
+    if summary.floor is not None and summary.ignorance is not None:
+        console.print("In brackets: the share of the way from the floor to what ignorance reaches.")
+    if any(any(summary.void(row, stage)) for row in summary.rows for stage in STAGES):
+        console.print(f"Void: not better than {summary.ignorance or 'any number'}; nothing was learned.")
     if summary.compared:
         console.print(f"Differences from {comparison.control} are taken seed by seed; below 0 is better.")
+    if summary.contrasts:
+        together = "all tests together" if summary.family == "table" else "each kind of network alone"
+        console.print(f"d: Cohen's d of paired differences. Corrected: by Holm's method, {together}.")
     if len(comparison.seeds) == 1:
         console.print("One seed says little: --seeds 5 gives intervals, and keeps what is here.")
     console.print(f"Results, weights and figures: {comparison.folder}")

@@ -1,0 +1,223 @@
+"""Differences between methods over seeds, tested: corrected for their number, for equivalence as well."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import stdev
+from typing import Any
+
+from scipy.stats import wilcoxon
+
+from moduli.requirements import require_package
+from moduli.tasks.experiments.estimates import Estimate
+from moduli.tasks.experiments.settings import Family
+from moduli.tasks.experiments.stages import Stage
+
+LEVEL = 0.05
+"""Corrected p values below it count."""
+
+LARGEST_EFFECT = 3.0
+"""Effects beyond it need four seeds, as this one does; statsmodels finds no number for 8 and more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrast:
+    """The difference of one method from the control, over seeds.
+
+    Parameters
+    ----------
+    method : str
+        The method.
+    sparsity : float
+        Its sparsity.
+    stage : {"trained", "ticket"}
+        Whose scores.
+    pairs : int
+        Seeds in which neither network is void.
+    void : int
+        Seeds that are left out, since a network of the pair learned nothing.
+    difference : float
+        Mean of the method's score less the control's.
+    half_width : float
+        Half of the 95% interval of Student's t, not corrected.
+    effect : float or None
+        Cohen's d of paired differences: their mean over their standard deviation (Cohen, "Statistical Power
+        Analysis for the Behavioral Sciences", 1988); None where they do not vary.
+    p : float or None
+        Of a paired t test, two-sided; None where the differences do not vary.
+    corrected_p : float or None
+        The same, corrected by Holm's method ("A simple sequentially rejective multiple test procedure",
+        1979) for all tests of the family.
+    equivalence_p : float or None
+        Of two one-sided paired t tests, the larger p, that the difference is beyond the margin (Schuirmann,
+        1987); None without a margin.
+    corrected_equivalence_p : float or None
+        The same, corrected together with the others.
+    rank_p : float or None
+        Of Wilcoxon's signed-rank test over all seeds, void ones as the largest differences; None where no
+        seed is void.
+    seeds_needed : int or None
+        How many seeds find a difference of this effect with probability 0.8 at a level of 0.05; None where
+        there is no effect. It rests on an estimated effect, and is as uncertain as that.
+    """
+
+    method: str
+    sparsity: float
+    stage: Stage
+    pairs: int
+    void: int
+    difference: float
+    half_width: float
+    effect: float | None
+    p: float | None
+    equivalence_p: float | None
+    rank_p: float | None
+    seeds_needed: int | None
+    corrected_p: float | None = None
+    corrected_equivalence_p: float | None = None
+
+    @property
+    def verdict(self) -> str:
+        """What the corrected tests say at a level of 0.05."""
+        differs = self.corrected_p is not None and self.corrected_p < LEVEL
+        within = self.corrected_equivalence_p is not None and self.corrected_equivalence_p < LEVEL
+        if differs:
+            return ("better" if self.difference < 0 else "worse") + (", within the margin" if within else "")
+        return "equivalent" if within else "not settled"
+
+
+def contrast(
+    method: str,
+    sparsity: float,
+    stage: Stage,
+    scores: Sequence[float],
+    control: Sequence[float],
+    void: Sequence[bool],
+    margin: float | None = None,
+) -> Contrast | None:
+    """Compare a method's scores with the control's, seed by seed.
+
+    Parameters
+    ----------
+    method, sparsity, stage
+        What is compared.
+    scores, control : sequence of float
+        A score for each seed.
+    void : sequence of bool
+        Whether one of the two networks learned nothing.
+    margin : float, optional
+        Differences smaller than it do not matter; no test of equivalence without one.
+
+    Returns
+    -------
+    Contrast or None
+        Not corrected yet; None where fewer than two seeds are left.
+
+    Raises
+    ------
+    MissingDependency
+        If statsmodels is not installed.
+
+    Examples
+    --------
+    >>> found = contrast("a", 0.9, "trained", [1.0, 2.0, 3.0], [2.0, 2.5, 4.0], [False] * 3, margin=2.0)
+    >>> round(found.difference, 2), round(found.p, 3), round(found.equivalence_p, 3), found.seeds_needed
+    (-0.83, 0.038, 0.01, 4)
+    """
+    kept = [(own, other) for own, other, empty in zip(scores, control, void, strict=True) if not empty]
+    differences = [own - other for own, other in kept]
+    if len(differences) < 2:
+        return None
+    estimate = Estimate.of(differences)
+    assert estimate.half_width is not None
+    spread = stdev(differences)
+    varies = spread > 0
+    effect = estimate.mean / spread if varies else None
+    return Contrast(
+        method=method,
+        sparsity=sparsity,
+        stage=stage,
+        pairs=len(differences),
+        void=sum(void),
+        difference=estimate.mean,
+        half_width=estimate.half_width,
+        effect=effect,
+        p=_paired_p(kept) if varies else None,
+        equivalence_p=_equivalence_p(kept, margin) if varies and margin is not None else None,
+        rank_p=_rank_p(scores, control, void, differences) if any(void) else None,
+        seeds_needed=_seeds_needed(effect) if effect else None,
+    )
+
+
+def corrected(contrasts: Sequence[Contrast], family: Family = "table") -> list[Contrast]:
+    """Return contrasts with p values corrected by Holm's method, differences and equivalences together.
+
+    Parameters
+    ----------
+    contrasts : sequence of Contrast
+        All of a table.
+    family : {"table", "stage"}
+        Which are corrected together.
+
+    Raises
+    ------
+    MissingDependency
+        If statsmodels is not installed.
+
+    Examples
+    --------
+    >>> pair = ([1.0, 2.0, 3.5], [2.0, 2.5, 4.0])
+    >>> found = [contrast(name, 0.9, "trained", *pair, [False] * 3) for name in ("a", "b")]
+    >>> round(corrected(found)[0].corrected_p / found[0].p, 6)
+    2.0
+    """
+    result = list(contrasts)
+    names = {"p": "corrected_p", "equivalence_p": "corrected_equivalence_p"}
+    for stage in sorted({each.stage for each in contrasts}) if family == "stage" else [None]:
+        tests = [
+            (index, raw)
+            for index, each in enumerate(contrasts)
+            for raw in names
+            if stage in (None, each.stage) and getattr(each, raw) is not None
+        ]
+        if not tests:
+            continue
+        values = [getattr(contrasts[index], raw) for index, raw in tests]
+        _, adjusted, *_ = _statsmodels("multitest").multipletests(values, method="holm")
+        for (index, raw), value in zip(tests, adjusted, strict=True):
+            changes: dict[str, Any] = {names[raw]: float(value)}
+            result[index] = dataclasses.replace(result[index], **changes)
+    return result
+
+
+def _statsmodels(module: str) -> Any:
+    return require_package(f"statsmodels.stats.{module}", "Tests over seeds", "tasks")
+
+
+def _paired_p(pairs: Sequence[tuple[float, float]]) -> float:
+    _, p, _ = _statsmodels("weightstats").DescrStatsW([own - other for own, other in pairs]).ttest_mean(0)
+    return float(p)
+
+
+def _equivalence_p(pairs: Sequence[tuple[float, float]], margin: float) -> float:
+    differences = _statsmodels("weightstats").DescrStatsW([own - other for own, other in pairs])
+    return float(differences.ttost_mean(-margin, margin)[0])
+
+
+def _rank_p(
+    scores: Sequence[float], control: Sequence[float], void: Sequence[bool], differences: Sequence[float]
+) -> float:
+    """Return Wilcoxon's p with void seeds as the largest differences, of the sign that they have."""
+    largest = 1 + max(map(abs, differences))
+    signed = [
+        math.copysign(largest, own - other) if empty else own - other
+        for own, other, empty in zip(scores, control, void, strict=True)
+    ]
+    return float(wilcoxon(signed).pvalue)
+
+
+def _seeds_needed(effect: float) -> int:
+    size = min(abs(effect), LARGEST_EFFECT)
+    power = _statsmodels("power").TTestPower()
+    return math.ceil(float(power.solve_power(effect_size=size, alpha=LEVEL, power=0.8)))

@@ -1,0 +1,223 @@
+"""Differences over seeds: tested as scipy does, corrected, equivalent or not, and without void runs."""
+
+import csv
+import io
+import json
+import math
+from dataclasses import dataclass, replace
+from statistics import mean, stdev
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+from scipy import stats
+
+from moduli.errors import InvalidConfiguration
+from moduli.tasks import preset
+from moduli.tasks.adding.settings import AddingSettings
+from moduli.tasks.cli import main
+from moduli.tasks.experiments.comparison import Comparison
+from moduli.tasks.experiments.contrasts import contrast, corrected
+from moduli.tasks.experiments.methods import method
+from moduli.tasks.experiments.networks import StoredNetwork
+from moduli.tasks.experiments.run import Run
+from moduli.tasks.experiments.summary import Summary, void_runs
+from moduli.tasks.figures.comparison import draw_comparison
+from moduli.tasks.report.table import contrast_table, score_table
+from moduli.tasks.report.terminal import print_summary
+
+SCORES = [6.4, 6.9, 7.1, 6.2, 6.6, 7.3]
+OTHERS = [7.0, 7.2, 7.9, 6.9, 7.5, 7.4]
+
+
+def between(scores=SCORES, others=OTHERS, void=None, margin=None, name="a", stage="trained"):
+    return contrast(name, 0.9, stage, scores, others, void or [False] * len(scores), margin)
+
+
+scores = st.lists(st.tuples(st.floats(1, 50), st.floats(1, 50)), min_size=3, max_size=12)
+
+
+@given(scores, st.floats(0.1, 20))
+def test_tests_are_those_of_scipy(pairs, margin):
+    own, other = map(list, zip(*pairs, strict=True))
+    differences = [one - two for one, two in pairs]
+    if stdev(differences) < 1e-6:
+        return
+    found = between(own, other, margin=margin)
+    assert found.p == pytest.approx(stats.ttest_rel(own, other).pvalue, rel=1e-6, abs=1e-12)
+    above = stats.ttest_1samp(differences, -margin, alternative="greater").pvalue
+    below = stats.ttest_1samp(differences, margin, alternative="less").pvalue
+    assert found.equivalence_p == pytest.approx(max(above, below), rel=1e-6, abs=1e-12)
+    interval = stats.ttest_rel(own, other).confidence_interval()
+    assert found.difference - found.half_width == pytest.approx(interval.low)
+    assert found.effect == pytest.approx(mean(differences) / stdev(differences))
+
+
+def test_as_many_seeds_are_needed_as_reach_a_power_of_four_fifths():
+    found = between()
+
+    def power(n):
+        bound = stats.t.ppf(0.975, n - 1)
+        shift = abs(found.effect) * math.sqrt(n)
+        return stats.nct.sf(bound, n - 1, shift) + stats.nct.cdf(-bound, n - 1, shift)
+
+    assert power(found.seeds_needed) >= 0.8 > power(found.seeds_needed - 1)
+    assert between([1.0, 2.0, 3.0], [101.0, 102.1, 103.0]).seeds_needed == 4  # beyond what statsmodels finds
+
+
+def test_holm_s_method_corrects_differences_and_equivalences_together():
+    found = [between(margin=0.3), between([value + 0.01 for value in SCORES], margin=0.3, name="b")]
+    found.append(between([value + 3 for value in SCORES], margin=0.3, stage="ticket"))
+    raw = sorted((p, place) for place, each in enumerate(found) for p in (each.p, each.equivalence_p))
+    by_hand, largest = {}, 0.0
+    for rank, (p, _) in enumerate(raw):
+        largest = max(largest, min(1.0, (len(raw) - rank) * p))
+        by_hand[p] = largest
+    for each in corrected(found):
+        assert each.corrected_p == pytest.approx(by_hand[each.p])
+        assert each.corrected_equivalence_p == pytest.approx(by_hand[each.equivalence_p])
+    alone = corrected(found, "stage")[2]
+    assert alone.corrected_p == pytest.approx(2 * alone.p)
+
+
+def test_verdicts():
+    assert corrected([between()])[0].verdict == "better"
+    assert corrected([between(OTHERS, SCORES)])[0].verdict == "worse"
+    assert corrected([between(margin=5.0)])[0].verdict == "better, within the margin"
+    noise = [0.1, -0.12, 0.05, -0.06, 0.02, 0.0]
+    alike = [value + each for value, each in zip(SCORES, noise, strict=True)]
+    assert corrected([between(alike, SCORES, margin=0.5)])[0].verdict == "equivalent"
+    assert corrected([between(alike, SCORES, margin=0.01)])[0].verdict == "not settled"
+    assert corrected([between(alike, SCORES)])[0].verdict == "not settled"
+
+
+def test_void_runs_are_left_out_and_counted_and_ranks_hold_them_as_the_largest():
+    void = [False, False, False, False, False, True]
+    found = between([*SCORES[:5], 41.0], OTHERS, void)
+    assert (found.pairs, found.void) == (5, 1)
+    assert found.p == between(SCORES[:5], OTHERS[:5]).p
+    assert found.rank_p == stats.wilcoxon([-0.6, -0.3, -0.8, -0.7, -0.9, 5.0]).pvalue
+    assert between().rank_p is None
+    assert between(SCORES[:2], OTHERS[:2], [True, False]) is None
+    assert void_runs([8.5, 40.0, math.nan], [40.0, 40.0, 40.0]) == [False, True, True]
+    assert void_runs([8.5, math.inf], None) == [False, True]
+
+
+def test_differences_that_do_not_vary_are_not_tested():
+    found = between([1.0, 2.0, 3.0], [2.0, 3.0, 4.0], margin=0.5)
+    assert (found.difference, found.effect, found.p, found.equivalence_p, found.seeds_needed) == (
+        -1,
+        *[None] * 4,
+    )
+    assert corrected([found])[0].verdict == "not settled"
+
+
+NAMES = ("dense", "narrow", "regular@a-priori", "torus-diffusion@a-priori")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    smoke = preset("navigation", "smoke")
+    tiny = replace(
+        smoke,
+        task=replace(smoke.task, units=20, cells=10, walk_length=4, long_walk_length=8, test_walks=20),
+        training=replace(smoke.training, steps=6, log_interval=3, batch=5),
+        pruning=replace(smoke.pruning, sparsity=0.75),
+    )
+    out = tmp_path_factory.mktemp("out")
+    comparison = Comparison(tiny, NAMES, [7, 8, 9], out, "table", control="regular@a-priori", margin=5.0)
+    results = comparison.carry_out(1)
+    for place, result in enumerate(results):  # so short a training teaches nothing; as if it had
+        for stage, found in result.items():
+            learned = found.references["standing still at the start"] * found.score / 200
+            result[stage] = replace(found, score=99.0 if (place, stage) == (0, "trained") else learned)
+    return comparison, comparison.summarize(results)
+
+
+def test_a_comparison_tests_every_row_against_the_control(finished):
+    comparison, summary = finished
+    assert summary == Summary.read(comparison.folder / "results.json")
+    assert [(each.method, each.stage) for each in summary.contrasts] == [
+        (name, stage) for name in NAMES if name != "regular@a-priori" for stage in ("trained", "ticket")
+    ]
+    assert (summary.margin, summary.family) == (5.0, "table")
+    assert summary.floor == "floor: decoding the true activity"
+    dense, narrow = summary.rows[:2]
+    assert [each.void for each in summary.contrasts] == [1, 0, 0, 0, 0, 0]
+    assert [each.pairs for each in summary.contrasts] == [2, 3, 3, 3, 3, 3]
+    assert dense.difference is not None
+    assert narrow.difference is not None
+    share = summary.share(dense, "trained")[1]
+    floor, ignorance = (summary.references[name][1] for name in (summary.floor, summary.ignorance))
+    assert floor + share * (ignorance - floor) == pytest.approx(dense.trained[1])
+
+
+def test_a_narrow_network_is_dense_with_as_many_recurrent_weights(finished, tmp_path):
+    comparison, summary = finished
+    assert summary.names[1] == "narrow, 10 units"
+    run = comparison.run("narrow", 0.75, 7)
+    (name,) = StoredNetwork(run.stage("trained")).recurrent
+    assert StoredNetwork(run.stage("trained")).weights[name].shape == (10, 10)
+    assert run.label == "narrow 75%"
+    assert comparison.run("narrow", 0.9, 7).folder != run.folder
+    assert comparison.run("dense", 0.9, 7).folder == comparison.run("dense", 0.75, 7).folder
+    assert Run(preset("navigation", "small"), "narrow", 0, tmp_path).settings.task.units == 36
+    paths = draw_comparison(comparison, summary)
+    assert {"scores.png", "shape.png"} <= {path.name for path in paths}
+
+
+def test_a_task_without_units_cannot_be_narrow(tmp_path):
+    @dataclass(frozen=True)
+    class Without:
+        name = "without"
+        task = AddingSettings.task
+
+    configuration = replace(preset("adding", "smoke"), task=Without())
+    with pytest.raises(
+        InvalidConfiguration, match="units must be a setting of the task for the method narrow"
+    ):
+        Comparison(configuration, ["narrow"], [0], tmp_path, "table")
+    assert method("narrow").configuration(preset("adding", "smoke")).task.units == 14
+
+
+def test_long_walks_and_graphs_stand_in_the_table_of_networks(finished):
+    comparison, _ = finished
+    rows = list(csv.DictReader(io.StringIO((comparison.folder / "results.csv").read_text())))
+    assert len(rows) == 24
+    graph = "graph of recurrent.weight_hh_l0: "
+    for row in rows:
+        stored = json.loads((comparison.out / row["folder"] / "results.json").read_text())
+        assert float(row["long walks: error"]) == stored["measurements"]["long walks"]["error"]
+        assert (row[f"{graph}transitivity"] == "") == (row["method"] in ("dense", "narrow"))
+        if row["method"].startswith("torus"):
+            assert float(row[f"{graph}connections"]) == 100
+            assert 0 < float(row[f"{graph}wiring"]) < float(row[f"{graph}wiring_by_chance"])
+
+
+def test_tables_say_what_was_tested_what_is_void_and_where_between_floor_and_ignorance(finished):
+    comparison, summary = finished
+    console = Console(width=200, record=True, file=io.StringIO())
+    print_summary(console, comparison, summary)
+    text = console.export_text()
+    assert "Differences from regular@a-priori, seed by seed, margin 5" in text
+    assert "Corrected: by Holm's method, all tests together." in text
+    assert "the share of the way from the floor" in text
+    blind = replace(summary, rows=[replace(row, trained=[99.0, 1.0, math.inf]) for row in summary.rows])
+    first = score_table(blind).rows[0][3].text
+    assert first.endswith("2 void)")
+    entries = [entry.text for entry in contrast_table(summary).rows[2]]
+    assert entries[0] == "narrow 75%"
+    assert entries[-1] == summary.contrasts[2].verdict or "void" in entries[-1]
+
+
+def test_a_margin_that_is_none_is_refused(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for wrong in ("0", "-1", "nan", "inf"):
+        with pytest.raises(SystemExit) as stop:
+            main(["compare", "adding", "--margin", wrong])
+        assert stop.value.code == 2
+        assert "margin must be a positive number" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["compare", "adding", "--family", "tabel"])
+    assert "table" in capsys.readouterr().err
