@@ -124,7 +124,7 @@ class Summary(Record):
         earlier version does not say.
     floor, ignorance : str or None
         Which of the references is the best that can be hoped for, and which needs no input; see
-        `moduli.tasks.Task`.
+        `moduli.tasks.task.Task`.
     units : list of int or None
         For each row the units of its networks, where the method has its own number of them.
     contrasts : list of Contrast or None
