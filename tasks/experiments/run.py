@@ -56,7 +56,7 @@ class Run:
 
     @property
     def label(self) -> str:
-        """How tables and figures call the run, but for its seed."""
+        """How tables and figures call the run, without its seed."""
         return label(self.method_name, self.pruning.sparsity if self.pruning else 0.0)
 
     @property
