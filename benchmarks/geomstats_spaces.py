@@ -101,7 +101,7 @@ def attempt(cls: Callable[..., object]) -> str:
     try:
         with time_limit(SECONDS):
             space = build(cls)
-            stage = "is no manifold with a distance"
+            stage = "is not a manifold with a distance"
             if not hasattr(space, "metric"):
                 space.equip_with_metric()
             manifold = from_geomstats(space)
@@ -113,15 +113,15 @@ def attempt(cls: Callable[..., object]) -> str:
             points = manifold.project(points.double())
             start = time.perf_counter()
             distances = manifold.distance(points[:3], points[3:])
-            milliseconds = (time.perf_counter() - start) / 3 * 1e3
+            seconds = (time.perf_counter() - start) / 3
             assert distances.isfinite().all(), "not finite"
             back = manifold.distance(points[3:], points[:3])
             matrix = manifold.pairwise(points[:3])
             assert (matrix >= 0).all(), "negative"
             asymmetry = float((distances - back).abs().max() / distances.max())
-            note = f"works, {milliseconds:.2g} ms a pair"
+            note = f"works, {seconds:.2g} s a pair"
             if asymmetry > 1e-6:
-                note += f"; d(x, y) and d(y, x) differ by {asymmetry:.0e}"
+                note += f"; d(x, y) and d(y, x) differ by {asymmetry:.1g}"
             if "pytorch" in sys.argv:
                 stage = f"{note}; gradients"
                 inputs = points[:3].clone().requires_grad_()

@@ -19,6 +19,7 @@ milliseconds a pair, and in the loop, it is timed on a sample, scaled to all pai
 """
 
 import json
+import math
 import resource
 import statistics
 import subprocess
@@ -157,6 +158,19 @@ def measure_half(
     }
 
 
+def duration(seconds: float) -> str:
+    """Return a time in the unit that people would use, with two digits."""
+    unit, size = ("h", 3600) if seconds >= 7200 else ("min", 60) if seconds >= 120 else ("s", 1)
+    return f"{rounded(seconds / size)} {unit}"
+
+
+def rounded(value: float) -> str:
+    """Return a number with two digits, and commas between thousands."""
+    value = float(f"{value:.2g}")
+    digits = max(0, 1 - math.floor(math.log10(value))) if value > 0 else 0
+    return f"{value:,.{digits}f}"
+
+
 def in_a_process(function: str, *arguments: Any) -> dict[str, Any]:
     """Run one measurement in a fresh process."""
     code = (
@@ -208,10 +222,10 @@ def print_small() -> None:
         memory = flat["mebibytes"] / max(ours["mebibytes"], 1)
         sampled = name in ("rotations", "grassmannian")
         print(
-            f"| {name} | {n} | {ours['seconds']:.3g} s | {ours['mebibytes']:.0f} MiB "
-            f"| {flat['seconds']:.3g} s "
-            f"| {flat['seconds'] / ours['seconds']:.1f}x | {'sampled' if sampled else f'{memory:.1f}x'} "
-            f"| {loop['seconds']:.3g} s | {loop['seconds'] / ours['seconds']:.0f}x |",
+            f"| {name} | {n} | {duration(ours['seconds'])} | {ours['mebibytes']:.0f} MiB "
+            f"| {duration(flat['seconds'])} | {rounded(flat['seconds'] / ours['seconds'])}x "
+            f"| {'sampled' if sampled else f'{rounded(memory)}x'} "
+            f"| {duration(loop['seconds'])} | {rounded(loop['seconds'] / ours['seconds'])}x |",
             flush=True,
         )
 

@@ -16,6 +16,9 @@ CHUNK = 2**19
 # Coordinates so few that one call costs less than eight smaller ones.
 SMALL = 2**9
 
+# Coordinates so few that keeping each step of a formula for its gradient costs a few megabytes.
+KEPT = 2**17
+
 
 def pairwise_distances(distance: Distance, x: Tensor, y: Tensor | None, name: str) -> Tensor:
     """Return the distances between all points of ``x`` and all of ``y``, or of ``x`` itself.
@@ -68,16 +71,16 @@ def pairwise_distances(distance: Distance, x: Tensor, y: Tensor | None, name: st
 def _row_chunks(x: Tensor, y: Tensor | None) -> Iterator[slice]:
     width = max(1, len(x if y is None else y) * x[:1].numel())
     height = max(1, CHUNK // width)
-    if y is None and not _is_small(x, y):
+    if y is None and _coordinates(x, y) > SMALL:
         # Half of each chunk on the diagonal is computed in vain; eight chunks keep that to a sixteenth.
         height = min(height, -(-len(x) // 8) or 1)
     for start in range(0, max(1, len(x)), height):
         yield slice(start, min(start + height, len(x)))
 
 
-def _is_small(x: Tensor, y: Tensor | None) -> bool:
-    """Tell whether a matrix is made of so few coordinates that it is not worth dividing."""
-    return len(x) * max(1, len(x if y is None else y) * x[:1].numel()) <= SMALL
+def _coordinates(x: Tensor, y: Tensor | None) -> int:
+    """Return how many coordinates a matrix is made of."""
+    return len(x) * max(1, len(x if y is None else y) * x[:1].numel())
 
 
 def _among(distance: Distance, x: Tensor) -> Tensor:
@@ -122,7 +125,7 @@ def _concatenated(distance: Distance, x: Tensor, y: Tensor | None) -> Tensor:
 
     # The transforms of torch.func do not admit the hooks by which checkpoints recompute. A small matrix is
     # not worth it: the first checkpoint of a process imports PyTorch's compiler, for more than a second.
-    plain = torch._C._are_functorch_transforms_active() or _is_small(x, y)
+    plain = torch._C._are_functorch_transforms_active() or _coordinates(x, y) <= KEPT
     matrix = torch.cat(
         [strip(rows) if plain else checkpoint(strip, rows, use_reentrant=False) for rows in _row_chunks(x, y)]
     )

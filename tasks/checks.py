@@ -26,7 +26,7 @@ CHECKS: Mapping[Kind, Callable[[Any, int | None], Report]] = {
     "schedule": lambda schedule, cases: check_schedule(schedule),
     "method": lambda name, cases: METHOD_CLAUSES.report(MethodSearch(_small_run(name))),
 }
-"""How each kind is checked, but for a regularizer, which is checked somewhere."""
+"""How each kind is checked, except a regularizer, which is checked somewhere."""
 
 WITHOUT_CASES: tuple[Kind, ...] = ("schedule", "method")
 """What is checked in one way only."""

@@ -111,7 +111,7 @@ class Codes(Own):
 
 
 class Permutations(Own):
-    """Rankings of five things, with Spearman's footrule; what is no ranking raises."""
+    """Rankings of five things, with Spearman's footrule; what is not a ranking raises."""
 
     point_shape = (5,)
 

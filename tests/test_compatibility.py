@@ -60,7 +60,7 @@ OPTIMIZERS = {
     "RMSprop": lambda p: torch.optim.RMSprop(p, lr=0.01),
 }
 FEATURES = {
-    "plain": "a loop of one's own",
+    "plain": "a loop of your own",
     "accumulation": "gradients of two batches accumulated",
     "clipping": "gradients clipped by their norm",
     "autocast": "`torch.autocast` in bfloat16, where the processor lets PyTorch run the module in it",
@@ -334,7 +334,7 @@ AROUND = {
 }
 """What is not tried module by module, by the test that tries it."""
 
-HEAD = f"""# What is tried together
+HEAD = f"""# Compatibility
 
 Every ✓ stands for tests in `tests/test_compatibility.py`, and every name for the test in `tests/`. This
 page is printed from them, by `python -m tests.test_compatibility`. Each test trains for some steps while most

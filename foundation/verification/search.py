@@ -55,19 +55,19 @@ def search(attempt: Callable[..., None], choices: Mapping[str, Sequence[Any]], e
         verbosity=hypothesis.Verbosity.quiet,
     )
     @hypothesis.given(
-        st.fixed_dictionaries(
-            {
-                name: st.integers(options.start, options.stop - 1)
+        st.tuples(
+            *(
+                st.integers(options.start, options.stop - 1)
                 if isinstance(options, range)
                 else st.sampled_from(options)
-                for name, options in choices.items()
-            }
+                for options in choices.values()
+            )
         )
     )
-    def examine(chosen: dict[str, Any]) -> None:
+    def examine(chosen: tuple[Any, ...]) -> None:
         nonlocal failure
         try:
-            attempt(**chosen)
+            attempt(**dict(zip(choices, chosen, strict=True)))
         except NotApplicable:
             raise
         except Exception as error:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -111,7 +112,7 @@ def _broadcasts(search: Search) -> Iterator[tuple[Tensor, Tensor, torch.Size]]:
             points[: math.prod(each)].reshape((*each, *search.manifold.point_shape)).clone()
             for each in leading
         )
-        yield x, y, torch.broadcast_shapes(*leading)  # type: ignore[no-untyped-call]
+        yield x, y, torch.Size(np.broadcast_shapes(*leading))
 
 
 @CLAUSES.clause("finiteness", "d(x, y) is a finite number")

@@ -72,40 +72,43 @@ class Slopes:
         way = z.double() - x
         ways = torch.stack([support.tangent(x, way), support.tangent(y, -way)])
         self.possible = length.isfinite()
+        sizes = torch.tensor([size * sign for size in STEPS for sign in (1, -1)], dtype=x.dtype)
+        sizes = sizes.reshape(-1, *[1] * self._pair.dim())
+        moved = self._moved(support, sizes * ways)
+        steps = (moved - self._pair) / sizes
+        change = (self._manifold.distance(*moved.unbind(dim=1)) - length) / sizes.reshape(-1, 1)
         gradient = self._gradient(torch.float64)
-        errors = []
-        for size in (size * sign for size in STEPS for sign in (1, -1)):
-            moved = self._moved(support, size * ways)
-            self._steps = (moved - self._pair) / size
-            change = (self._manifold.distance(*moved) - length) / size
-            errors.append(change - self._along(gradient))
-        self.predicted = self._along(gradient)
-        error = torch.stack(errors)
+        error = change - _along(gradient, steps)
+        self._step = steps[-1]
+        self.predicted = _along(gradient, self._step)
         self.measured = self.predicted + error[-2:].mean(dim=0)
         self.lowest, self.highest = self.predicted + error.amin(dim=0), self.predicted + error.amax(dim=0)
         self.possible &= error.isfinite().all(dim=0)
 
     def in_single_precision(self) -> Tensor:
         """Return what the gradient in float32 says."""
-        return self._along(self._gradient(torch.float32).double())
+        return _along(self._gradient(torch.float32).double(), self._step)
 
     def _moved(self, support: Support, steps: Tensor) -> Tensor:
-        """Return the pairs after a step; those that cannot take it stay where they are."""
-        moved = []
-        for points, step in zip(self._pair, steps, strict=True):
-            ahead, kept = support.step(points, step)
-            self.possible &= kept
-            moved.append(torch.where(kept.reshape(-1, *[1] * (points.dim() - 1)), ahead, points))
-        return torch.stack(moved)
+        """Return the pairs after each of some steps; those that cannot take one stay where they are."""
+        pairs = self._pair.expand_as(steps)
+        ahead, kept = support.step(pairs.flatten(0, 2), steps.flatten(0, 2))
+        kept = kept.reshape(steps.shape[:3])
+        self.possible &= kept.all(dim=0).all(dim=0)
+        return torch.where(
+            kept.reshape(*kept.shape, *[1] * (steps.dim() - 3)), ahead.reshape(steps.shape), pairs
+        )
 
     def _gradient(self, dtype: torch.dtype) -> Tensor:
         x, y = self._pair.to(dtype)
         return distance_gradient(self._manifold, x, y).movedim(1, 0)
 
-    def _along(self, gradient: Tensor) -> Tensor:
-        """Return what a gradient says about the step taken last."""
-        pairs = (gradient * self._steps).movedim(0, 1)
-        return pairs.reshape(len(pairs), -1).sum(dim=-1)
+
+def _along(gradient: Tensor, steps: Tensor) -> Tensor:
+    """Return what gradients of n pairs, of shape ``(2, n, *point_shape)``, say about steps of both points."""
+    products = gradient * steps
+    leading = products.shape[: products.dim() - gradient.dim() + 2]
+    return products.reshape(*leading, -1).sum(dim=(-3, -1))
 
 
 def slope_by_gradient(manifold: Manifold, x: Tensor, y: Tensor, z: Tensor) -> float:

@@ -36,7 +36,7 @@ class Comparison:
     Parameters
     ----------
     configuration : Configuration
-        What all runs share, but for the sparsity.
+        What all runs share, except the sparsity.
     methods : sequence of str
         Names of the methods, in the order of the table.
     seeds : sequence of int

@@ -13,7 +13,7 @@ class LearningRate:
     """The learning rate at each step.
 
     ``"cosine"`` falls to zero along half a cosine (Loshchilov and Hutter, "SGDR", arXiv 1608.03983,
-    equation 5, without restarts). ``"plateau"`` divides by four whenever a validation is no better than
+    equation 5, without restarts). ``"plateau"`` divides by four whenever a validation is not better than
     the best before it, as PyTorch's word-level language model does.
 
     Parameters

@@ -69,7 +69,7 @@ class StoredNetwork:
 
     @property
     def label(self) -> str:
-        """How tables and figures call it, but for its seed."""
+        """How tables and figures call it, without its seed."""
         pruning = self.result.pruning
         return label(self.result.method, pruning["sparsity"] if pruning else 0.0)
 

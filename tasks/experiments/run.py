@@ -61,7 +61,7 @@ class Run:
 
     @property
     def label(self) -> str:
-        """How tables and figures call the run, but for its seed."""
+        """How tables and figures call the run, without its seed."""
         sparsity = self.configuration.pruning.sparsity if self.method.has_sparsity else 0.0
         return label(self.method_name, sparsity)
 

@@ -73,7 +73,7 @@ class PruningSettings:
 
 @dataclass(frozen=True)
 class Configuration:
-    """Everything that determines a run's numbers, but for its method and seed.
+    """Everything that determines a run's numbers, except its method and seed.
 
     Parameters
     ----------

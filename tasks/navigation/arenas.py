@@ -124,7 +124,7 @@ class Rectangle(Arena):
 @final
 @dataclass(frozen=True)
 class PeriodicBox(Arena):
-    """A flat torus: who leaves on one side enters on the opposite one; there are no walls.
+    """A flat torus: what leaves on one side enters on the opposite one; no walls.
 
     Parameters
     ----------

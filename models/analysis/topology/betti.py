@@ -34,7 +34,7 @@ def betti_numbers(manifold: Manifold, prime: int = 2) -> Betti:
     Parameters
     ----------
     manifold : Manifold
-        A built-in manifold, or one of a class of one's own whose numbers are registered with
+        A built-in manifold, or one of a class of your own whose numbers are registered with
         ``@betti_numbers.register``.
     prime : int
         Coefficients are taken from the field with this many elements; a space with torsion, such as
