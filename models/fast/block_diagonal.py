@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from moduli.models.fast.communities import Community, communities_of
-from moduli.models.fast.kernels import Kernel, SparseKernel, trains
+from moduli.models.fast.kernel import Kernel
+from moduli.models.fast.kernels import SparseKernel, trains
 from moduli.models.fast.numbering import Numbering, Order
 
 FILLED = 0.8
@@ -151,6 +152,26 @@ class BlockDiagonalKernel(Kernel):
 
         return multiply
 
+    def ends(self) -> list[tuple[Tensor, Tensor]]:
+        """Return the numbers of targets and sources, each ``(blocks, side)``, for each size of blocks."""
+        return _by_block(self.targets, self.sources, self._groups)
+
+    @torch.no_grad()
+    def draw(self, bound: float) -> None:
+        """Draw the weights of full blocks anew, uniformly, with the variance of sums of a dense weight.
+
+        Parameters
+        ----------
+        bound : float
+            Largest size of the weights, if the weight were dense.
+        """
+        parts = torch.split(self.values, [count * height * width for count, height, width in self._groups])
+        for (targets, sources), part in zip(self.ends(), parts, strict=True):
+            there = (targets < self.n_targets).unsqueeze(2) & (sources < self.n_sources).unsqueeze(1)
+            inputs = (sources < self.n_sources).sum(dim=1).view(-1, 1, 1)
+            weights = part.view(there.shape).uniform_(-bound, bound)
+            weights.mul_(there).mul_((self.n_sources / inputs).sqrt())
+
     def to_dense(self) -> Tensor:
         """Return the weight with its zeros, ``(n_targets, n_sources)``; differentiable."""
         rest = self.rest
@@ -194,10 +215,7 @@ def block_diagonal(
     dense, alive = (
         functional.pad(each, (0, 1, 0, 1)) for each in (weight.detach(), mask.to(weight.device).bool())
     )
-    places = [
-        (targets.unsqueeze(2), sources.unsqueeze(1))
-        for targets, sources in _by_block(kernel.targets, kernel.sources, kernel._groups)
-    ]
+    places = [(targets.unsqueeze(2), sources.unsqueeze(1)) for targets, sources in kernel.ends()]
     living = torch.cat([alive[place].flatten() for place in places])
     values = torch.cat([dense[place].flatten() for place in places])
     kernel.values = nn.Parameter(values * living, requires_grad=trains(weight))
@@ -284,9 +302,7 @@ def _find_places(kernel: BlockDiagonalKernel, _: Any = None) -> None:
             rows.view(count, gates, width),
             torch.stack([_shifted(columns, gate * kernel.n_sources, kernel) for gate in range(gates)], dim=1),
         )
-        for (count, height, width), (rows, columns) in zip(
-            kernel._groups, _by_block(kernel.targets, kernel.sources, kernel._groups), strict=True
-        )
+        for (count, height, width), (rows, columns) in zip(kernel._groups, kernel.ends(), strict=True)
     )
 
 

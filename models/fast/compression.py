@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from moduli.errors import InvalidParameter
 from moduli.models.arguments import as_model, given
 from moduli.models.fast.block_diagonal import block_diagonal
-from moduli.models.fast.kernels import GatherKernel, Kernel, fastest_kernel, noise, timings
+from moduli.models.fast.kernel import Kernel
+from moduli.models.fast.kernels import GatherKernel, fastest_kernel, noise, timings
 from moduli.models.fast.recurrent import COLUMNS
 from moduli.models.fast.replacing import KINDS, gates_of, replaceable, sparse_module, with_replaced_modules
 

@@ -2,7 +2,9 @@
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
 
@@ -22,13 +24,11 @@ class Order(NamedTuple):
 
     def inside(self, x: Tensor) -> Tensor:
         """Return rows in the order inside; gaps are zero."""
-        if len(self.rows) > len(self.places):
-            x = functional.pad(x, (0,) * (2 * x.dim() - 1) + (1,))
-        return x.index_select(0, self.rows)
+        return _reordered(x, self.rows, self.places)
 
     def outside(self, x: Tensor) -> Tensor:
         """Return rows in the order outside, without gaps."""
-        return x.index_select(0, self.places)
+        return _reordered(x, self.places, self.rows)
 
 
 class Numbering(NamedTuple):
@@ -36,3 +36,25 @@ class Numbering(NamedTuple):
 
     neurons: Order
     gates: Order
+
+
+def _reordered(x: Tensor, there: Tensor, back: Tensor) -> Tensor:
+    if x.requires_grad and torch.is_grad_enabled():
+        ordered: Tensor = _Reorder.apply(x, there, back)  # type: ignore[no-untyped-call]
+        return ordered
+    if len(there) > len(x):
+        x = functional.pad(x, (0,) * (2 * x.dim() - 1) + (1,))
+    return x.index_select(0, there)
+
+
+class _Reorder(torch.autograd.Function):
+    """Take rows, each once: the gradient takes them back, where PyTorch's own would add them up."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor, there: Tensor, back: Tensor) -> Tensor:
+        ctx.save_for_backward(back, there)
+        return _reordered(x, there, back)
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        return _reordered(gradient, *ctx.saved_tensors), None, None  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
-from moduli.models.fast.kernels import Kernel
+from moduli.models.fast.kernel import Kernel
 from moduli.models.fast.linear import MakeKernel, take_over
 from moduli.models.fast.numbering import Numbering
 from moduli.models.fast.precision import in_own_precision

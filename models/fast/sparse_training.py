@@ -11,7 +11,8 @@ from moduli.errors import InvalidParameter, suggestion
 from moduli.models.arguments import as_masks, as_model
 from moduli.models.errors import CannotCompress
 from moduli.models.fast.block_diagonal import block_diagonal
-from moduli.models.fast.kernels import DenseKernel, Kernel, SparseKernel, gather
+from moduli.models.fast.kernel import Kernel
+from moduli.models.fast.kernels import DenseKernel, SparseKernel, gather
 from moduli.models.fast.replacing import NAMES, gates_of, replaceable, sparse_module, with_replaced_modules
 from moduli.regularizers import ShapeMismatch
 
