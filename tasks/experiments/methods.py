@@ -118,7 +118,8 @@ def method(name: str, seed: int = 0, matched: bool = True) -> Method:
         ``"none@layer@linear"``; ``free-diagonal`` or ``charged-diagonal``, self-connections that cost
         nothing, or as much as others on average; ``a-priori``, masks from the first step on, instead of
         penalty and schedule: those of the smallest coefficients. ``"torus-tiles@a-priori"`` has the
-        tiles of the manifold, ``"torus-tiles(bridges=0.1)@a-priori"`` bridges between them; ``"rewired-"`` before either moves connections at equal degrees;
+        tiles of the manifold, ``"torus-tiles(bridges=0.1)@a-priori"`` bridges between them;
+        ``"rewired-"`` before any of these moves connections at equal degrees;
         ``"regular@a-priori"``, ``"small-world(rewiring=0.2)@a-priori"`` and so on are families of
         masks, as `moduli.models.mask_families` names them.
     seed : int
@@ -325,7 +326,8 @@ def _bridges(name: str, base: str) -> float:
     for given in arguments:
         if given != "bridges":
             raise UnknownMethod(
-                f"'{given}' in the method '{name}' is not a parameter of {TILES}; {suggestion(given, ['bridges'])}"
+                f"'{given}' in the method '{name}' is not a parameter of {TILES}; "
+                f"{suggestion(given, ['bridges'])}"
             )
     bridges = arguments.get("bridges", 0.0)
     if not is_number(bridges) or not 0 <= bridges < 1:
