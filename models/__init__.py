@@ -27,6 +27,7 @@ from moduli.models.errors import (
     StateMismatch,
     TiedWeights,
 )
+from moduli.models.fast.born_sparse import TiledRecurrent, sparse_rnn
 from moduli.models.fast.compression import compress
 from moduli.models.fast.sparse_training import train_survivors
 from moduli.models.fast.stored import dense_state
@@ -72,6 +73,7 @@ __all__ = [
     "Sparsifier",
     "StateMismatch",
     "TiedWeights",
+    "TiledRecurrent",
     "UnknownMaskFamily",
     "WeightMatrix",
     "clique_mask",
@@ -91,6 +93,7 @@ __all__ = [
     "rewired_mask",
     "ring_mask",
     "small_world_mask",
+    "sparse_rnn",
     "spectral_radius",
     "tile_mask",
     "train_survivors",

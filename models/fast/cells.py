@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from moduli.models.fast.kernels import Kernel
+from moduli.models.fast.kernel import Kernel
 from moduli.models.fast.linear import MakeKernel, take_over
 from moduli.models.fast.precision import in_own_precision
 from moduli.models.fast.recurrent import next_state

@@ -8,9 +8,11 @@ from torch import Tensor, nn
 
 from moduli.errors import InvalidParameter
 from moduli.models.arguments import as_model, given
-from moduli.models.fast.kernels import Kernel, fastest_kernel, noise, timings
+from moduli.models.fast.block_diagonal import block_diagonal
+from moduli.models.fast.kernel import Kernel
+from moduli.models.fast.kernels import GatherKernel, fastest_kernel, noise, timings
 from moduli.models.fast.recurrent import COLUMNS
-from moduli.models.fast.replacing import KINDS, replaceable, sparse_module, with_replaced_modules
+from moduli.models.fast.replacing import KINDS, gates_of, replaceable, sparse_module, with_replaced_modules
 
 # Time steps of the sequences on which recurrent modules are timed.
 LENGTH = 5
@@ -73,7 +75,8 @@ def _faster(batch_size: int, path: str, module: nn.Module) -> nn.Module:
 
     def make_kernel(name: str, weight: Tensor) -> Kernel:
         columns = max(batch_size, COLUMNS) if name.startswith("weight_ih") else batch_size
-        return fastest_kernel(weight, columns)
+        blocks = block_diagonal(weight, weight != 0, gates_of(module, name), make_rest=GatherKernel)
+        return fastest_kernel(weight, columns, *([] if blocks is None else [blocks]))
 
     module.eval()  # dropout between layers costs time
     weight = next(module.parameters())

@@ -3,73 +3,19 @@
 import functools
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from moduli.models.fast.kernel import Kernel
+from moduli.models.fast.numbering import Order
+
 ROUNDS = 9
 
 # Sides of the blocks that are looked for in a weight, the best first.
 BLOCK_SIDES = (64, 32, 16, 8, 4)
-
-
-class Kernel(nn.Module):
-    """The product of a weight matrix with states.
-
-    Neurons come first, so that a row of states, which is what one weight reads, is contiguous. Functions
-    of PyTorch that are given a kernel in place of a weight, as by attention, take its dense matrix.
-
-    Attributes
-    ----------
-    n_targets, n_sources : int
-        Shape of the weight.
-    """
-
-    def __init__(self, weight: Tensor) -> None:
-        super().__init__()
-        self.n_targets, self.n_sources = weight.shape
-
-    def forward(self, states: Tensor) -> Tensor:
-        """Return the weight times the states, ``(n_sources, batch) -> (n_targets, batch)``."""
-        raise NotImplementedError
-
-    def repeated(self) -> Callable[[Tensor], Tensor]:
-        """Return the product for states of many time steps, between which the weight stays the same."""
-        return self.forward
-
-    def to_dense(self) -> Tensor:
-        """Return the weight with its zeros, ``(n_targets, n_sources)``; differentiable."""
-        raise NotImplementedError
-
-    @property
-    def shape(self) -> torch.Size:
-        """Shape of the weight."""
-        return torch.Size((self.n_targets, self.n_sources))
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Precision of the weight."""
-        return next(self.parameters()).dtype
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weight is."""
-        return next(self.parameters()).device
-
-    @classmethod
-    def __torch_function__(
-        cls,
-        function: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Call a function of PyTorch with dense matrices in place of kernels."""
-        named = {name: _without_kernels(value) for name, value in (kwargs or {}).items()}
-        return function(*_without_kernels(tuple(args)), **named)
 
 
 class DenseKernel(Kernel):
@@ -82,7 +28,7 @@ class DenseKernel(Kernel):
     """
 
     def __init__(self, weight: Tensor) -> None:
-        super().__init__(weight)
+        super().__init__(weight.shape)
         # A parameter stays the same one, so that what is tied to it or frozen stays so.
         same = isinstance(weight, nn.Parameter)
         self.dense: Tensor = weight if same else nn.Parameter(weight.detach().clone())
@@ -90,6 +36,11 @@ class DenseKernel(Kernel):
     def forward(self, states: Tensor) -> Tensor:
         """Return the weight times the states, ``(n_sources, batch) -> (n_targets, batch)``."""
         return self.dense @ states
+
+    def repeated_for(self, targets: Order) -> Callable[[Tensor], Tensor]:
+        """Return the product for states of many time steps, whose result is in the order inside."""
+        weight = targets.inside(self.dense)
+        return lambda states: weight @ states
 
     def to_dense(self) -> Tensor:
         """Return the weight, ``(n_targets, n_sources)``."""
@@ -102,7 +53,7 @@ class SparseKernel(Kernel):
     Parameters
     ----------
     weight : Tensor
-        The weight ``(n_targets, n_sources)``.
+        The weight ``(n_targets, n_sources)``; a sparse tensor of coordinates is alive where it has any.
     mask : Tensor, optional
         True where a weight is alive; by default where it is not zero.
     side : int
@@ -127,15 +78,18 @@ class SparseKernel(Kernel):
     size: Tensor
 
     def __init__(self, weight: Tensor, mask: Tensor | None = None, side: int = 1) -> None:
-        super().__init__(weight)
-        alive = weight.detach() != 0 if mask is None else mask.to(weight.device, torch.bool)
-        blocks, alive = in_blocks(weight.detach(), side), in_blocks(alive, side).any(-1).any(-1)
-        rows, columns = alive.nonzero(as_tuple=True)
-        values = blocks[rows, columns]
-        trains = weight.requires_grad or not isinstance(weight, nn.Parameter)
-        self.values = nn.Parameter(values.flatten() if side == 1 else values, requires_grad=trains)
+        super().__init__(weight.shape)
+        if weight.is_sparse:
+            weight = weight.coalesce()
+            (rows, columns), values = weight.indices(), weight.values().clone()
+        else:
+            alive = weight.detach() != 0 if mask is None else mask.to(weight.device, torch.bool)
+            blocks, alive = in_blocks(weight.detach(), side), in_blocks(alive, side).any(-1).any(-1)
+            rows, columns = alive.nonzero(as_tuple=True)
+            values = blocks[rows, columns]
+        self.values = nn.Parameter(values.flatten() if side == 1 else values, requires_grad=trains(weight))
         self.register_buffer("columns", columns.int())
-        self.register_buffer("row_offsets", _offsets(alive.sum(dim=1)))
+        self.register_buffer("row_offsets", _offsets(torch.bincount(rows, minlength=len(weight) // side)))
         self.register_buffer("size", torch.tensor(weight.shape, device=weight.device))
 
     def to_dense(self) -> Tensor:
@@ -240,6 +194,11 @@ class BlocksKernel(SparseKernel):
         )
 
 
+def trains(weight: Tensor) -> bool:
+    """Tell whether what takes the place of a weight is trained: unless it is a frozen parameter."""
+    return weight.requires_grad or not isinstance(weight, nn.Parameter)
+
+
 def in_blocks(matrix: Tensor, side: int) -> Tensor:
     """Return a view of a matrix as blocks, ``(rows / side, columns / side, side, side)``."""
     rows, columns = matrix.shape
@@ -294,7 +253,7 @@ def gather(states: Tensor, values: Tensor, columns: Tensor, row_offsets: Tensor)
     )
 
 
-def fastest_kernel(weight: Tensor, batch: int) -> Kernel:
+def fastest_kernel(weight: Tensor, batch: int, *others: Kernel) -> Kernel:
     """Return the kernel that takes the least time here, for states of so many columns.
 
     A weight that is more than half alive stays dense: its indices alone outweigh what it saves.
@@ -305,6 +264,8 @@ def fastest_kernel(weight: Tensor, batch: int) -> Kernel:
         The weight ``(n_targets, n_sources)``.
     batch : int
         Number of columns.
+    *others : Kernel
+        Further kernels of this weight that take part.
 
     Returns
     -------
@@ -320,12 +281,19 @@ def fastest_kernel(weight: Tensor, batch: int) -> Kernel:
         by_mkl = on_cpu and torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
         if by_mkl and block_side(weight) > 1:
             kinds.append(BlocksKernel)
-    kernels = [dense, *(kind(weight) for kind in kinds)]
+    kernels = [dense, *others, *(kind(weight) for kind in kinds)]
     states = noise((weight.shape[1], batch), weight)
     with torch.no_grad():
-        seconds = timings([functools.partial(kernel, states) for kernel in kernels], weight.device)
+        seconds = timings([_trial(kernel, states) for kernel in kernels], weight.device)
     costs = [min(times) for times in seconds]
     return kernels[costs.index(min(costs))]
+
+
+def _trial(kernel: Kernel, states: Tensor) -> Callable[[], Tensor]:
+    """Return what a kernel does at each time step."""
+    if kernel.numbering is None:
+        return functools.partial(kernel, states)
+    return functools.partial(kernel.repeated_inside(), kernel.numbering.neurons.inside(states))
 
 
 def timings(
@@ -385,12 +353,6 @@ def expanded(values: Tensor, columns: Tensor, row_offsets: Tensor, shape: tuple[
 def _has_sparse_products(states: Tensor) -> bool:
     """Tell whether PyTorch multiplies sparse tensors in this precision, on this device."""
     return states.dtype in (torch.float32, torch.float64) or not states.is_cpu
-
-
-def _without_kernels(value: Any) -> Any:
-    if isinstance(value, Kernel):
-        return value.to_dense()
-    return type(value)(map(_without_kernels, value)) if type(value) in (tuple, list) else value
 
 
 def _offsets(counts: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from moduli.models.fast.kernels import Kernel
+from moduli.models.fast.kernel import Kernel
 from moduli.models.fast.precision import in_own_precision
 
 MakeKernel = Callable[[str, Tensor], Kernel]

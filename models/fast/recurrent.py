@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
-from moduli.models.fast.kernels import Kernel
+from moduli.models.fast.kernel import Kernel
 from moduli.models.fast.linear import MakeKernel, take_over
+from moduli.models.fast.numbering import Numbering
 from moduli.models.fast.precision import in_own_precision
 from moduli.regularizers import ShapeMismatch
 
@@ -181,15 +182,21 @@ class SparseRecurrent(nn.Module):
         self, sequence: list[Tensor], start: State, name: str, *, backwards: bool
     ) -> tuple[list[Tensor], State]:
         """Return one layer's outputs in one direction, and its last state."""
-        recurrent = getattr(self, f"weight_hh_{name}").repeated()
+        kernel = getattr(self, f"weight_hh_{name}")
         bias = getattr(self, f"bias_hh_{name}", None) if self.mode == "GRU" else None
         projection = getattr(self, f"weight_hr_{name}", None)
+        numbering = kernel.numbering if projection is None else None
+        recurrent = kernel.repeated() if numbering is None else kernel.repeated_inside()
+        if bias is not None:
+            bias = bias.unsqueeze(1) if numbering is None else numbering.gates.inside(bias.unsqueeze(1))
+        if numbering is not None:
+            start = tuple(map(numbering.neurons.inside, start))
         sequence = sequence[::-1] if backwards else sequence
         width = sequence[0].shape[1]
         state = start if width == start[0].shape[1] else columns_of(start, 0, width)
         ended: list[State] = []
         outputs = []
-        for drive in self._drives(sequence, name):
+        for drive in self._drives(sequence, name, numbering):
             before, width = width, drive.shape[1]
             if width < before:
                 ended.append(columns_of(state, width, before))
@@ -198,26 +205,35 @@ class SparseRecurrent(nn.Module):
                 state = side_by_side([state, columns_of(start, before, width)])
             pull = recurrent(state[0])
             if bias is not None:
-                pull = pull + bias.unsqueeze(1)
+                pull = pull + bias
             state = next_state(self.mode, drive, pull, state, projection)
             outputs.append(state[0])
         if ended:
             state = side_by_side([state, *reversed(ended)])
+        if numbering is not None:
+            outputs, state = (
+                list(map(numbering.neurons.outside, outputs)),
+                tuple(map(numbering.neurons.outside, state)),
+            )
         return outputs[::-1] if backwards else outputs, state
 
-    def _drives(self, sequence: list[Tensor], name: str) -> Iterator[Tensor]:
+    def _drives(self, sequence: list[Tensor], name: str, numbering: Numbering | None) -> Iterator[Tensor]:
         """Yield what the input and the biases add at each time step, ``(neurons, batch)``."""
         kernel = getattr(self, f"weight_ih_{name}")
+        product = kernel.repeated() if numbering is None else kernel.repeated_for(numbering.gates)
         constant = getattr(self, f"bias_ih_{name}", None)
         if constant is not None and self.mode != "GRU":
             # A GRU's reset gate acts between its two biases; elsewhere they are one constant.
             constant = constant + getattr(self, f"bias_hh_{name}")
+        if constant is not None:
+            constant = constant.unsqueeze(1)
+            constant = constant if numbering is None else numbering.gates.inside(constant)
         steps = max(1, COLUMNS // max(1, sequence[0].shape[1]))
         for start in range(0, len(sequence), steps):
             part = sequence[start : start + steps]
-            drives = kernel(torch.cat(part, dim=1))
+            drives = product(torch.cat(part, dim=1))
             if constant is not None:
-                drives = drives + constant.unsqueeze(1)
+                drives = drives + constant
             yield from drives.split([step.shape[1] for step in part], dim=1)
 
 

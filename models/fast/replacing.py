@@ -35,6 +35,14 @@ def replaceable(model: nn.Module) -> dict[str, nn.Module]:
     return found
 
 
+def gates_of(module: nn.Module, name: str) -> int | None:
+    """Return how many gates the rows of a recurrent weight stack; None for a weight from other neurons."""
+    n_targets, n_sources = module.get_parameter(name).shape
+    gates, remainder = divmod(n_targets, n_sources)
+    recurrent = name.startswith("weight_hh") and not getattr(module, "proj_size", 0)
+    return gates if recurrent and not remainder else None
+
+
 def sparse_module(module: nn.Module, make_kernel: MakeKernel) -> nn.Module:
     """Return a sparse module in place of a linear or recurrent one."""
     if isinstance(module, nn.RNNBase):

@@ -10,8 +10,10 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from moduli.errors import InvalidParameter, suggestion
 from moduli.models.arguments import as_masks, as_model
 from moduli.models.errors import CannotCompress
-from moduli.models.fast.kernels import DenseKernel, Kernel, SparseKernel, gather
-from moduli.models.fast.replacing import NAMES, replaceable, sparse_module, with_replaced_modules
+from moduli.models.fast.block_diagonal import block_diagonal
+from moduli.models.fast.kernel import Kernel
+from moduli.models.fast.kernels import DenseKernel, SparseKernel, gather
+from moduli.models.fast.replacing import NAMES, gates_of, replaceable, sparse_module, with_replaced_modules
 from moduli.regularizers import ShapeMismatch
 
 
@@ -137,7 +139,9 @@ def train_survivors(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
             if mask is None:
                 return DenseKernel(weight)
             if weight not in kernels:
-                kernels[weight] = TrainableKernel(weight, mask)
+                gates = gates_of(module, name)
+                blocks = block_diagonal(weight, mask, gates, make_rest=TrainableKernel)
+                kernels[weight] = blocks or TrainableKernel(weight, mask)
             return kernels[weight]
 
         return sparse_module(module, make_kernel)

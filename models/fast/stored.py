@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from moduli.models.fast.block_diagonal import spread
 from moduli.models.fast.kernels import expanded
 
 
@@ -28,10 +29,16 @@ def dense_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     >>> model.load_state_dict(dense_state(compress(model).state_dict()))
     <All keys matched successfully>
     """
-    dense = {}
+    dense: dict[str, Tensor] = {}
+    diagonal = {name.removesuffix(".heights") for name in state if name.endswith(".heights")}
     for name, tensor in state.items():
         base, _, part = name.rpartition(".")
-        if f"{base}.row_offsets" in state:
+        if base in diagonal:
+            if part == "heights":
+                dense[base] = _spread(base, state)
+        elif base.removesuffix(".rest") in diagonal:
+            continue
+        elif f"{base}.row_offsets" in state:
             if part == "row_offsets":
                 dense[base] = _expand(base, state)
         else:
@@ -44,3 +51,13 @@ def _expand(name: str, state: Mapping[str, Tensor]) -> Tensor:
         state[f"{name}.{part}"] for part in ("values", "columns", "row_offsets", "size")
     )
     return expanded(values, columns, row_offsets, (int(size[0]), int(size[1])))
+
+
+def _spread(name: str, state: Mapping[str, Tensor]) -> Tensor:
+    parts = ("values", "targets", "sources", "heights", "widths", "size")
+    values, targets, sources, heights, widths, size = (state[f"{name}.{part}"] for part in parts)
+    strays = None
+    if f"{name}.rest.values" in state:
+        rest = f"{name}.rest"
+        strays = state[f"{rest}.values"], state[f"{rest}.columns"], state[f"{rest}.row_offsets"]
+    return spread(values, targets, sources, heights, widths, size, strays)

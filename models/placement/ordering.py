@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from moduli.manifolds import Manifold
+from moduli.manifolds import InvalidPoints, Manifold
 from moduli.manifolds.tensors import require_tensor
 from moduli.models.arguments import as_manifold
 
@@ -65,12 +65,24 @@ def parted(manifold: Manifold, points: Tensor, members: Tensor, first: int) -> t
     -------
     tuple of Tensor
         Numbers of the neurons of both parts.
+
+    Raises
+    ------
+    InvalidPoints
+        If a distance is NaN or infinite, so that there is no order.
     """
     places = points[members]
     end = manifold.distance(places, places[:1]).argmax()
     to_end = manifold.distance(places, places[end, None])
     to_start = manifold.distance(places, places[to_end.argmax(), None])
-    ranked = members[(to_start - to_end).argsort(stable=True)]
+    nearer = to_start - to_end
+    if not nearer.isfinite().all():
+        neuron = int(members[int((~nearer.isfinite()).nonzero()[0])])
+        raise InvalidPoints(
+            f"The neurons cannot be bisected along {manifold!r}: neuron {neuron} is at a distance that is "
+            "not finite. verify(manifold) looks for the reason; points at finite distances can be bisected."
+        )
+    ranked = members[nearer.argsort(stable=True)]
     return ranked[:first], ranked[first:]
 
 

@@ -66,11 +66,12 @@ class Tiles:
     """The tiles of a manifold; see `moduli.models.tile_mask`."""
 
     manifold: Manifold
+    bridges: float = 0.0
 
     def mask(self, n: int, points: Tensor | None, *, sparsity: float, seed: int) -> Tensor:
         """Return the mask of the tiles."""
         assert points is not None
-        return tile_mask(self.manifold, points, sparsity=sparsity, seed=seed)
+        return tile_mask(self.manifold, points, sparsity=sparsity, bridges=self.bridges, seed=seed)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -14,6 +15,7 @@ from moduli.manifolds import Manifold
 from moduli.manifolds import make as make_manifold
 from moduli.manifolds.reading import UnreadableManifold, read_manifold
 from moduli.models import geometric_mask, mask_families, one_way_mask, two_coloured_mask
+from moduli.models.arguments import is_number
 from moduli.models.masks.reading import read_mask_family
 from moduli.models.masks.registry import MASK_FAMILIES
 from moduli.reading import UnreadableCall, read_call
@@ -55,6 +57,9 @@ LACKING: dict[str, Callable[..., Tensor]] = {
 
 TILES = "tiles"
 """What stands in an inhibitor's place where the masks are the tiles of the manifold."""
+
+TILED = re.compile(rf"(?P<space>[^:]+)-(?P<tiles>{TILES}(\(.*\))?)")
+"""A method's name where they are, such as ``torus-tiles`` or ``torus-tiles(bridges=0.1)``."""
 
 A_PRIORI = "a-priori"
 """What follows an @ where masks are known beforehand, and the network is never dense."""
@@ -152,7 +157,8 @@ def method(name: str, seed: int = 0, matched: bool = True) -> Method:
         ``"none@layer@linear"``; ``free-diagonal`` or ``charged-diagonal``, self-connections that cost
         nothing, or as much as others on average; ``a-priori``, masks from the first step on, instead of
         penalty and schedule: those of the smallest coefficients. ``"torus-tiles@a-priori"`` has the
-        tiles of the manifold; ``"rewired-"`` before either moves connections at equal degrees;
+        tiles of the manifold, ``"torus-tiles(bridges=0.1)@a-priori"`` bridges between them;
+        ``"rewired-"`` before any of these moves connections at equal degrees;
         ``"regular@a-priori"``, ``"small-world(rewiring=0.2)@a-priori"`` and so on are families of
         masks, as `moduli.models.mask_families` names them.
     seed : int
@@ -180,7 +186,7 @@ def method(name: str, seed: int = 0, matched: bool = True) -> Method:
     >>> method("l1@free-diagonal").regularizer
     Uniform().with_diagonal(share=0.0)
     >>> method("rewired-torus-tiles@a-priori").masks
-    Rewired(rule=Tiles(manifold=Torus(dim=2, period=10.0)))
+    Rewired(rule=Tiles(manifold=Torus(dim=2, period=10.0), bridges=0.0))
     """
     base, *words = name.split("@")
     said = _said(name, base, words)
@@ -207,8 +213,10 @@ def method(name: str, seed: int = 0, matched: bool = True) -> Method:
         )
     masks: MaskRule | None = None
     if "masks" in said:
-        make = LACKING.get(prefix, geometric_mask)
-        masks = Tiles(manifold) if regularizer is None else SmallestCoefficients(regularizer, manifold, make)
+        if regularizer is None:
+            masks = Tiles(manifold, _bridges(name, base))
+        else:
+            masks = SmallestCoefficients(regularizer, manifold, LACKING.get(prefix, geometric_mask))
         masks = Rewired(masks) if prefix == REWIRED else masks
     return Method(name, regularizer=regularizer, manifold=manifold, masks=masks, changes=changes)
 
@@ -241,7 +249,8 @@ def explained_methods() -> dict[str, str]:
         "@charged-diagonal": "self-connections cost as much as others on average",
         "@a-priori": "never dense: the weights of the smallest coefficients are the mask from the first step "
         "on",
-        "MANIFOLD-tiles@a-priori": "never dense: the neurons of one tile of the manifold are connected",
+        "MANIFOLD-tiles@a-priori": "never dense: the neurons of one tile of the manifold are connected; "
+        "tiles(bridges=0.1) spends a tenth of the weights between tiles",
         "rewired-": "before a geometric method @a-priori: its connections at random places, at equal degrees",
         "two-coloured-": "before one: pairs of two colours only, so that there is no triangle",
         "one-way-": "before one: each pair in one direction only, and twice as many pairs",
@@ -273,7 +282,7 @@ def split_methods(text: str) -> list[str]:
 def _said(name: str, base: str, words: Sequence[str]) -> dict[str, str]:
     """Return the words after an @ by what they say: the scope, the schedule, the diagonal, or the masks."""
     kinds = CHANGES | dict.fromkeys(DIAGONALS, "diagonal") | {A_PRIORI: "masks"}
-    masks_alone = _is_family(base) or base.endswith(f"-{TILES}")
+    masks_alone = _is_family(base) or TILED.fullmatch(base) is not None
     said: dict[str, str] = {}
     for word in words:
         if word not in kinds:
@@ -327,9 +336,10 @@ def _geometry(name: str, base: str) -> tuple[Manifold, Regularizer | None]:
     if ":" in base:
         space, _, expression = base.partition(":")
         return _manifold(name, space), make_regularizer(expression)
+    tiled = TILED.fullmatch(base)
+    if tiled:
+        return _manifold(name, tiled["space"]), None
     space, dash, word = base.rpartition("-")
-    if dash and word == TILES:
-        return _manifold(name, space), None
     if dash and _is_inhibitor(word):
         return _manifold(name, space), make_regularizer(word)
     families, plain = mask_families(), base.partition("(")[0]
@@ -343,6 +353,28 @@ def _geometry(name: str, base: str) -> tuple[Manifold, Regularizer | None]:
         "written as MANIFOLD-INHIBITOR or MANIFOLD:EXPRESSION, with permuted- or pair-permuted- before one "
         f"for its control; families of masks as FAMILY@{A_PRIORI}."
     )
+
+
+def _bridges(name: str, base: str) -> float:
+    """Return the share of the weights that connect different tiles, from the name of a method of tiles."""
+    tiled = TILED.fullmatch(base)
+    assert tiled is not None
+    try:
+        arguments = read_call(tiled["tiles"])[1]
+    except UnreadableCall:
+        raise UnknownMethod(
+            f"'{tiled['tiles']}' in the method '{name}' cannot be read; write {TILES}(bridges=0.1)."
+        ) from None
+    for given in arguments:
+        if given != "bridges":
+            raise UnknownMethod(
+                f"'{given}' in the method '{name}' is not a parameter of {TILES}; "
+                f"{suggestion(given, ['bridges'])}"
+            )
+    bridges = arguments.get("bridges", 0.0)
+    if not is_number(bridges) or not 0 <= bridges < 1:
+        raise UnknownMethod(f"bridges in the method '{name}' is a share of the weights, in [0, 1).")
+    return float(bridges)
 
 
 def _manifold(name: str, space: str) -> Manifold:

@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from moduli.errors import InvalidParameter, RegistrationError
-from moduli.manifolds import Circle, Euclidean, Sphere, Torus
+from moduli.manifolds import Circle, Euclidean, InvalidPoints, Sphere, Torus
 from moduli.models import (
     InvalidSparsity,
     clique_mask,
@@ -25,6 +25,7 @@ from moduli.models import (
     two_coloured_mask,
 )
 from moduli.models.masks.registry import MASK_FAMILIES, UnknownMaskFamily
+from moduli.models.masks.tiles import tiles_of, tiles_wanted
 from moduli.regularizers import ShapeMismatch
 
 SYMMETRIC = (ring_mask, small_world_mask, regular_mask, clique_mask, community_mask, twin_mask)
@@ -235,3 +236,53 @@ def test_families_have_names():
     with pytest.raises(RegistrationError, match="must be a function"):
         register_mask_family("number")(3)
     MASK_FAMILIES.restore(before)
+
+
+@pytest.mark.parametrize("bridges", [0.1, 0.3, 0.6])
+@pytest.mark.parametrize("manifold", [Torus(), Sphere()], ids=repr)
+def test_bridges_are_the_wanted_share_and_connect_neighbouring_tiles(manifold, bridges):
+    n, sparsity = 600, 0.9
+    points = manifold.random_point(n, torch.Generator().manual_seed(0))
+    mask = tile_mask(manifold, points, sparsity=sparsity, bridges=bridges)
+    assert abs(int(mask.sum()) - (n * n - round(sparsity * n * n))) <= 1
+    assert torch.equal(mask, mask.T)
+    assert mask.diagonal().all()
+    count = tiles_wanted(n, sparsity, bridges)
+    tile = tiles_of(manifold, points, count)
+    between = mask & (tile[:, None] != tile)
+    assert int(between.sum()) / int(mask.sum()) == pytest.approx(bridges, abs=0.05)
+    assert (mask | (tile[:, None] != tile)).all()
+    distance = manifold.pairwise(points)
+    others = tile[:, None] != tile
+    assert distance[between].max() <= distance[others & ~mask].min()
+
+
+def test_without_bridges_the_masks_are_those_of_before():
+    points = Torus().random_point(300, torch.Generator().manual_seed(0))
+    plain = tile_mask("torus", points, sparsity=0.87, seed=5)
+    assert torch.equal(plain, tile_mask("torus", points, sparsity=0.87, bridges=0.0, seed=5))
+
+
+def test_tiles_that_cannot_be_had_are_refused():
+    points = Torus().random_point(20, torch.Generator().manual_seed(0))
+    for wrong in (-0.1, 1.0, "0.1", True, float("nan")):
+        with pytest.raises(InvalidParameter, match="bridges is a share of the weights"):
+            tile_mask("torus", points, bridges=wrong)
+    with pytest.raises(
+        InvalidParameter, match=r"takes 33 tiles, but there are 20 neurons; bridges of at most 0\.5"
+    ):
+        tile_mask("torus", points, sparsity=0.9, bridges=0.7)
+    with pytest.raises(InvalidSparsity, match="sparsity is at most"):
+        tile_mask("torus", points, sparsity=0.96)
+
+
+def test_a_space_without_finite_distances_cannot_be_bisected():
+    class Torn(Euclidean):
+        """A line on which what is far apart is at no distance."""
+
+        def distance(self, x, y):
+            return super().distance(x, y).where((x[..., 0] > 5) == (y[..., 0] > 5), torch.nan)
+
+    points = torch.arange(10.0).unsqueeze(1)
+    with pytest.raises(InvalidPoints, match=r"cannot be bisected along .*: neuron \d is at a distance"):
+        tiles_of(Torn(1), points, 3)

@@ -94,6 +94,8 @@ def test_masks_are_those_that_the_words_say(task, tmp_path):
         "small-world(rewiring=0.3)@a-priori": small_world_mask(32, sparsity=0.8, rewiring=0.3, seed=seed),
         "torus-diffusion@a-priori": nearest,
         "torus-tiles@a-priori": tiles,
+        "torus-tiles(bridges=0.2)@a-priori": tile_mask("torus", points, sparsity=0.8, bridges=0.2, seed=seed),
+        "torus(period=10.0)-tiles(bridges=0)@a-priori": tiles,
         "rewired-torus-diffusion@a-priori": rewired_mask(nearest, seed),
         "rewired-torus-tiles@a-priori": rewired_mask(tiles, seed),
     }
@@ -153,6 +155,11 @@ def test_every_word_is_explained():
         ("ring@free-diagonal@a-priori", "needs coefficients, and 'ring' has none"),
         ("torus-tiles@a-priori@charged-diagonal", "needs coefficients, and 'torus-tiles' has none"),
         ("rewired-l1@a-priori", "No method is called"),
+        ("torus-tiles(bridges=0.1)", r"write torus-tiles\(bridges=0\.1\)@a-priori"),
+        ("torus-tiles(bridge=0.1)@a-priori", "did you mean 'bridges'"),
+        ("torus-tiles(bridges=1.5)@a-priori", r"a share of the weights, in \[0, 1\)"),
+        ("torus-tiles(0.1)@a-priori", r"cannot be read; write tiles\(bridges=0\.1\)"),
+        ("torus-dog(bridges=0.1)@a-priori", "is not an inhibitor"),
     ],
 )
 def test_what_cannot_be_read_is_named(name, message):

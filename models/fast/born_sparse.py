@@ -1,0 +1,237 @@
+"""Recurrent modules that are block-sparse from birth: their dense matrices never exist."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy
+import torch
+from torch import Tensor, nn
+
+from moduli.errors import InvalidParameter
+from moduli.manifolds import Manifold
+from moduli.models.arguments import as_manifold, as_seed, as_sparsity
+from moduli.models.errors import InvalidEmbedding, InvalidSparsity
+from moduli.models.fast.block_diagonal import BlockDiagonalKernel
+from moduli.models.fast.communities import Community, Numbers
+from moduli.models.fast.kernel import Kernel
+from moduli.models.fast.kernels import DenseKernel
+from moduli.models.fast.recurrent import SparseRecurrent
+from moduli.models.masks.tiles import tiles_of, tiles_wanted
+from moduli.requirements import require_choice, require_dimension
+
+KINDS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+
+
+class TiledRecurrent(SparseRecurrent):
+    """A recurrent module in which neurons of one tile of a manifold are connected; see `sparse_rnn`.
+
+    It is called like ``nn.RNN``, ``nn.GRU`` or ``nn.LSTM``, and has their attributes. All layers and
+    directions have the same tiles: in each, and from each to the next, a tile is one block of weights.
+
+    Parameters
+    ----------
+    module : nn.RNN, nn.GRU or nn.LSTM
+        What it is to be, on the meta device: a module without memory.
+    manifold : Manifold
+        The space.
+    embedding : Tensor
+        Points of the neurons, ``(hidden_size, *point_shape)``.
+    tiles : int
+        Number of tiles.
+    device : torch.device
+        Where its weights are.
+
+    Attributes
+    ----------
+    manifold : Manifold
+        The space.
+    embedding : Tensor
+        Points of the neurons; no part of the state, since seed and size bring them back.
+    tile : Tensor
+        The number of each neuron's tile, int64 ``(hidden_size,)``.
+    """
+
+    embedding: Tensor
+    tile: Tensor
+    weight_hh_l0: BlockDiagonalKernel
+
+    def __init__(
+        self, module: nn.RNNBase, manifold: Manifold, embedding: Tensor, tiles: int, device: torch.device
+    ) -> None:
+        with torch.no_grad():
+            tile = tiles_of(manifold, embedding.detach(), tiles)
+        order = tile.argsort(stable=True).cpu().numpy()
+        members = numpy.split(order, numpy.cumsum(tile.bincount(minlength=tiles).cpu().numpy())[:-1])
+
+        def make_kernel(name: str, weight: Tensor) -> Kernel:
+            if name.startswith("weight_ih_l0"):
+                return DenseKernel(nn.Parameter(torch.empty_like(weight, device=device)))
+            return _of_tiles(weight, members).to(device=device, dtype=weight.dtype)
+
+        super().__init__(module, make_kernel)
+        for name, bias in list(self._parameters.items()):
+            if bias is not None:
+                self.register_parameter(name, nn.Parameter(torch.empty_like(bias, device=device)))
+        self.manifold = manifold
+        self.register_buffer("embedding", embedding.detach().to(device), persistent=False)
+        self.register_buffer("tile", tile.to(device), persistent=False)
+        self.reset_parameters()
+
+    @property
+    def mask(self) -> Tensor:
+        """Where one neuron reads another, as a sparse tensor of booleans ``(hidden_size, hidden_size)``."""
+        size = self.hidden_size
+        places = []
+        for _, neurons in self.weight_hh_l0.ends():
+            square = (*neurons.shape, neurons.shape[1])
+            ends = neurons.unsqueeze(2).expand(square), neurons.unsqueeze(1).expand(square)
+            pairs = torch.stack(ends).flatten(1)
+            places.append(pairs[:, (pairs < size).all(dim=0)])
+        indices = torch.cat(places, dim=1)
+        alive = torch.ones_like(indices[0], dtype=torch.bool)
+        return torch.sparse_coo_tensor(indices, alive, (size, size), check_invariants=False).coalesce()
+
+    @property
+    def sparsity(self) -> float:
+        """Fraction of zeros in a recurrent weight."""
+        return 1 - int(self.tile.bincount().square().sum()) / self.hidden_size**2
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draw all weights anew, as PyTorch does: uniformly up to ``1 / sqrt(hidden_size)`` in size.
+
+        Weights in blocks are larger, by the square root of all inputs over those that are there, so that sums
+        have the variance of a dense module's (Evci et al., arXiv 2010.03533, section 3).
+        """
+        bound = 1 / math.sqrt(self.hidden_size)
+        for module in self.modules():
+            if isinstance(module, BlockDiagonalKernel):
+                module.draw(bound)
+            else:
+                for parameter in module.parameters(recurse=False):
+                    parameter.uniform_(-bound, bound)
+
+    def extra_repr(self) -> str:
+        """Return kind, size, sparsity and manifold."""
+        return f"{super().extra_repr()}, sparsity={self.sparsity:.4g}, manifold={self.manifold!r}"
+
+
+def sparse_rnn(
+    kind: str,
+    input_size: int,
+    hidden_size: int,
+    num_layers: int = 1,
+    *,
+    manifold: Manifold | str = "torus",
+    sparsity: float = 0.9,
+    embedding: Tensor | None = None,
+    seed: int = 0,
+    nonlinearity: str = "tanh",
+    bias: bool = True,
+    batch_first: bool = False,
+    dropout: float = 0.0,
+    bidirectional: bool = False,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> TiledRecurrent:
+    """Return a recurrent module that is sparse from birth, and as fast and small as its weights are few.
+
+    Its neurons are placed on a manifold, which is cut into tiles of equally many; those of one tile are
+    connected, as `tile_mask` has it, and so are those of a tile in one layer and the next. A tile is a dense
+    block, and all blocks are one batched product. Nothing of size ``hidden_size²`` is ever allocated.
+
+    Parameters
+    ----------
+    kind : {"rnn", "gru", "lstm"}
+        Whose equations it has: those of ``nn.RNN``, ``nn.GRU`` or ``nn.LSTM``.
+    input_size, hidden_size, num_layers : int
+        Number of inputs, of neurons in a layer, and of layers.
+    manifold : Manifold or str
+        Where the neurons are placed, or its name.
+    sparsity : float
+        Fraction of zeros in a recurrent weight; met as nearly as whole tiles can.
+    embedding : Tensor, optional
+        Points of the neurons, ``(hidden_size, *point_shape)``; drawn at random when absent.
+    seed : int
+        Seed of the random points. Weights are drawn as by PyTorch's modules, after ``torch.manual_seed``.
+    nonlinearity : {"tanh", "relu"}
+        That of kind ``"rnn"``.
+    bias, batch_first, dropout, bidirectional, device, dtype
+        As for PyTorch's module.
+
+    Returns
+    -------
+    TiledRecurrent
+        Called like PyTorch's module, with its attributes, and with ``embedding``, ``tile``, ``mask`` and
+        ``sparsity``. `dense_state` of its state is that of PyTorch's module.
+
+    Raises
+    ------
+    InvalidSparsity
+        If the sparsity is outside its domain, leaves fewer than two tiles, or needs more tiles than neurons.
+    InvalidEmbedding
+        If there are not as many points as neurons.
+    InvalidPoints
+        If the points are not on the manifold.
+    InvalidParameter
+        If another argument is of another kind or outside its domain.
+
+    Examples
+    --------
+    >>> rnn = sparse_rnn("gru", 3, 200, sparsity=0.9)
+    >>> output, state = rnn(torch.randn(5, 2, 3))
+    >>> output.shape, len(rnn.tile.unique()), rnn.mask.values().numel()
+    (torch.Size([5, 2, 200]), 10, 4000)
+    """
+    require_choice("kind", kind, tuple(KINDS))
+    require_choice("nonlinearity", nonlinearity, ("tanh", "relu"))
+    for name, value in {
+        "input_size": input_size,
+        "hidden_size": hidden_size,
+        "num_layers": num_layers,
+    }.items():
+        require_dimension("sparse_rnn", value, name)
+    manifold = as_manifold(manifold)
+    tiles = tiles_wanted(hidden_size, as_sparsity(sparsity))
+    if round(1 / (1 - sparsity)) > hidden_size:
+        raise InvalidSparsity(
+            f"{hidden_size} neurons are {hidden_size} tiles at most, so that sparsity is at most "
+            f"{1 - 1 / hidden_size:.6g}; got {sparsity!r}."
+        )
+    if embedding is None:
+        embedding = manifold.random_point(hidden_size, generator=torch.Generator().manual_seed(as_seed(seed)))
+    manifold.check_points(embedding, "The embedding")
+    if len(embedding) != hidden_size:
+        raise InvalidEmbedding(f"{hidden_size} neurons need as many points, got {len(embedding)}.")
+    if dtype is not None and not dtype.is_floating_point:
+        raise InvalidParameter(f"sparse_rnn: dtype must be floating-point, got {dtype}.")
+    options = {"nonlinearity": nonlinearity} if kind == "rnn" else {}
+    try:
+        where = torch.empty(0, device=device).device
+        module = KINDS[kind](
+            input_size,
+            hidden_size,
+            num_layers,
+            bias=bias,
+            batch_first=batch_first,
+            dropout=dropout,
+            bidirectional=bidirectional,
+            device="meta",
+            dtype=dtype,
+            **options,
+        )
+    except (RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise InvalidParameter(f"sparse_rnn: {reason}.") from error
+    return TiledRecurrent(module, manifold, embedding, tiles, where)
+
+
+def _of_tiles(weight: Tensor, members: Sequence[Numbers]) -> BlockDiagonalKernel:
+    """Return the kernel of a weight between tiles; its rows stack gates, and its columns directions."""
+    size = sum(map(len, members))
+    stacked = [range(0, length, size) for length in weight.shape]
+    communities = [
+        Community(*(numpy.concatenate([tile + shift for shift in shifts]) for shifts in stacked))
+        for tile in members
+    ]
+    return BlockDiagonalKernel(weight.shape, communities, len(stacked[0]))

@@ -1,0 +1,199 @@
+"""Recurrent modules that are block-sparse from birth."""
+
+import copy
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pack_sequence
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from moduli.errors import InvalidParameter
+from moduli.manifolds import Circle, InvalidPoints, Torus
+from moduli.models import InvalidEmbedding, InvalidSparsity, dense_state, sparse_rnn, tile_mask
+from tests.conftest import seeded
+from tests.models.test_block_diagonal import assert_equal
+
+KINDS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+
+
+def as_dense(sparse, **options):
+    """Return PyTorch's module with the same weights."""
+    kind = nn.RNN if sparse.mode.startswith("RNN") else KINDS[sparse.mode.lower()]
+    dense = kind(sparse.input_size, sparse.hidden_size, sparse.num_layers, **options).double()
+    dense.load_state_dict(dense_state(sparse.state_dict()))
+    return dense
+
+
+def flat(value):
+    return [value] if isinstance(value, torch.Tensor) else [part for item in value for part in flat(item)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"bias": False},
+        {"batch_first": True, "bidirectional": True, "num_layers": 2},
+        {"num_layers": 3, "dropout": 0.5},
+    ],
+)
+def test_it_is_the_module_of_pytorch_with_tiles(kind, options):
+    torch.manual_seed(0)
+    sparse = sparse_rnn(kind, 3, 82, sparsity=0.75, dtype=torch.float64, **options).eval()
+    dense = as_dense(
+        sparse, **{name: value for name, value in options.items() if name != "num_layers"}
+    ).eval()
+    assert type(dense) is KINDS[kind]
+    for name in dense.__constants__:
+        assert getattr(sparse, name) == getattr(dense, name)
+    mask = sparse.mask.to_dense()
+    gates = len(dense.weight_hh_l0) // 82
+    for name, weight in dense.named_parameters():
+        if weight.dim() == 2 and not name.startswith("weight_ih_l0"):
+            repeats = (gates, weight.shape[1] // 82)
+            assert torch.equal(weight != 0, mask.repeat(repeats))
+    masks = {
+        name: weight != 0
+        for name, weight in dense.named_parameters()
+        if weight.dim() == 2 and not name.startswith("weight_ih_l0")
+    }
+    x = torch.randn(4, 5, 3, dtype=torch.float64, generator=seeded(), requires_grad=True)
+    assert_equal(sparse, dense, masks, x)
+    layers = sparse.num_layers * (2 if sparse.bidirectional else 1)
+    state = torch.randn(layers, 4 if sparse.batch_first else 5, 82, dtype=torch.float64, generator=seeded(1))
+    assert_equal(sparse, dense, masks, x, (state, state.sin()) if kind == "lstm" else state)
+    packed = pack_sequence([torch.randn(length, 3, dtype=torch.float64) for length in (4, 2)])
+    for found, expected in zip(flat(sparse(packed)[1]), flat(dense(packed)[1]), strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-11)
+    assert_equal(copy.deepcopy(sparse), dense, masks, x)
+
+
+def test_its_mask_is_that_of_tiles():
+    sparse = sparse_rnn("rnn", 2, 200, manifold="circle", sparsity=0.9, seed=3)
+    assert torch.equal(sparse.embedding, Circle().random_point(200, seeded(3)))
+    assert torch.equal(sparse.mask.to_dense(), tile_mask(Circle(), sparse.embedding, sparsity=0.9))
+    assert sparse.mask.is_sparse
+    assert sparse.sparsity == pytest.approx(0.9)
+    assert torch.equal(sparse.tile.bincount(), torch.full((10,), 20))
+    assert "sparsity=0.9, manifold=Circle" in repr(sparse)
+    given = sparse_rnn("rnn", 2, 200, manifold="circle", embedding=sparse.embedding)
+    assert torch.equal(given.tile, sparse.tile)
+
+
+def test_weights_are_drawn_with_the_variance_of_a_dense_module():
+    torch.manual_seed(0)
+    sparse, dense = sparse_rnn("gru", 5, 400, sparsity=0.9), nn.GRU(5, 400)
+    states = torch.rand(400, 50, generator=seeded())
+    torch.testing.assert_close(
+        sparse.weight_hh_l0(states).std(), (dense.weight_hh_l0 @ states).std(), rtol=0.05, atol=0
+    )
+    assert sparse.bias_hh_l0.abs().max() <= 1 / 20
+    torch.testing.assert_close(sparse.weight_ih_l0.dense.std(), dense.weight_ih_l0.std(), rtol=0.05, atol=0)
+    before = sparse.weight_hh_l0.to_dense().detach()
+    torch.manual_seed(1)
+    sparse.reset_parameters()
+    after = sparse.weight_hh_l0.to_dense()
+    assert torch.equal(before != 0, after != 0)
+    assert not torch.equal(before, after)
+    uneven = sparse_rnn("rnn", 2, 82, sparsity=0.75)
+    assert (
+        len(uneven.weight_hh_l0.values)
+        > uneven.mask.values().numel()
+        == uneven.weight_hh_l0.values.count_nonzero()
+    )
+
+
+def test_the_seed_places_neurons_and_the_global_one_draws_weights():
+    torch.manual_seed(0)
+    one = sparse_rnn("rnn", 2, 64, seed=1)
+    torch.manual_seed(0)
+    other = sparse_rnn("rnn", 2, 64, seed=1)
+    assert torch.equal(one.weight_hh_l0.values, other.weight_hh_l0.values)
+    assert not torch.equal(one.tile, sparse_rnn("rnn", 2, 64, seed=2).tile)
+
+
+class Largest(TorchDispatchMode):
+    """Hold the size of the largest tensor in memory."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, tuple | list) else [result]:
+            if isinstance(tensor, torch.Tensor) and not tensor.is_meta and not tensor.is_sparse:
+                self.elements = max(self.elements, tensor.numel())
+        return result
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_as_large_as_the_dense_matrix_is_made(kind):
+    n, planted = 1000, lambda sparse: sparse.weight_hh_l0.to_dense()
+    for fault in (None, planted):
+        with Largest() as largest:
+            sparse = sparse_rnn(kind, 2, n, num_layers=2, sparsity=0.98)
+            optimizer = torch.optim.Adam(sparse.parameters())
+            sparse(torch.randn(3, 4, 2))[0].sum().backward()
+            optimizer.step()
+            state = sparse.state_dict()
+            sparse.load_state_dict(state)
+            assert sparse.mask.values().numel() == 20 * n
+            copy.deepcopy(sparse)
+            if fault is not None:
+                fault(sparse)
+        assert (largest.elements >= n * n) == (fault is not None)
+    assert sum(tensor.numel() for tensor in state.values()) < n * n / 2
+
+
+def test_a_large_one_is_made_and_trained_in_little_memory():
+    """16,384 neurons, whose dense matrix alone would take 1 GiB, in a process of their own."""
+    program = """
+import resource, torch
+from moduli.models import sparse_rnn
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+before = peak()
+rnn = sparse_rnn("rnn", 2, 16384, sparsity=0.998)
+optimizer = torch.optim.Adam(rnn.parameters())
+rnn(torch.randn(4, 8, 2))[0].square().mean().backward()
+optimizer.step()
+print(peak() - before)
+"""
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert float(process.stdout) < 0.25
+
+
+def test_bad_arguments_are_refused():
+    for kind, named in (
+        ("grru", "did you mean 'gru'"),
+        (nn.GRU, "Unknown kind"),
+        ("cnn", "did you mean 'rnn'"),
+    ):
+        with pytest.raises(InvalidParameter, match=named):
+            sparse_rnn(kind, 2, 64)
+    for sizes in ((0, 64), (2, 0), (2, 64, 0), (2, 6.4), ("2", 64)):
+        with pytest.raises(InvalidParameter, match="must be a positive integer"):
+            sparse_rnn("gru", *sizes)
+    with pytest.raises(InvalidSparsity, match="which takes a sparsity of a third or more"):
+        sparse_rnn("gru", 2, 64, sparsity=0.2)
+    with pytest.raises(InvalidSparsity, match=r"64 tiles at most, so that sparsity is at most 0\.984375"):
+        sparse_rnn("gru", 2, 64, sparsity=0.99)
+    for sparsity in (1.0, -0.1, float("nan"), "0.9", True):
+        with pytest.raises(InvalidSparsity, match=r"in \[0, 1\)"):
+            sparse_rnn("gru", 2, 64, sparsity=sparsity)
+    with pytest.raises(InvalidEmbedding, match="64 neurons need as many points, got 63"):
+        sparse_rnn("gru", 2, 64, embedding=Torus().random_point(63))
+    with pytest.raises(InvalidPoints, match="The embedding"):
+        sparse_rnn("gru", 2, 64, embedding=torch.zeros(64, 5))
+    with pytest.raises(InvalidParameter, match="dropout"):
+        sparse_rnn("gru", 2, 64, dropout=2.0)
+    with pytest.raises(InvalidParameter, match="nonlinearity"):
+        sparse_rnn("rnn", 2, 64, nonlinearity="selu")
+    with pytest.raises(InvalidParameter, match="seed must be"):
+        sparse_rnn("rnn", 2, 64, seed=0.5)
+    with pytest.raises(InvalidParameter, match="device string: quantum"):
+        sparse_rnn("rnn", 2, 64, device="quantum")
+    with pytest.raises(InvalidParameter, match=r"floating-point, got torch\.int32"):
+        sparse_rnn("rnn", 2, 64, dtype=torch.int32)
