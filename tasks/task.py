@@ -28,10 +28,14 @@ class Task(ABC, Generic[Batch]):
         What ``score`` measures, with its unit, such as ``"error (cm)"``; lower is better.
     seed : int
         Seed of the data.
+    recurrent : tuple of str
+        Names or patterns of recurrent weights in cells written by hand, for a model that has some; those of
+        PyTorch's modules are known. See `moduli.models.Sparsifier`.
     """
 
     score_name: str
     seed: int
+    recurrent: tuple[str, ...] = ()
 
     @abstractmethod
     def model(self) -> nn.Module:

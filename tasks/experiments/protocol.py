@@ -86,7 +86,7 @@ def _carry_out_stage(run: Run, stage: Stage, task: Task[Any], execution: Executi
             wiring=_wiring(sparsifier) if sparsifier else None,
             references=task.references(),
             seconds=seconds,
-            recurrent=[matrix.name for matrix in recurrent_matrices(model)],
+            recurrent=[matrix.name for matrix in recurrent_matrices(model, task.recurrent)],
             verified=execution.verify,
             **provenance(),
         )
