@@ -12,7 +12,6 @@ from typing import Any, Literal, get_args, get_type_hints
 from moduli.requirements import require, require_choices
 from moduli.tasks.experiments.values import as_json, check_settings
 
-
 LATER = "later"
 """Marks, in a field's metadata, a setting that `later` made."""
 
