@@ -31,11 +31,14 @@ class Task(ABC, Generic[Batch]):
     recurrent : tuple of str
         Names or patterns of recurrent weights in cells written by hand, for a model that has some; those of
         PyTorch's modules are known. See `moduli.models.Sparsifier`.
+    criterion : float or None
+        The score on validation data at which a task counts as learned; results say after how many steps.
     """
 
     score_name: str
     seed: int
     recurrent: tuple[str, ...] = ()
+    criterion: float | None = None
 
     @abstractmethod
     def model(self) -> nn.Module:
