@@ -36,6 +36,10 @@ class UnusableImages(ModuliError, OSError):
     """A set of images is not there, cannot be read or downloaded, or is not one."""
 
 
+class UnusableRecording(ModuliError, OSError):
+    """A recorded walk is not there, cannot be read, or is no walk."""
+
+
 class RunMismatch(ModuliError, ValueError):
     """A run folder belongs to another configuration."""
 

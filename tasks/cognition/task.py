@@ -146,9 +146,13 @@ class Cognition(Task[Step]):
 
     def measurements(self, model: nn.Module) -> dict[str, Any]:
         """Return the score of each task, and how often a network answers before it is time, in percent."""
+        broken = {
+            problem: 100 * float(((answers != 0) & ~trials.in_response()).any(dim=1).double().mean())
+            for problem, trials, answers in self._answers(model, self._test)
+        }
         return {
             "wrong decisions by task (%)": self._wrong(model, self._test),
-            "fixation broken by task (%)": dict(self._broken(model)),
+            "fixation broken by task (%)": broken,
         }
 
     def _draw_stock(self, rule: int, index: int) -> Trials:
@@ -177,12 +181,6 @@ class Cognition(Task[Step]):
             problem: 100 * float((trials.last(answers) != trials.last(trials.answers)).double().mean())
             for problem, trials, answers in self._answers(model, held_out)
         }
-
-    def _broken(self, model: nn.Module) -> Iterator[tuple[str, float]]:
-        """Yield each task with the percent of its test trials that are answered before it is time."""
-        for problem, trials, answers in self._answers(model, self._test):
-            early = (answers != 0) & ~trials.in_response()
-            yield problem, 100 * float(early.any(dim=1).double().mean())
 
     @torch.no_grad()
     def _answers(self, model: nn.Module, held_out: list[Trials]) -> Iterator[tuple[str, Trials, Tensor]]:
