@@ -32,6 +32,14 @@ class UnusableCorpus(ModuliError, OSError):
     """A corpus is not there, cannot be read or downloaded, or holds no words."""
 
 
+class UnusableImages(ModuliError, OSError):
+    """A set of images is not there, cannot be read or downloaded, or is not one."""
+
+
+class UnusableRecording(ModuliError, OSError):
+    """A recorded walk is not there, cannot be read, or is no walk."""
+
+
 class RunMismatch(ModuliError, ValueError):
     """A run folder belongs to another configuration."""
 

@@ -30,6 +30,8 @@ BUILT_IN = {
     "navigation": "moduli.tasks.navigation.settings:NavigationSettings",
     "language": "moduli.tasks.language.settings:LanguageSettings",
     "adding": "moduli.tasks.adding.settings:AddingSettings",
+    "cognition": "moduli.tasks.cognition.settings:CognitionSettings",
+    "digits": "moduli.tasks.digits.settings:DigitsSettings",
 }
 
 

@@ -33,12 +33,19 @@ class Task(ABC, Generic[Batch]):
     ignorance : str or None
         Which of the references needs no input. A network that does no better has learned nothing, and its
         run is void; None where there is no such reference.
+    recurrent : tuple of str
+        Names or patterns of recurrent weights in cells written by hand, for a model that has some; those of
+        PyTorch's modules are known. See `moduli.models.Sparsifier`.
+    criterion : float or None
+        The score on validation data at which a task counts as learned; results say after how many steps.
     """
 
     score_name: str
     seed: int
     floor: ClassVar[str | None] = None
     ignorance: ClassVar[str | None] = None
+    recurrent: tuple[str, ...] = ()
+    criterion: float | None = None
 
     @abstractmethod
     def model(self) -> nn.Module:

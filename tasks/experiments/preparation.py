@@ -1,5 +1,6 @@
 """What each stage of a run starts from: a fresh model, and what prunes it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,10 +11,9 @@ from moduli.models import (
     LinearSchedule,
     OneShotSchedule,
     Sparsifier,
-    weight_matrices,
 )
 from moduli.models.errors import NothingToPrune
-from moduli.models.matrices import WeightMatrix
+from moduli.models.matrices import WeightMatrix, named_matrices
 from moduli.models.pruning.schedules import Schedule
 from moduli.tasks.experiments.beforehand import MaskRule
 from moduli.tasks.experiments.run import Run
@@ -29,7 +29,7 @@ def fresh_network(run: Run, task: Task[Any]) -> Network:
     """Return a fresh model, and the sparsifier that the run's method asks for; none for a dense one."""
     model = fresh_model(task)
     pruning = run.pruning
-    return model, None if pruning is None else sparsifier_of(model, run)
+    return model, None if pruning is None else sparsifier_of(model, run, task.recurrent)
 
 
 def ticket_network(run: Run, task: Task[Any]) -> Network:
@@ -37,7 +37,7 @@ def ticket_network(run: Run, task: Task[Any]) -> Network:
     pruning = run.pruning
     if pruning is None:
         return fresh_model(task, "ticket weights"), None
-    sparsifier = sparsifier_of(fresh_model(task), run)
+    sparsifier = sparsifier_of(fresh_model(task), run, task.recurrent)
     sparsifier.load_state_dict(run.open("trained").load_tensors("sparsifier") or {})
     return sparsifier.ticket(stream_seed(run.seed, "ticket weights"))
 
@@ -49,10 +49,18 @@ def fresh_model(task: Task[Any], purpose: str = "weights") -> nn.Module:
         return task.model()
 
 
-def recurrent_matrices(model: nn.Module) -> list[WeightMatrix]:
-    """Return the recurrent weight matrices of a model's modules, in the model's order; there may be none."""
+def recurrent_matrices(model: nn.Module, recurrent: Sequence[str] = ()) -> list[WeightMatrix]:
+    """Return the recurrent weight matrices of a model; there may be none.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model.
+    recurrent : sequence of str
+        Names of those in cells written by hand; those of PyTorch's modules are known.
+    """
     try:
-        return [matrix for matrix in weight_matrices(model) if matrix.recurrent]
+        return [matrix for matrix in named_matrices(model, recurrent=recurrent).values() if matrix.recurrent]
     except NothingToPrune:
         return []
 
@@ -65,11 +73,22 @@ def schedule(pruning: PruningSettings, steps: int) -> Schedule:
     return CubicSchedule(begin, end) if pruning.schedule == "cubic" else LinearSchedule(begin, end)
 
 
-def sparsifier_of(model: nn.Module, run: Run) -> Sparsifier:
-    """Return what prunes a model as the run's method asks, which is not a dense one."""
+def sparsifier_of(model: nn.Module, run: Run, recurrent: Sequence[str] = ()) -> Sparsifier:
+    """Return what prunes a model as the run's method asks, which is not a dense one.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model.
+    run : Run
+        Whose method it is.
+    recurrent : sequence of str
+        Names of recurrent weights in cells written by hand; see `moduli.tasks.task.Task`.
+    """
     chosen, pruning = run.method, run.pruning
     assert pruning is not None
-    embedding = _embedding(model, run)
+    matrices = recurrent_matrices(model, recurrent)
+    embedding = _embedding(matrices, run)
     if chosen.masks is not None:
         return Sparsifier(
             model,
@@ -78,7 +97,8 @@ def sparsifier_of(model: nn.Module, run: Run) -> Sparsifier:
             strength=0.0,
             scope=pruning.scope,
             embedding=embedding,
-            masks=_masks_beforehand(model, run, chosen.masks, pruning.sparsity, embedding or {}),
+            masks=_masks_beforehand(matrices, run, chosen.masks, pruning.sparsity, embedding or {}),
+            recurrent=recurrent,
         )
     return Sparsifier(
         model,
@@ -89,27 +109,32 @@ def sparsifier_of(model: nn.Module, run: Run) -> Sparsifier:
         strength=pruning.strength,
         scope=pruning.scope,
         embedding=embedding,
+        recurrent=recurrent,
     )
 
 
-def _embedding(model: nn.Module, run: Run) -> dict[str, Tensor] | None:
+def _embedding(matrices: Sequence[WeightMatrix], run: Run) -> dict[str, Tensor] | None:
     """Return the points of each recurrent matrix, all from the same stream: layers of one size share them."""
     manifold = run.method.manifold
     if manifold is None:
         return None
     return {
         matrix.name: manifold.random_point(matrix.neurons, stream(run.seed, "embedding"))
-        for matrix in recurrent_matrices(model)
+        for matrix in matrices
         if matrix.neurons is not None
     }
 
 
 def _masks_beforehand(
-    model: nn.Module, run: Run, rule: MaskRule, sparsity: float, embedding: dict[str, Tensor]
+    matrices: Sequence[WeightMatrix],
+    run: Run,
+    rule: MaskRule,
+    sparsity: float,
+    embedding: dict[str, Tensor],
 ) -> dict[str, Tensor]:
     """Return the masks that a rule makes, one for each recurrent matrix; gates share it."""
     masks: dict[str, Tensor] = {}
-    for matrix in recurrent_matrices(model):
+    for matrix in matrices:
         if matrix.neurons is not None:
             seed = stream_seed(run.seed, "ties of masks", len(masks))
             mask = rule.mask(matrix.neurons, embedding.get(matrix.name), sparsity=sparsity, seed=seed)

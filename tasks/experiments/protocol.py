@@ -13,9 +13,11 @@ from moduli.requirements import require
 from moduli.tasks.experiments.devices import Devices, on_devices
 from moduli.tasks.experiments.execution import Execution
 from moduli.tasks.experiments.memory import named_shortage
+from moduli.tasks.experiments.metrics import read_metrics
 from moduli.tasks.experiments.preparation import fresh_network, recurrent_matrices, ticket_network
 from moduli.tasks.experiments.records import provenance
 from moduli.tasks.experiments.run import Run
+from moduli.tasks.experiments.run_folder import RunFolder
 from moduli.tasks.experiments.stages import STAGES, Results, Stage, StageResult
 from moduli.tasks.experiments.training import train
 from moduli.tasks.task import Task, make_task
@@ -81,18 +83,26 @@ def _carry_out_stage(run: Run, stage: Stage, task: Task[Any], execution: Executi
             **folder.identity,
             score_name=task.score_name,
             score=task.score(model),
-            measurements=task.measurements(model),
+            measurements=task.measurements(model) | _steps_to_criterion(task, folder),
             sparsity=sparsifier.sparsity() if sparsifier else {"total": 0.0},
             wiring=_wiring(sparsifier) if sparsifier else None,
             references=task.references(),
             seconds=seconds,
-            recurrent=[matrix.name for matrix in recurrent_matrices(model)],
+            recurrent=[matrix.name for matrix in recurrent_matrices(model, task.recurrent)],
             verified=execution.verify,
             **provenance(),
         )
         if devices.rank == 0:
             folder.finish(result, model.state_dict(), sparsifier.state_dict() if sparsifier else {})
         devices.wait()
+
+
+def _steps_to_criterion(task: Task[Any], folder: RunFolder) -> dict[str, Any]:
+    """Return, under its name, the first validated step at which a task was learned; None if it never was."""
+    if task.criterion is None:
+        return {}
+    reached = [row["step"] for row in read_metrics(folder.path) if row["validation"] <= task.criterion]
+    return {f"steps to {task.criterion:g}": int(reached[0]) if reached else None}
 
 
 def _wiring(sparsifier: Sparsifier) -> float | None:

@@ -15,6 +15,9 @@ from moduli.tasks.experiments.values import as_json, check_settings
 Family = Literal["table", "stage"]
 """Which tests are corrected together: all of a table, or trained networks and tickets apart."""
 
+LATER = "later"
+"""Marks, in a field's metadata, a setting that `later` made."""
+
 
 @dataclass(frozen=True)
 class TrainingSettings:
@@ -111,13 +114,29 @@ class Configuration:
         return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()[:8]
 
 
-def plain(settings: Any) -> dict[str, Any]:
+def later(default: Any) -> Any:
+    """Return a field of settings that came after results were published.
+
+    Where it has its default, it is not part of what a run is called by, so that runs of versions that did
+    not know it are still found and read.
+
+    Parameters
+    ----------
+    default : object
+        What every run had before.
+    """
+    return field(default=default, metadata={LATER: True})
+
+
+def plain(settings: Any, whole: bool = False) -> dict[str, Any]:
     """Return settings as plain values that are equal in JSON where settings are equal.
 
     Parameters
     ----------
     settings : dataclass
         Settings.
+    whole : bool
+        Whether to keep fields made by `later` that have their default.
 
     Returns
     -------
@@ -132,4 +151,7 @@ def plain(settings: Any) -> dict[str, Any]:
     for name, kind in get_type_hints(type(settings)).items():
         if isinstance(values.get(name), int) and float in (kind, *get_args(kind)):
             values[name] = float(values[name])
+    for known in dataclasses.fields(settings):
+        if known.metadata.get(LATER) and not whole and getattr(settings, known.name) == known.default:
+            del values[known.name]
     return values

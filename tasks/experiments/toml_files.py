@@ -7,7 +7,7 @@ from pathlib import Path
 import tomli_w
 
 from moduli.errors import InvalidConfiguration, suggestion
-from moduli.tasks.experiments.settings import Configuration
+from moduli.tasks.experiments.settings import Configuration, plain
 from moduli.tasks.experiments.values import convert, field_types
 
 SECTIONS = ("task", "training", "pruning")
@@ -24,11 +24,11 @@ def write_toml(configuration: Configuration) -> str:
     units = 256
     ...
     """
-    values = configuration.as_dict()
     return tomli_w.dumps(
         {
-            section: {name: value for name, value in values[section].items() if value is not None}
+            section: {name: value for name, value in values.items() if value is not None}
             for section in SECTIONS
+            for values in [plain(getattr(configuration, section), whole=True)]
         }
     )
 

@@ -159,7 +159,7 @@ def _check_pruning(run: Run, task: Task[Any]) -> Report:
 
     def make(model: nn.Module) -> Sparsifier:
         try:
-            return sparsifier_of(model, run)
+            return sparsifier_of(model, run, task.recurrent)
         except ModuliError as error:
             refusals.append(error)
             raise

@@ -15,7 +15,7 @@ class LanguageSettings:
     name: ClassVar[str] = "language"
     task: ClassVar[str] = "moduli.tasks.language.task:Language"
     presets: ClassVar[str] = "moduli.tasks.language.presets:PRESETS"
-    published_epochs: ClassVar[int] = 15
+    published_epochs: ClassVar[int] = 40
 
     cell: Cell = "rnn"
     """Kind of recurrent layer; rnn has the hyperbolic tangent."""

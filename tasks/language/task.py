@@ -47,7 +47,8 @@ class Language(Task[Step]):
     order, again and again, and hidden states are carried from one step to the next while gradients are
     not (truncated backpropagation through time). The loss is the cross-entropy in nats for a word; the
     score is the perplexity, the exponential of its mean over all words of the held-out text, every
-    line's ``<eos>`` included.
+    line's ``<eos>`` included. Where the vocabulary leaves words out, the score's name says how many it holds:
+    such a perplexity is lower, and not to be compared with one of all words.
 
     Parameters
     ----------
@@ -78,6 +79,8 @@ class Language(Task[Step]):
         corpus = load_corpus(settings.corpus)
         self.digest = corpus.digest()
         self.vocabulary = Vocabulary.of(corpus.train, settings.vocabulary)
+        if not self.vocabulary.covers(corpus.train):
+            self.score_name = f"perplexity of {len(self.vocabulary):,} words"
         self._train_text, self._validation_text, self._test_text = (
             self.vocabulary.encode(lines).to(self.device)
             for lines in (corpus.train, corpus.validation, corpus.test)

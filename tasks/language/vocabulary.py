@@ -61,5 +61,16 @@ class Vocabulary:
         numbers, unknown = self.numbers, self.numbers[UNKNOWN]
         return torch.tensor([numbers.get(word, unknown) for line in lines for word in (*line.split(), END)])
 
+    def covers(self, lines: Iterable[str]) -> bool:
+        """Tell whether every word of a text has a number.
+
+        Examples
+        --------
+        >>> Vocabulary(("<unk>", "<eos>", "the")).covers(["the cat"])
+        False
+        """
+        known = self.numbers.keys()
+        return all(word in known for line in lines for word in line.split())
+
     def __len__(self) -> int:
         return len(self.words)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from moduli.requirements import require
+from moduli.tasks.experiments.settings import later
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ class NavigationSettings:
     """Steps of longer walks on which a trained network is scored as well."""
     test_walks: int = 2000
     """Held-out walks on which a trained network is scored."""
+    trajectories: str = later("simulated")
+    """simulated; or recorded: sargolini, tanni, or a file FILE.npz with t (s), x and y (m). A recording has a
+    rectangle and time steps of its own, whatever box and aspect say."""
 
     def __post_init__(self) -> None:
         positive = (
@@ -48,6 +52,12 @@ class NavigationSettings:
         )  # fmt: skip
         for name in positive:
             require(getattr(self, name) > 0, name, "positive", getattr(self, name))
+        require(
+            self.trajectories == "simulated" or self.arena == "rectangle",
+            "arena",
+            "rectangle where walks were recorded",
+            self.arena,
+        )
         require(self.cells >= 3, "cells", "at least 3: three cells tell the place", self.cells)
         require(self.velocity_noise >= 0, "velocity_noise", "non-negative", self.velocity_noise)
         require(

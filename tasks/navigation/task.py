@@ -9,12 +9,13 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from moduli.tasks.figures.picture import Picture
-from moduli.tasks.navigation.arenas import make_arena
+from moduli.tasks.navigation.arenas import Rectangle, make_arena
 from moduli.tasks.navigation.figures import rate_map_picture
 from moduli.tasks.navigation.grid_scores import grid_scores, null_maps
 from moduli.tasks.navigation.network import PathIntegrator
 from moduli.tasks.navigation.place_cells import PlaceCells
 from moduli.tasks.navigation.rate_maps import RateMaps
+from moduli.tasks.navigation.recordings import Part, load_recording
 from moduli.tasks.navigation.settings import NavigationSettings
 from moduli.tasks.navigation.trajectories import Trajectories, observed, walk
 from moduli.tasks.seeds import stream
@@ -25,6 +26,13 @@ BATCHES_AT_ONCE = 50
 VALIDATION_WALKS = 200
 NUMBERS_AT_ONCE = 2**26
 """Numbers of activity that are held at once while a network is scored: 256 MiB."""
+PARTS_OF_PURPOSES: dict[str, Part] = {
+    "training": "training",
+    "validation": "validation",
+    "test": "test",
+    "long test": "test",
+}
+"""Which part of a recording walks for a purpose come from."""
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Which quantiles of the grid scores are reported."""
 
@@ -32,7 +40,9 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 class Navigation(Task[Trajectories]):
     """Tell where a walk has led, from its start and its velocities.
 
-    Each seed has its own place cells, walks and held-out walks. The loss is the cross-entropy
+    Each seed has its own place cells, walks and held-out walks. Walks are simulated, or windows of a
+    recorded walk: of its first 80% to learn from, of the next 10% for the validation, of the last 10% for
+    the test. The loss is the cross-entropy
     between true and predicted place-cell activity; the score is the mean distance in centimetres
     between the true position and the one decoded from the three most active cells, over all steps
     of held-out walks (arXiv 2406.06290).
@@ -47,6 +57,11 @@ class Navigation(Task[Trajectories]):
         Seed of place cells and walks.
     device : torch.device or str
         Where everything is made.
+
+    Raises
+    ------
+    UnusableRecording, MissingDependency
+        If a recorded walk cannot be had; see `moduli.tasks.navigation.recordings.load_recording`.
     """
 
     score_name = "error (cm)"
@@ -60,7 +75,9 @@ class Navigation(Task[Trajectories]):
         self.batch_size = batch_size
         self.seed = seed
         self.device = torch.device(device)
-        self.arena = make_arena(settings)
+        simulated = settings.trajectories == "simulated"
+        self.recording = None if simulated else load_recording(settings.trajectories, self.device)
+        self.arena = make_arena(settings) if self.recording is None else Rectangle(*self.recording.extent)
         self.cells = PlaceCells(
             self.arena.random_points(settings.cells, stream(seed, "place cells")),
             settings.cell_width,
@@ -127,6 +144,7 @@ class Navigation(Task[Trajectories]):
         dict
             ``"error by step"``, a number for each step of the test walks; ``"long walks"``, their
             number of steps, mean error and error by step, where the settings ask for them;
+            ``"recording"``, the gaps and sensor faults that recorded walks leave out;
             ``"grid scores"``, see `grid_score_summary`.
         """
         measured: dict[str, Any] = {"error by step": _by_step(self._errors(model, self._test))}
@@ -138,6 +156,8 @@ class Navigation(Task[Trajectories]):
                 "error": _centimetres(errors),
                 "error by step": _by_step(errors),
             }
+        if self.recording is not None:
+            measured["recording"] = self.recording.counts
         return measured | {"grid scores": self.grid_score_summary(model)}
 
     def grid_score_summary(self, model: nn.Module) -> dict[str, Any]:
@@ -190,7 +210,11 @@ class Navigation(Task[Trajectories]):
 
     def _walk(self, count: int, purpose: str, index: int = 0, steps: int | None = None) -> Trajectories:
         generator = stream(self.seed, purpose, index, self.device)
-        walks = walk(count, steps or self.settings.walk_length, self.arena, generator)
+        length = steps or self.settings.walk_length
+        if self.recording is None:
+            walks = walk(count, length, self.arena, generator)
+        else:
+            walks = self.recording.draw(count, length, PARTS_OF_PURPOSES[purpose], generator)
         return observed(walks, self.settings.velocity_noise, self.settings.velocity_scale, generator)
 
     @torch.no_grad()

@@ -29,7 +29,9 @@ def test_the_version_is_printed(capsys):
 
 @pytest.mark.parametrize("command", ["compare", "run"])
 def test_help_lists_the_tasks_and_each_task_has_its_settings_with_the_preset_s_defaults(capsys, command):
-    assert f"usage: moduli {command} [-h] {{adding,language,navigation}}" in help_of(capsys, command)
+    assert f"usage: moduli {command} [-h] {{adding,cognition,digits,language,navigation}}" in help_of(
+        capsys, command
+    )
     paper = help_of(capsys, command, "navigation", "--preset", "paper", "--protocol", "recovery")
     assert "Recurrent units. (default: 4096)" in paper
     assert "(default: 30000)" in paper

@@ -2,6 +2,7 @@
 
 import math
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -214,6 +215,12 @@ def test_references_are_those_of_ignorance(settings):
     }
 
 
+def test_a_score_says_so_where_the_vocabulary_leaves_words_out(settings):
+    whole, cut = (Language(replace(settings, vocabulary=size), 3, seed=0) for size in (9, 8))
+    assert (len(whole.vocabulary), whole.score_name) == (9, "perplexity")
+    assert (len(cut.vocabulary), cut.score_name) == (8, "perplexity of 8 words")
+
+
 def test_a_hopeless_model_has_infinite_perplexity_rather_than_an_error(settings):
     task = make_task(configured(settings), seed=0)
     logits = torch.zeros(len(task.vocabulary), len(task.vocabulary))
@@ -302,8 +309,11 @@ def test_a_killed_run_resumes_with_its_state_and_ends_bit_identical(tmp_path, mo
 
 
 @pytest.mark.parametrize("name", ["demo", "small", "smoke"])
-def test_a_preset_s_fresh_network_holds_all_words_equally_likely(name):
+def test_a_preset_s_fresh_network_holds_all_words_equally_likely(name, folder):
     configuration = preset("language", name)
+    if configuration.task.corpus == "wikitext-2":  # which is downloaded
+        (folder / "train.txt").write_text(" ".join(map(str, range(20_000))))
+        configuration = replace(configuration, task=replace(configuration.task, corpus=str(folder)))
     task = make_task(configuration, seed=0)
     loss = task.loss(task.model(), task.batch(0)).item()
     assert loss == pytest.approx(math.log(configuration.task.vocabulary), abs=0.1)

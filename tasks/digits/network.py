@@ -1,0 +1,54 @@
+"""The network of the digits: it reads an image to its end, and is asked once."""
+
+from torch import Tensor, nn
+
+from moduli.tasks.digits.settings import Cell
+
+
+class SequenceReader(nn.Module):
+    """Read a sequence; tell the logits of its class from the last state.
+
+    Parameters
+    ----------
+    cell : {"gru", "rnn"}
+        Kind of recurrent layer. ``"rnn"`` has ReLU units and recurrent weights that start as the identity
+        matrix (Le, Jaitly and Hinton, arXiv 1504.00941).
+    inputs : int
+        Numbers that are read at a step.
+    units : int
+        Number of recurrent units.
+    classes : int
+        Number of classes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> SequenceReader("gru", inputs=8, units=16, classes=10)(torch.rand(4, 8, 8)).shape
+    torch.Size([4, 10])
+    """
+
+    def __init__(self, cell: Cell, inputs: int, units: int, classes: int) -> None:
+        super().__init__()
+        self.recurrent: nn.GRU | nn.RNN = (
+            nn.GRU(inputs, units, batch_first=True)
+            if cell == "gru"
+            else nn.RNN(inputs, units, nonlinearity="relu", batch_first=True)
+        )
+        self.decoder = nn.Linear(units, classes)
+        self._start_recurrence()
+
+    def reset_parameters(self) -> None:
+        """Draw all weights anew."""
+        self.recurrent.reset_parameters()
+        self.decoder.reset_parameters()
+        self._start_recurrence()
+
+    def _start_recurrence(self) -> None:
+        if isinstance(self.recurrent, nn.RNN):
+            nn.init.eye_(self.recurrent.get_parameter("weight_hh_l0"))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return logits ``(batch, classes)`` of sequences ``(batch, steps, inputs)``."""
+        states, _ = self.recurrent(inputs)
+        logits: Tensor = self.decoder(states[:, -1])
+        return logits
