@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import mean
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -72,6 +72,7 @@ class Cognition(Task[Step]):
     """
 
     score_name = "wrong decisions (%)"
+    ignorance: ClassVar[str] = "never answering"
 
     def __init__(
         self,
@@ -140,7 +141,7 @@ class Cognition(Task[Step]):
         answers = [trials.last(trials.answers) for trials in self._test]
         asked = mean(float((answer != 0).double().mean()) for answer in answers)
         return {
-            "never answering": 100 * asked,
+            self.ignorance: 100 * asked,
             "any direction equally likely": 100 * (1 - asked / (self._source.answers - 1)),
         }
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -74,6 +74,7 @@ class Digits(Task[Sequences]):
     """
 
     score_name = "wrong digits (%)"
+    ignorance: ClassVar[str] = "always the commonest digit"
 
     def __init__(
         self, settings: DigitsSettings, batch_size: int, seed: int, device: torch.device | str = "cpu"
@@ -134,7 +135,7 @@ class Digits(Task[Sequences]):
         commonest = self._train.labels.bincount().argmax()
         last, whole = (slice(-1, None), slice(None))
         return {
-            "always the commonest digit": self._wrong(commonest, self._test),
+            self.ignorance: self._wrong(commonest, self._test),
             "nearest mean of the last step": self._wrong(self._nearest_mean(last), self._test),
             "nearest mean image": self._wrong(self._nearest_mean(whole), self._test),
         }

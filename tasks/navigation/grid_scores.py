@@ -64,7 +64,9 @@ def grid_scores(maps: Tensor) -> Tensor:
 
     The score is the mean correlation of the map's autocorrelogram with itself turned by 60 and 120
     degrees, less the mean for 30, 90 and 150 degrees, within a ring about the centre; the greatest
-    over rings of ten outer radii. A hexagonal map of several fields comes near 1.5, a square one near -0.3.
+    over rings of ten outer radii: the variant of Banino et al., which takes means. That of Sargolini et al.,
+    the smallest correlation for 60 and 120 degrees less the largest of the others, gives smaller numbers. A
+    hexagonal map of several fields comes near 1.5, a square one near -0.3.
 
     Parameters
     ----------

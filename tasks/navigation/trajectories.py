@@ -16,7 +16,10 @@ from moduli.tasks.navigation.arenas import Arena
 TIME_STEP = 0.02
 """Duration of a step, in seconds."""
 TURN_RATE = 11.52
-"""Standard deviation of the angular velocity, in radians per second."""
+"""Standard deviation of the angular velocity, in radians per second.
+
+Twice the 5.76 (330 degrees) per second of Banino et al., as in the code of Sorscher et al., ``5.76 * 2``.
+"""
 SPEED = 0.13 * 2 * math.pi
 """Mode of the Rayleigh-distributed speed, in metres per second."""
 WALL_DISTANCE = 0.03

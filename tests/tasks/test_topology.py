@@ -207,6 +207,19 @@ def test_paths_are_networkx_s(seed):
     assert torch.equal(distance, distance.mT)
 
 
+def test_a_threshold_is_exceeded_as_often_as_the_number_of_clouds_says():
+    nulls, trials, found = 4, 40, 0
+    for trial in range(trials):  # points of a square, which has no loop; clouds drawn anew each time
+        square = torch.rand(40, 2, generator=seeded(trial))
+        found += cloud_topology(square, landmarks=20, dimension=1, nulls=nulls, seed=trial).betti[1] > 0
+    assert 0 < found / trials < 0.45  # a fifth; beyond 0.45 with probability 0.0002
+    thresholds = {
+        cloud_topology(square, landmarks=20, dimension=1, nulls=nulls, seed=seed).thresholds[1]
+        for seed in range(3)
+    }
+    assert len(thresholds) == 3
+
+
 def test_a_ring_of_neurons_is_a_loop_and_the_same_weights_elsewhere_are_none():
     turn = torch.linspace(0, 1, 81)[:-1]
     apart = (turn[:, None] - turn).abs()

@@ -15,7 +15,7 @@ from torch import Tensor
 from moduli.manifolds import Euclidean, InvalidPoints, Manifold
 from moduli.models.analysis.topology.betti import betti_numbers
 from moduli.models.analysis.topology.homology import Barcode, cloud_homology, persistent_homology
-from moduli.requirements import require_dimension
+from moduli.requirements import require_dimension, require_seed
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +83,7 @@ def embedding_topology(
     dimension: int = 2,
     prime: int = 2,
     nulls: int = 49,
+    seed: int = 0,
 ) -> Topology:
     """Return the holes of an embedding, under its manifold's geodesic distance.
 
@@ -99,7 +100,10 @@ def embedding_topology(
     landmarks, dimension, prime : int
         See `persistent_homology`.
     nulls : int
-        Number of clouds of the null model, drawn from seed 0.
+        Number of clouds of the null model. Where there is no hole, one is found with probability
+        ``1 / (nulls + 1)`` at most in each dimension, over draws of the points and of the clouds.
+    seed : int
+        Seed of the clouds. Another one draws them anew, and shows whether a hole near the threshold holds.
 
     Returns
     -------
@@ -127,13 +131,20 @@ def embedding_topology(
     barcode = persistent_homology(distance, landmarks=landmarks, dimension=dimension, prime=prime)
     require_dimension("embedding_topology", nulls, "nulls")
     thresholds = [
-        _empty_cubes(len(embedding), k, barcode.landmarks, prime, nulls) for k in range(dimension + 1)
+        _empty_cubes(len(embedding), k, barcode.landmarks, prime, nulls, require_seed("The clouds", seed))
+        for k in range(dimension + 1)
     ]
     return Topology(barcode, tuple(thresholds))
 
 
 def cloud_topology(
-    points: Tensor, *, landmarks: int = 100, dimension: int = 2, prime: int = 2, nulls: int = 49
+    points: Tensor,
+    *,
+    landmarks: int = 100,
+    dimension: int = 2,
+    prime: int = 2,
+    nulls: int = 49,
+    seed: int = 0,
 ) -> Topology:
     """Return the holes of a cloud of points, such as hidden activity along trajectories.
 
@@ -142,7 +153,7 @@ def cloud_topology(
     points : Tensor
         Points of Euclidean space ``(n, d)``: the states of d neurons at n times. All their distances are
         computed: pass every tenth or hundredth of a long trajectory.
-    landmarks, dimension, prime, nulls : int
+    landmarks, dimension, prime, nulls, seed : int
         See `embedding_topology`.
 
     Returns
@@ -172,6 +183,7 @@ def cloud_topology(
         dimension=dimension,
         prime=prime,
         nulls=nulls,
+        seed=seed,
     )
 
 
@@ -188,8 +200,8 @@ def largest_prominence(barcodes: Iterable[Barcode]) -> tuple[float, ...]:
 
 
 @lru_cache(maxsize=64)
-def _empty_cubes(points: int, dimension: int, landmarks: int, prime: int, nulls: int) -> float:
-    generator = torch.Generator().manual_seed(0)
+def _empty_cubes(points: int, dimension: int, landmarks: int, prime: int, nulls: int, seed: int) -> float:
+    generator = torch.Generator().manual_seed(seed)
     clouds = (
         torch.rand(points, dimension + 1, generator=generator, dtype=torch.float64) for _ in range(nulls)
     )
