@@ -1,9 +1,16 @@
-"""What is prepared for accelerators works at toy size on a CPU."""
+"""What is prepared for accelerators, and the preregistered experiment, work at toy size on a CPU."""
 
+import csv
+import importlib.util
+import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
+import torch
 
 ROOT = Path(__file__).parents[1]
 
@@ -38,3 +45,75 @@ def test_the_published_tables_are_trained_piece_by_piece(tmp_path):
     whole = run(script, *common, "--minutes", 5, "--out", tmp_path)
     assert "none, trained:" in whole
     assert "of the way from the floor to standing still" in whole
+
+
+@pytest.fixture
+def experiment(monkeypatch):
+    """Return the preregistered experiment's script, in a world that trains in no time."""
+    spec = importlib.util.spec_from_file_location("which_property", ROOT / "benchmarks" / "which_property.py")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "which_property", module)
+    spec.loader.exec_module(module)
+    tiny = replace(
+        module.WORLD,
+        task=replace(module.WORLD.task, units=20, cells=10, walk_length=4, long_walk_length=8, test_walks=20),
+        training=replace(module.WORLD.training, steps=4, batch=5, log_interval=2),
+    )
+    monkeypatch.setattr(module, "WORLD", tiny)
+    return module
+
+
+def test_the_experiment_trains_what_is_left_and_tests_nothing_before(
+    experiment, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(experiment, "PARTS", {"practice": (("narrow", "random@a-priori"), 2)})
+    out, folder = tmp_path / "networks", tmp_path / "results"
+    with pytest.raises(SystemExit, match="4 of the 4 networks of the part practice are not trained"):
+        experiment.test(["practice"], "trained", 0.75, out, folder)
+    experiment.train(["practice"], "trained", 0.75, out)
+    assert "seed 201 narrow 75% trained" in capsys.readouterr().out
+    experiment.train(["practice"], "trained", 0.75, out)
+    assert capsys.readouterr().out == ""
+    experiment.test(["practice"], "trained", 0.75, out, folder)
+    assert "| narrow | 2 |" in capsys.readouterr().out
+    assert (folder / "errors-trained-75.png").exists()
+    rows = list(csv.DictReader(io.StringIO((folder / "networks-trained-75.csv").read_text())))
+    assert [row["closed"] == "" for row in rows] == [True, False, True, False]
+
+
+def made_up(experiment, shifts, seeds=12):
+    """Return networks whose errors are a seed's own, some noise, and the shifts of their masks."""
+    generator = torch.Generator().manual_seed(0)
+    return [
+        experiment.Network(
+            name, seed, "trained", 7 + float(noise) + short, 8 + float(noise) + long, 6.0, 41.0, 1.0, "",
+            transitivity=0.5 + 0.1 * float(noise), reach=100 + short, gap=0.3 + short / 10,
+            closed=2 - short, radius=1 + 0.1 * float(noise),
+        )
+        for seed in range(seeds)
+        for name, (short, long) in shifts.items()
+        for noise in [0.1 * torch.randn((), generator=generator)]
+    ]  # fmt: skip
+
+
+def test_hypotheses_are_confirmed_where_they_hold_and_only_there(experiment):
+    torus, rewired, cliques = experiment.PARTS["primary"][0]
+    true = made_up(experiment, {torus: (0, 0), rewired: (0.6, 0.6), cliques: (0.02, 1.0)})
+    assert [holds for _, _, holds in experiment.primary(true)] == [True] * 4
+    false = made_up(experiment, {torus: (0, 0), rewired: (0, 0), cliques: (0.5, 0)})
+    assert [holds for _, _, holds in experiment.primary(false)] == [False] * 4
+    contrasts = [each for _, each, _ in experiment.primary(true)]
+    raw = [each.equivalence_p if each.p is None else each.p for each in contrasts]
+    fixed = [each.corrected_equivalence_p if each.p is None else each.corrected_p for each in contrasts]
+    assert len([p for each in contrasts for p in (each.p, each.equivalence_p) if p is not None]) == 4
+    assert max(fixed) == pytest.approx(max(4 * min(raw), 3 * sorted(raw)[1], 2 * sorted(raw)[2], max(raw)))
+
+
+def test_a_dose_is_found_where_there_is_one(experiment):
+    shifts = {f"mask {index}": (0.2 * index, 0.0) for index in range(6)}
+    found = experiment.dose_response(made_up(experiment, shifts), draws=50)
+    assert found["closed"]["explained"] > 0.9
+    assert found["closed"]["slope"] < 0 < found["gap"]["slope"]
+    assert found["transitivity"]["explained"] < 0.2
+    names = {name: (share, 0.0) for share, name in experiment.SWEEP.items()}
+    assert experiment.sweep(made_up(experiment, names))["50 steps"]["mean"] > 0.8
