@@ -3,7 +3,7 @@
     python benchmarks/retest.py
 
 The tests are those that `moduli compare` makes: paired over seeds, corrected by Holm's method over the
-whole table. Tables of versions that did not test are read again. Equivalence is tested where a page claims it.
+whole table. Tables of versions that did not test are read again. Equivalence is tested where a page says it.
 """
 
 import dataclasses

@@ -71,8 +71,9 @@ class CompareCommand(ExperimentCommand):
     """Number of seeds; more than one gives 95% intervals."""
     first_seed: int = 0
     """The first of them; the others follow it."""
-    control: str = "none"
-    """The method from which differences, seed by seed, are taken."""
+    control: str = ""
+    """The method from which differences, seed by seed, are taken; when not given, the first that is rewired,
+    or else none."""
     margin: float | None = None
     """Differences smaller than it do not matter, in the score's unit: test whether methods are equivalent."""
     family: Family = "table"

@@ -13,7 +13,7 @@ from rich.live import Live
 from moduli.errors import InvalidConfiguration
 from moduli.requirements import require
 from moduli.tasks.command_line.commands import CompareCommand, RunCommand
-from moduli.tasks.experiments.comparison import Comparison
+from moduli.tasks.experiments.comparison import Comparison, usual_control
 from moduli.tasks.experiments.execution import Execution
 from moduli.tasks.experiments.methods import split_methods
 from moduli.tasks.experiments.presets import presets_of, with_style
@@ -58,14 +58,15 @@ def _comparison(command: CompareCommand | RunCommand) -> Comparison:
     name = _folder_name(command)
     if isinstance(command, RunCommand):
         return Comparison(command.configuration, [command.method], [command.seed], command.out, name)
+    methods = split_methods(command.methods)
     return Comparison(
         command.configuration,
-        split_methods(command.methods),
+        methods,
         range(command.first_seed, command.first_seed + command.seeds),
         command.out,
         name,
         _numbers(command.sparsities),
-        command.control,
+        command.control or usual_control(methods),
         command.margin,
         command.family,
     )

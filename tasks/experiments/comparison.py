@@ -13,7 +13,7 @@ from moduli.tasks.errors import UnknownMethod
 from moduli.tasks.experiments.contrasts import Contrast, contrast, corrected
 from moduli.tasks.experiments.execution import Execution
 from moduli.tasks.experiments.files import write_csv, write_sums
-from moduli.tasks.experiments.methods import method
+from moduli.tasks.experiments.methods import REWIRED, method
 from moduli.tasks.experiments.networks import StoredNetwork
 from moduli.tasks.experiments.numbers import graph_numbers, single_numbers
 from moduli.tasks.experiments.records import provenance
@@ -27,6 +27,19 @@ from moduli.tasks.experiments.verification import Verification
 from moduli.tasks.task import task_class
 
 CONTROL = "none"
+
+
+def usual_control(methods: Sequence[str]) -> str:
+    """Return the control of methods where none is named: the first that is rewired, or else ``none``.
+
+    Rewired masks have equal degrees, so that nothing but the places differs.
+
+    Examples
+    --------
+    >>> usual_control(["dense", "rewired-torus-diffusion@a-priori", "torus-diffusion@a-priori"])
+    'rewired-torus-diffusion@a-priori'
+    """
+    return next((name for name in methods if name.startswith(REWIRED)), CONTROL)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from moduli.errors import InvalidConfiguration
 from moduli.tasks import preset
 from moduli.tasks.adding.settings import AddingSettings
 from moduli.tasks.cli import main
+from moduli.tasks.command_line.experiment import _comparison
+from moduli.tasks.command_line.parsing import parse
 from moduli.tasks.experiments.comparison import Comparison
 from moduli.tasks.experiments.contrasts import contrast, corrected
 from moduli.tasks.experiments.methods import method
@@ -209,6 +211,20 @@ def test_tables_say_what_was_tested_what_is_void_and_where_between_floor_and_ign
     entries = [entry.text for entry in contrast_table(summary).rows[2]]
     assert entries[0] == "narrow 75%"
     assert entries[-1] == summary.contrasts[2].verdict or "void" in entries[-1]
+
+
+@pytest.mark.parametrize(
+    ("names", "option", "expected"),
+    [
+        ("none,rewired-torus-diffusion@a-priori", [], "rewired-torus-diffusion@a-priori"),
+        ("none,rewired-torus-diffusion@a-priori", ["--control", "none"], "none"),
+        ("none,permuted-torus-dog", [], "none"),
+        ("dense,l1", [], "none"),
+    ],
+)
+def test_the_control_is_a_rewired_method_where_there_is_one(names, option, expected):
+    command = parse(["compare", "adding", "--methods", names, *option])
+    assert _comparison(command).control == expected
 
 
 def test_a_margin_that_is_none_is_refused(capsys, tmp_path, monkeypatch):
