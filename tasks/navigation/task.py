@@ -148,23 +148,30 @@ class Navigation(Task[Trajectories]):
             ``"null"``, the 95th percentile of the scores of as many random maps of the same scales,
             see `null_maps`; ``"share above null"``, 0.05 by chance.
         """
-        maps = self.rate_maps(model)
-        scores = grid_scores(maps)
-        scored = ~scores.isnan()
-        if not scored.any():
+        scores, bar = self._scores_and_null(self.rate_maps(model))
+        if bar is None:
             return {"units": 0, "quantiles": {}, "null": None, "share above null": None}
-        null = grid_scores(null_maps(maps[scored], stream(self.seed, "null maps", device=self.device)))
-        bar = null.nanquantile(0.95)
+        scored = ~scores.isnan()
         return {
             "units": int(scored.sum()),
             "quantiles": {f"{share:.0%}": float(scores[scored].quantile(share)) for share in QUANTILES},
-            "null": float(bar),
+            "null": bar,
             "share above null": float((scores[scored] > bar).float().mean()),
         }
 
     def figures(self, model: nn.Module) -> dict[str, Picture]:
         """Return the rate maps of highest grid score."""
-        return {"rate-maps": rate_map_picture(self.rate_maps(model))}
+        maps = self.rate_maps(model)
+        return {"rate-maps": rate_map_picture(maps, self._scores_and_null(maps)[1])}
+
+    def _scores_and_null(self, maps: Tensor) -> tuple[Tensor, float | None]:
+        """Return grid scores, NaN for silent units, and the 95th percentile of those of random maps."""
+        scores = grid_scores(maps)
+        scored = ~scores.isnan()
+        if not scored.any():
+            return scores, None
+        null = grid_scores(null_maps(maps[scored], stream(self.seed, "null maps", device=self.device)))
+        return scores, float(null.nanquantile(0.95))
 
     @torch.no_grad()
     def rate_maps(self, model: nn.Module) -> Tensor:

@@ -217,8 +217,8 @@ def test_errors_that_need_no_network_are_those_of_the_paper_s_world():
     """Known for it: floor 4.36, standing still 40.0, box centre 86.6, random output 96.9 cm.
 
     Tolerances are two standard errors: one seed's deviate by 0.17, 0.35, 1.25 and 1.13, measured over
-    16 seeds. Standing still has an error of 40.0 over the positions before each step, the start among them, and
-    41.4 over those after it, which is what networks are scored on.
+    16 seeds. Standing still has an error of 40.0 over the positions before each step, the start among
+    them, and 41.4 over those after it, which is what networks are scored on.
     """
     settings = replace(preset("navigation", "paper").task, units=8, test_walks=600)
     tasks = [Navigation(settings, 10, seed) for seed in range(3)]

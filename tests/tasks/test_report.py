@@ -132,6 +132,15 @@ def test_the_command_writes_into_the_folder_and_says_where(experiment, capsys, t
     assert "Name the folder of an experiment" in capsys.readouterr().err
 
 
+# The first column stays where it is while its table scrolls.
+FIRST_COLUMN = """(() => {
+  const box = document.querySelector(".scroll"), cell = box.querySelector("td");
+  box.scrollLeft = 1000;
+  const left = element => element.getBoundingClientRect().left;
+  return {scrolled: box.scrollLeft, column: left(cell), box: left(box)};
+})()"""
+
+
 @pytest.mark.skipif(PROGRAM is None, reason="No Chromium is installed: nothing shows the page.")
 def test_a_browser_shows_sorts_and_fits_the_page_without_a_complaint(experiment, tmp_path):
     longer = replace(experiment, name="a-comparison-" + 10 * "with-a-long-name-")
@@ -152,9 +161,13 @@ def test_a_browser_shows_sorts_and_fits_the_page_without_a_complaint(experiment,
             images = await page.evaluate("[...document.images].every(image => image.naturalWidth > 100)")
             await page.open(report, width=360)
             width = await page.evaluate("document.documentElement.scrollWidth")
-            return before, ascending, direction, descending, images, width, page.complaints, page.requests
+            kept = await page.evaluate(FIRST_COLUMN)
+            found = before, ascending, direction, descending, images, width, kept
+            return *found, page.complaints, page.requests
 
-    before, ascending, direction, descending, images, width, complaints, requests = asyncio.run(look())
+    before, ascending, direction, descending, images, width, kept, complaints, requests = asyncio.run(look())
+    assert kept["scrolled"] > 0
+    assert kept["column"] == kept["box"]
     assert sorted(before) == ascending != before
     assert descending == ascending[::-1]
     assert direction == "ascending"
