@@ -60,6 +60,15 @@ def test_a_report_says_what_was_run_what_came_out_and_how_to_repeat_it(experimen
     assert not re.search(r'(src|href)="(?!data:)', page)
 
 
+def test_one_seed_promises_no_interval(experiment, tmp_path):
+    alone = replace(experiment, name="alone", seeds=[0])
+    draw_comparison(alone, alone.summarize(alone.carry_out(jobs=1)))
+    shown = text(write_report([alone.folder], tmp_path / "alone.html").read_text())
+    assert "One seed has no interval." in shown
+    assert "95% interval" not in shown
+    assert "95% interval" in text(write_report([experiment.folder], tmp_path / "two.html").read_text())
+
+
 def test_a_report_of_one_network(experiment, tmp_path):
     folder = experiment.run("torus-diffusion", 0.8, 1).folder
     shown = text(write_report([folder], tmp_path / "report.html").read_text())
