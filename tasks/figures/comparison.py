@@ -31,6 +31,13 @@ CAPTIONS = {
 }
 """The figures in the order of a report, and what they show; those of the task follow."""
 
+OF_ONE_SEED = {
+    "scores": "The score of trained networks and of tickets. One seed has no interval.",
+    "training": "The validation score while training.",
+    "sparsity": "Scores against sparsity; tickets are dashed. One seed has no interval.",
+}
+"""What some of them show where there is one seed."""
+
 
 def draw_comparison(comparison: Comparison, summary: Summary) -> list[Path]:
     """Draw a comparison's figures into its folder, as PNG.
@@ -58,8 +65,9 @@ def draw_comparison(comparison: Comparison, summary: Summary) -> list[Path]:
         "shape": shape_figure(networks),
         "neuron": neuron_figure(networks),
     }
+    captions = CAPTIONS if len(comparison.seeds) > 1 else CAPTIONS | OF_ONE_SEED
     pictures = {
-        name: Picture(figure, CAPTIONS[name]) for name, figure in figures.items() if figure is not None
+        name: Picture(figure, captions[name]) for name, figure in figures.items() if figure is not None
     } | _task_pictures(runs[-1])
     folder = comparison.folder / "figures"
     paths = [folder / f"{name}.png" for name in pictures]

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 
 from moduli.tasks.experiments.metrics import Metrics
+from moduli.tasks.figures.colours import COLOURS, colour
 
 
 def draw_training(
@@ -31,8 +32,8 @@ def draw_training(
             axes.plot(
                 [row["step"] for row in rows],
                 [row["validation"] for row in rows],
-                color=f"C{index % 10}",
-                linestyle="-" if index < 10 else "--",
+                color=colour(index),
+                linestyle=("-", "--", ":", "-.")[index // len(COLOURS) % 4],
                 alpha=0.9 if len(seeds) == 1 else 0.5,
                 label=name if number == 0 else None,
             )

@@ -7,6 +7,7 @@ from matplotlib.collections import LineCollection
 from torch import Tensor
 
 from moduli.manifolds import Euclidean, Manifold
+from moduli.tasks.figures.colours import colour
 from moduli.tasks.figures.gates import incoming_weights
 from moduli.tasks.figures.spaces import offsets, sides
 
@@ -23,7 +24,7 @@ def draw_neuron_on_plane(
 
     The neuron is in the middle, and every other neuron is where the shortest way leads: its distance
     from the middle is the geodesic distance. Every neuron from which a weight comes is a disc, coloured
-    by the weight's magnitude relative to the largest, the others are dots.
+    by the weight's magnitude relative to the largest from another neuron, the others are dots.
 
     Parameters
     ----------
@@ -54,10 +55,9 @@ def draw_neuron_on_plane(
     InvalidParameter
         If there is no such neuron or gate, or several gates and none is named.
     """
-    magnitude = incoming_weights(weight, gate, places, neuron)
+    strength = incoming_weights(weight, gate, places, neuron)
     offset = offsets(manifold, places[neuron], places)
-    alive = magnitude > 0
-    strength = magnitude / magnitude.max().clamp_min(torch.finfo(magnitude.dtype).tiny)
+    alive = strength > 0
     order = strength.argsort()  # the strongest are drawn last, on top
     order = order[alive[order]]
     x, y = offset.T.numpy()
@@ -73,7 +73,8 @@ def draw_neuron_on_plane(
     widest, highest = (1.03 * offset.abs().amax(dim=0)).tolist()
     axes.set(xlim=(-widest, widest), ylim=(-highest, highest), aspect="equal")
     axes.tick_params(labelsize=7)
-    axes.set_xlabel(f"{len(order)} incoming weights", fontsize=9)
+    own = ", one of them its own" if alive[neuron] else ""
+    axes.set_xlabel(f"{len(order)} incoming weights{own}", fontsize=9)
     return dots
 
 
@@ -102,7 +103,7 @@ def draw_moving_embedding(axes: Axes, manifold: Manifold, positions: Tensor) -> 
     # A step across an edge is drawn at both of its ends; what lies outside the box is cut off.
     leaving = torch.stack([start, start + offsets(manifold, start, end)], dim=2)
     arriving = torch.stack([end, end + offsets(manifold, end, start)], dim=2)
-    colours = [f"C{index % 10}" for index in range(positions.shape[1])]
+    colours = [colour(index) for index in range(positions.shape[1])]
     for steps in (leaving, arriving):
         axes.add_collection(
             LineCollection(

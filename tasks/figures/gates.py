@@ -1,5 +1,6 @@
 """The recurrent matrix that a figure draws: a weight as it is, or one of the gates that it stacks."""
 
+import torch
 from torch import Tensor
 
 from moduli.errors import InvalidParameter, suggestion
@@ -63,8 +64,25 @@ def one_gate(weight: Tensor, gate: str | int | None) -> Tensor:
     return weight.chunk(count)[gate]
 
 
+def relative_magnitudes(magnitudes: Tensor, own: Tensor) -> Tensor:
+    """Return magnitudes relative to the largest one between two neurons.
+
+    Where memory is free, a neuron's connection to itself is many times as strong as any other: it would leave
+    no colour for these, and counts as 1 where it is stronger.
+
+    Parameters
+    ----------
+    magnitudes : Tensor
+        Magnitudes of weights.
+    own : Tensor
+        Booleans of the same shape, True where a neuron is connected to itself.
+    """
+    largest = magnitudes.masked_fill(own, 0).max().clamp_min(torch.finfo(magnitudes.dtype).tiny)
+    return (magnitudes / largest).clamp(max=1)
+
+
 def incoming_weights(weight: Tensor, gate: str | int | None, places: Tensor, neuron: int) -> Tensor:
-    """Return the magnitudes of the weights that reach one neuron, by their sources, ``(n,)``.
+    """Return relative magnitudes of the weights that reach one neuron, by their sources, ``(n,)``.
 
     Raises
     ------
@@ -78,4 +96,5 @@ def incoming_weights(weight: Tensor, gate: str | int | None, places: Tensor, neu
         raise ShapeMismatch(f"The weight connects {len(weight)} neurons, the embedding places {len(places)}.")
     if not 0 <= neuron < len(weight):
         raise InvalidParameter(f"neuron must be a number below {len(weight)}, got {neuron}.")
-    return weight[neuron].detach().abs()
+    own = torch.arange(len(weight), device=weight.device) == neuron
+    return relative_magnitudes(weight[neuron].detach().abs(), own)

@@ -96,7 +96,7 @@ def neuron_figure(networks: Sequence[StoredNetwork]) -> Figure | None:
         kinds.setdefault(flat, ([], colours))[0].append(axes)
     for axes_of_kind, colours in kinds.values():
         bar = figure.colorbar(colours, ax=axes_of_kind, shrink=0.8)
-        bar.set_label("|weight| relative to the neuron's largest", fontsize=8)
+        bar.set_label("|weight| relative to the largest from another neuron", fontsize=8)
     figure.suptitle(f"Incoming weights of neuron {neuron}, where each method places the others", fontsize=10)
     return figure
 

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from moduli.manifolds import Manifold
 from moduli.regularizers import Inhibitor, ShapeMismatch
-from moduli.tasks.figures.gates import one_gate
+from moduli.tasks.figures.colours import colour
+from moduli.tasks.figures.gates import one_gate, relative_magnitudes
 
 
 def draw_weight_matrix(
@@ -30,7 +31,7 @@ def draw_weight_matrix(
     Returns
     -------
     ScalarMappable
-        The colour scale, for a colour bar: magnitude relative to the largest.
+        The colour scale, for a colour bar: magnitude relative to the largest between two neurons.
 
     Raises
     ------
@@ -48,7 +49,7 @@ def draw_weight_matrix(
             f"A matrix of {n} neurons is drawn in a permutation of them, got an order of {len(order)}."
         )
     magnitude = weight.detach().cpu().abs()[order][:, order]
-    relative = magnitude / magnitude.max().clamp_min(torch.finfo(magnitude.dtype).tiny)
+    relative = relative_magnitudes(magnitude, torch.eye(n, dtype=torch.bool))
     # The square root, so that weights a tenth as strong as the strongest are still seen.
     image = axes.imshow(relative.numpy(), cmap="Greys", norm=PowerNorm(0.5, 0, 1), interpolation="none")
     axes.set_xlabel("from neuron")
@@ -100,18 +101,18 @@ def draw_weight_against_distance(
         distance[alive].cpu(),
         weight.detach()[alive].abs().cpu(),
         s=4,
-        color="C0",
+        color=colour(0),
         alpha=0.4,
         linewidths=0,
         rasterized=True,
     )
     axes.set_xlabel("geodesic distance")
-    axes.set_ylabel("|weight|", color="C0")
+    axes.set_ylabel("|weight|", color=colour(0))
     axes.set_ylim(bottom=0)
     curve = axes.twinx()
     line = torch.linspace(0, float(distance.max()), 500, dtype=torch.float64)
-    curve.plot(line.numpy(), inhibitor.profile(line).numpy(), color="C1", linewidth=2)
-    curve.set_ylabel("coefficient", color="C1")
+    curve.plot(line.numpy(), inhibitor.profile(line).numpy(), color=colour(3), linewidth=2)
+    curve.set_ylabel("coefficient", color=colour(3))
     curve.set_ylim(bottom=0)
     for panel in (axes, curve):
         panel.spines["top"].set_visible(False)

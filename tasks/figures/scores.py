@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 
 from moduli.tasks.experiments.estimates import Estimate
+from moduli.tasks.figures.colours import colour
 from moduli.tasks.figures.scales import scale_by_ratio
 
 
@@ -29,7 +30,7 @@ def draw_scores(
     """
     for height, values in enumerate(scores.values()):
         estimate = Estimate.of(values)
-        axes.plot(values, [height] * len(values), "o", color="C0", alpha=0.35, markersize=4)
+        axes.plot(values, [height] * len(values), "o", color=colour(0), alpha=0.35, markersize=4)
         axes.plot(estimate.mean, height, "|", color="black", markersize=11)
         if estimate.half_width is not None:
             ends = estimate.mean - estimate.half_width, estimate.mean + estimate.half_width

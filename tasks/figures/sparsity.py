@@ -6,6 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from moduli.tasks.figures.colours import colour
 from moduli.tasks.figures.scales import scale_by_ratio
 
 Estimates = Mapping[str, Sequence[tuple[float, float, float]]]
@@ -34,7 +35,7 @@ def draw_error_against_sparsity(
         The label of the error, with its unit.
     """
     styles: dict[str, dict[str, Any]] = {
-        name: {"color": f"C{index}", "marker": MARKERS[index % len(MARKERS)]}
+        name: {"color": colour(index), "marker": MARKERS[index % len(MARKERS)]}
         for index, name in enumerate(dict.fromkeys([*trained, *ticket]))
     }
     dashed: dict[str, Any] = {"linestyle": "--", "markerfacecolor": "white"}

@@ -29,8 +29,8 @@ def draw_neuron_in_space(
     """Draw the incoming recurrent weights of one neuron as heat on its manifold.
 
     Every place has the colour of the neuron nearest to it: the magnitude of the weight that comes from
-    there, relative to the largest. Places without a weight are the palest, the neuron is a
-    star, and the picture is seen from its side.
+    there, relative to the largest from another neuron. Places without a weight are the palest, the neuron
+    is a star, and the picture is seen from its side.
 
     Parameters
     ----------
@@ -61,8 +61,7 @@ def draw_neuron_in_space(
     InvalidParameter
         If there is no such neuron or gate, or several gates and none is named.
     """
-    magnitude = incoming_weights(weight, gate, embedding, neuron)
-    strength = magnitude / magnitude.max().clamp_min(torch.finfo(magnitude.dtype).tiny)
+    strength = incoming_weights(weight, gate, embedding, neuron)
 
     def heat(points: Tensor) -> Tensor:
         return strength[manifold.pairwise(points.to(embedding), embedding).argmin(dim=1)]

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 
+from moduli.tasks.figures.colours import colour
+
 MARKERS = "o^sDvP*X"
 
 
@@ -29,7 +31,7 @@ def draw_survivors(axes: Axes, rows: Mapping[str, Mapping[str, Sequence[float]]]
             for zeros in row.get(name, [])
         ]
         shares, heights = zip(*places, strict=True)
-        axes.plot(shares, heights, MARKERS[index % len(MARKERS)], color=f"C{index}", alpha=0.6, label=name)
+        axes.plot(shares, heights, MARKERS[index % len(MARKERS)], color=colour(index), alpha=0.6, label=name)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.4g}%")
     axes.set_xlim(edge / 1.5, 1.5)

@@ -143,3 +143,24 @@ def _turned(images: Tensor, degrees: int) -> Tensor:
     grid = affine_grid(turn[None], [1, 1, *size], align_corners=True)
     # The images turn alike: they are the channels of one.
     return grid_sample(images[None], grid, align_corners=True)[0]
+
+
+def score_by_chance(maps: Tensor, generator: torch.Generator) -> float | None:
+    """Return the grid score above which 5% of random maps are, as many as units are active.
+
+    Parameters
+    ----------
+    maps : Tensor
+        Rate maps ``(units, bins, bins)``.
+    generator : torch.Generator
+        Source of the random maps, see `null_maps`.
+
+    Returns
+    -------
+    float or None
+        The 95th percentile of their scores; None where no unit is active.
+    """
+    scored = ~grid_scores(maps).isnan()
+    if not scored.any():
+        return None
+    return float(grid_scores(null_maps(maps[scored], generator)).nanquantile(0.95))

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from moduli.tasks.figures.picture import Picture
 from moduli.tasks.navigation.arenas import Rectangle, make_arena
 from moduli.tasks.navigation.figures import rate_map_picture
-from moduli.tasks.navigation.grid_scores import grid_scores, null_maps
+from moduli.tasks.navigation.grid_scores import grid_scores, score_by_chance
 from moduli.tasks.navigation.network import PathIntegrator
 from moduli.tasks.navigation.place_cells import PlaceCells
 from moduli.tasks.navigation.rate_maps import RateMaps
@@ -172,25 +172,26 @@ class Navigation(Task[Trajectories]):
         dict
             ``"units"``, how many are active anywhere; ``"quantiles"`` of their scores, by share;
             ``"null"``, the 95th percentile of the scores of as many random maps of the same scales,
-            see `null_maps`; ``"share above null"``, 0.05 by chance.
+            see `score_by_chance`; ``"share above null"``, 0.05 by chance.
         """
         maps = self.rate_maps(model)
         scores = grid_scores(maps)
         scored = ~scores.isnan()
-        if not scored.any():
+        null = score_by_chance(maps, stream(self.seed, "null maps", device=self.device))
+        if null is None:
             return {"units": 0, "quantiles": {}, "null": None, "share above null": None}
-        null = grid_scores(null_maps(maps[scored], stream(self.seed, "null maps", device=self.device)))
-        bar = null.nanquantile(0.95)
         return {
             "units": int(scored.sum()),
             "quantiles": {f"{share:.0%}": float(scores[scored].quantile(share)) for share in QUANTILES},
-            "null": float(bar),
-            "share above null": float((scores[scored] > bar).float().mean()),
+            "null": null,
+            "share above null": float((scores[scored] > null).float().mean()),
         }
 
     def figures(self, model: nn.Module) -> dict[str, Picture]:
         """Return the rate maps of highest grid score."""
-        return {"rate-maps": rate_map_picture(self.rate_maps(model))}
+        maps = self.rate_maps(model)
+        generator = stream(self.seed, "null maps", device=self.device)
+        return {"rate-maps": rate_map_picture(maps, score_by_chance(maps, generator))}
 
     @torch.no_grad()
     def rate_maps(self, model: nn.Module) -> Tensor:

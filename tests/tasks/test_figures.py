@@ -29,6 +29,7 @@ from moduli.regularizers import DifferenceOfGaussians, Diffusion, ShapeMismatch
 from moduli.tasks.figures import surfaces
 from moduli.tasks.figures.barcodes import MOST_BARS, draw_barcode, draw_persistence_diagram
 from moduli.tasks.figures.flat import draw_moving_embedding, draw_neuron_on_plane
+from moduli.tasks.figures.gates import incoming_weights
 from moduli.tasks.figures.matrices import draw_weight_against_distance, draw_weight_matrix
 from moduli.tasks.figures.rate_maps import draw_rate_maps
 from moduli.tasks.figures.scores import draw_scores
@@ -217,6 +218,25 @@ def test_a_matrix_is_drawn_in_its_order():
             draw_weight_matrix(axes(), weight, wrong)
     with pytest.raises(ShapeMismatch, match="square"):
         draw_weight_matrix(axes(), weight[:5])
+
+
+def test_a_self_connection_is_counted_and_leaves_the_colours_to_the_others():
+    places, weight = Torus().random_point(20, seeded()), some_weight(20)
+    weight[5, 5] = 50.0
+    others = weight[5].abs().clone()
+    others[5] = 0
+    panel = axes()
+    strength = torch.as_tensor(draw_neuron_on_plane(panel, Torus(), weight, places, 5).get_array().data)
+    expected = torch.cat([(others[others > 0] / others.max()).sort().values, torch.ones(1)])
+    assert torch.allclose(strength.sort().values.float(), expected)
+    assert panel.get_xlabel() == f"{len(strength)} incoming weights, one of them its own"
+    image = torch.as_tensor(draw_weight_matrix(axes(), weight, torch.arange(20).flip(0)).get_array().data)
+    assert image.max() == 1
+    assert (image == 1).sum() > 1
+    weight[5] = 0
+    assert incoming_weights(weight, None, places, 5).sum() == 0
+    weight[5, 5] = 3.0
+    assert incoming_weights(weight, None, places, 5).tolist() == [float(k == 5) for k in range(20)]
 
 
 def test_weights_stand_at_the_distance_that_they_bridge():

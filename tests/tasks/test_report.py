@@ -60,6 +60,15 @@ def test_a_report_says_what_was_run_what_came_out_and_how_to_repeat_it(experimen
     assert not re.search(r'(src|href)="(?!data:)', page)
 
 
+def test_one_seed_promises_no_interval(experiment, tmp_path):
+    alone = replace(experiment, name="alone", seeds=[0])
+    draw_comparison(alone, alone.summarize(alone.carry_out(jobs=1)))
+    shown = text(write_report([alone.folder], tmp_path / "alone.html").read_text())
+    assert "One seed has no interval." in shown
+    assert "95% interval" not in shown
+    assert "95% interval" in text(write_report([experiment.folder], tmp_path / "two.html").read_text())
+
+
 def test_a_report_of_one_network(experiment, tmp_path):
     folder = experiment.run("torus-diffusion", 0.8, 1).folder
     shown = text(write_report([folder], tmp_path / "report.html").read_text())
@@ -132,6 +141,15 @@ def test_the_command_writes_into_the_folder_and_says_where(experiment, capsys, t
     assert "Name the folder of an experiment" in capsys.readouterr().err
 
 
+# The first column stays where it is while its table scrolls.
+FIRST_COLUMN = """(() => {
+  const box = document.querySelector(".scroll"), cell = box.querySelector("td");
+  box.scrollLeft = 1000;
+  const left = element => element.getBoundingClientRect().left;
+  return {scrolled: box.scrollLeft, column: left(cell), box: left(box)};
+})()"""
+
+
 @pytest.mark.skipif(PROGRAM is None, reason="No Chromium is installed: nothing shows the page.")
 def test_a_browser_shows_sorts_and_fits_the_page_without_a_complaint(experiment, tmp_path):
     longer = replace(experiment, name="a-comparison-" + 10 * "with-a-long-name-")
@@ -152,9 +170,13 @@ def test_a_browser_shows_sorts_and_fits_the_page_without_a_complaint(experiment,
             images = await page.evaluate("[...document.images].every(image => image.naturalWidth > 100)")
             await page.open(report, width=360)
             width = await page.evaluate("document.documentElement.scrollWidth")
-            return before, ascending, direction, descending, images, width, page.complaints, page.requests
+            kept = await page.evaluate(FIRST_COLUMN)
+            found = before, ascending, direction, descending, images, width, kept
+            return *found, page.complaints, page.requests
 
-    before, ascending, direction, descending, images, width, complaints, requests = asyncio.run(look())
+    before, ascending, direction, descending, images, width, kept, complaints, requests = asyncio.run(look())
+    assert kept["scrolled"] > 0
+    assert kept["column"] == kept["box"]
     assert sorted(before) == ascending != before
     assert descending == ascending[::-1]
     assert direction == "ascending"
