@@ -18,6 +18,9 @@ from moduli.models.fast.numbering import Numbering, Order
 FILLED = 0.8
 """A block is filled up to the height and width of a larger one if its own are at least this part of them."""
 
+FEW = 16
+"""Up to so many blocks are multiplied with single columns one by one."""
+
 
 class Group(NamedTuple):
     """How many blocks of one size there are, and that size."""
@@ -143,7 +146,8 @@ class BlockDiagonalKernel(Kernel):
             parts = torch.split(states, [count * width for count, _, width in groups])
             read = [part.view(c, w, batch) for (c, _, w), part in zip(groups, parts, strict=True)]
             if rest is None:
-                return [torch.bmm(*pair) for pair in zip(stacks, read, strict=True)]
+                product = _of_vectors if batch == 1 and not torch.is_grad_enabled() else torch.bmm
+                return [product(*pair) for pair in zip(stacks, read, strict=True)]
             strays = torch.split(rest(states), [count * height for count, height, _ in groups])
             return [
                 torch.baddbmm(stray.view(count, height, batch), *pair)
@@ -265,6 +269,17 @@ def spread(
         rows = torch.repeat_interleave(row_offsets.diff().long())
         dense[targets[rows], sources[columns.long()]] = weights
     return dense[:-1, :-1].contiguous()
+
+
+def _of_vectors(blocks: Tensor, vectors: Tensor) -> Tensor:
+    """Return the products of blocks and single columns, ``(blocks, height, 1)``.
+
+    A batched product of columns takes up to eight times what one by one take, if these are few, and four times
+    what the batched product of rows takes (PyTorch 2.13, one thread, 10 blocks of 410 and 50 of 82).
+    """
+    if len(blocks) <= FEW:
+        return torch.stack([block @ vector for block, vector in zip(blocks, vectors, strict=True)])
+    return torch.bmm(vectors.transpose(1, 2), blocks.transpose(1, 2)).transpose(1, 2)
 
 
 def _by_block(targets: Tensor, sources: Tensor, groups: Sequence[Group]) -> list[tuple[Tensor, Tensor]]:

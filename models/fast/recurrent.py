@@ -146,7 +146,12 @@ class SparseRecurrent(nn.Module):
         state = state if batched else tuple(part.unsqueeze(1) for part in state)
         sequence, final = self._through_layers([step.t() for step in x], state)
         # PyTorch transposes a matrix tile by tile, which is fast, but not a stack of matrices.
-        output = torch.stack([step.t().contiguous() for step in sequence], dim=time_axis)
+        if torch.is_grad_enabled() or time_axis == 1:
+            output = torch.stack([step.t().contiguous() for step in sequence], dim=time_axis)
+        else:
+            output = sequence[0].new_empty(len(sequence), *sequence[0].t().shape)
+            for place, step in zip(output, sequence, strict=True):
+                place.copy_(step.t())
         return (output, *final) if batched else (output.squeeze(1), *(part.squeeze(1) for part in final))
 
     def _packed(self, widths: list[int], x: Tensor, *state: Tensor) -> tuple[Tensor, ...]:

@@ -65,6 +65,10 @@ A_PRIORI = "a-priori"
 """What follows an @ where masks are known beforehand, and the network is never dense."""
 
 
+SURVIVORS = "survivors"
+"""What follows an @ where such a network is trained by its surviving weights alone."""
+
+
 @dataclass(frozen=True)
 class Method:
     """How one row of a comparison is made.
@@ -85,6 +89,9 @@ class Method:
         How the masks are made beforehand, if they are; the network is never dense then.
     changes : dict
         Pruning settings that differ from those of the comparison.
+    by_survivors : bool
+        Whether dead weights are left out of training, instead of kept at zero; see
+        `moduli.models.train_survivors`.
     """
 
     name: str
@@ -94,6 +101,7 @@ class Method:
     manifold: Manifold | None = None
     masks: MaskRule | None = None
     changes: dict[str, Any] = field(default_factory=dict)
+    by_survivors: bool = False
 
     @property
     def a_priori(self) -> bool:
@@ -160,7 +168,8 @@ def method(name: str, seed: int = 0, matched: bool = True) -> Method:
         tiles of the manifold, ``"torus-tiles(bridges=0.1)@a-priori"`` bridges between them;
         ``"rewired-"`` before any of these moves connections at equal degrees;
         ``"regular@a-priori"``, ``"small-world(rewiring=0.2)@a-priori"`` and so on are families of
-        masks, as `moduli.models.mask_families` names them.
+        masks, as `moduli.models.mask_families` names them. After ``a-priori``, ``survivors`` trains the
+        surviving weights alone, which is equal but for rounding.
     seed : int
         Seed of the permutation.
     matched : bool
@@ -191,10 +200,13 @@ def method(name: str, seed: int = 0, matched: bool = True) -> Method:
     base, *words = name.split("@")
     said = _said(name, base, words)
     changes = {kind: word for kind, word in said.items() if word in CHANGES}
+    by_survivors = SURVIVORS in words
     if base in ("dense", NARROW, "none"):
         return Method(name, sparse=base == "none", narrow=base == NARROW, changes=changes)
+    masks: MaskRule | None = None
     if _is_family(base):
-        return Method(name, masks=Family(base, read_mask_family(base)), changes=changes)
+        masks = Family(base, read_mask_family(base))
+        return Method(name, masks=masks, changes=changes, by_survivors=by_survivors)
     prefix = next((prefix for prefix in (*CONTROLS, REWIRED, *LACKING) if base.startswith(prefix)), "")
     regularizer: Regularizer | None
     if base == "l1":
@@ -211,14 +223,20 @@ def method(name: str, seed: int = 0, matched: bool = True) -> Method:
             f"The method '{name}' has no coefficients that '{prefix}' could change; write "
             f"{REWIRED}{name.removeprefix(prefix)} for tiles whose connections are elsewhere."
         )
-    masks: MaskRule | None = None
     if "masks" in said:
         if regularizer is None:
             masks = Tiles(manifold, _bridges(name, base))
         else:
             masks = SmallestCoefficients(regularizer, manifold, LACKING.get(prefix, geometric_mask))
         masks = Rewired(masks) if prefix == REWIRED else masks
-    return Method(name, regularizer=regularizer, manifold=manifold, masks=masks, changes=changes)
+    return Method(
+        name,
+        regularizer=regularizer,
+        manifold=manifold,
+        masks=masks,
+        changes=changes,
+        by_survivors=by_survivors,
+    )
 
 
 def explained_methods() -> dict[str, str]:
@@ -249,6 +267,8 @@ def explained_methods() -> dict[str, str]:
         "@charged-diagonal": "self-connections cost as much as others on average",
         "@a-priori": "never dense: the weights of the smallest coefficients are the mask from the first step "
         "on",
+        f"@{A_PRIORI}@{SURVIVORS}": "the same network, trained by its surviving weights alone: equal but for "
+        "rounding, and faster where these are few, or dense blocks",
         "MANIFOLD-tiles@a-priori": "never dense: the neurons of one tile of the manifold are connected; "
         "tiles(bridges=0.1) spends a tenth of the weights between tiles",
         "rewired-": "before a geometric method @a-priori: its connections at random places, at equal degrees",
@@ -281,7 +301,7 @@ def split_methods(text: str) -> list[str]:
 
 def _said(name: str, base: str, words: Sequence[str]) -> dict[str, str]:
     """Return the words after an @ by what they say: the scope, the schedule, the diagonal, or the masks."""
-    kinds = CHANGES | dict.fromkeys(DIAGONALS, "diagonal") | {A_PRIORI: "masks"}
+    kinds = CHANGES | dict.fromkeys(DIAGONALS, "diagonal") | {A_PRIORI: "masks", SURVIVORS: "training"}
     masks_alone = _is_family(base) or TILED.fullmatch(base) is not None
     said: dict[str, str] = {}
     for word in words:
@@ -289,6 +309,11 @@ def _said(name: str, base: str, words: Sequence[str]) -> dict[str, str]:
             raise UnknownMethod(
                 f"'{word}' in the method '{name}' is not a scope, a schedule or another word that follows "
                 f"an @; {suggestion(word, kinds)}"
+            )
+        if word == SURVIVORS and A_PRIORI not in words:
+            raise UnknownMethod(
+                f"Which weights survive must be known before training for @{SURVIVORS} in the method "
+                f"'{name}'; write a method that ends in @{A_PRIORI}@{SURVIVORS}."
             )
         priced = word in DIAGONALS and masks_alone
         if priced or (word not in CHANGES and base in ("dense", NARROW, "none")):

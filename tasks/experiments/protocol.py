@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from moduli.models import Sparsifier, wiring_length
+from moduli.models import Sparsifier, dense_state, train_survivors, wiring_length
 from moduli.requirements import require
 from moduli.tasks.experiments.devices import Devices, on_devices
 from moduli.tasks.experiments.execution import Execution
@@ -29,6 +29,7 @@ def carry_out(run: Run, execution: Execution | None = None, stages: Sequence[Sta
     A network is trained dense for a while, then pruned on the schedule, then trained on; it is
     scored on held-out data. Its ticket, the same masks with fresh weights, is trained as long and
     scored as well. The method ``"dense"`` is never pruned, and its ticket is a second dense network.
+    A method that says ``@survivors`` trains both without their dead weights.
 
     Parameters
     ----------
@@ -78,7 +79,15 @@ def _carry_out_stage(run: Run, stage: Stage, task: Task[Any], execution: Executi
         if finished is not None:
             return
         model, sparsifier = (fresh_network if stage == "trained" else ticket_network)(run, task)
-        seconds = train(task, model, sparsifier, run.configuration.training, folder, execution, devices)
+        settings = run.configuration.training
+        if run.method.by_survivors:
+            assert sparsifier is not None
+            sparse = train_survivors(model, sparsifier.masks)
+            zeros = sparsifier.sparsity()["total"]
+            seconds = train(task, sparse, None, settings, folder, execution, devices, zeros)
+            model.load_state_dict(dense_state(sparse.state_dict()))
+        else:
+            seconds = train(task, model, sparsifier, settings, folder, execution, devices)
         result = StageResult(
             **folder.identity,
             score_name=task.score_name,

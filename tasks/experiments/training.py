@@ -36,6 +36,7 @@ def train(
     folder: RunFolder,
     execution: Execution,
     devices: Devices,
+    zeros: float = 0.0,
 ) -> float:
     """Train a model to the last step, from the folder's checkpoint if it holds one.
 
@@ -58,6 +59,8 @@ def train(
         How often a checkpoint is written, and whether TensorBoard is written to.
     devices : Devices
         The devices that share each batch; every one has the whole model.
+    zeros : float
+        Fraction of zeros in what is pruned, for the log of a model that no sparsifier prunes.
 
     Returns
     -------
@@ -107,7 +110,7 @@ def train(
                         "loss": loss.item(),
                         "penalty": penalty.item(),
                         "validation": validation,
-                        "sparsity": sparsifier.sparsity()["total"] if sparsifier else 0.0,
+                        "sparsity": sparsifier.sparsity()["total"] if sparsifier else zeros,
                         "seconds": round(time.monotonic() - started, 3),
                     }
                 )

@@ -22,7 +22,7 @@ from moduli.models import (
     tile_mask,
     train_survivors,
 )
-from moduli.models.fast import compression, kernels
+from moduli.models.fast import block_diagonal, compression, kernels
 from moduli.models.fast.block_diagonal import BlockDiagonalKernel
 from moduli.models.fast.communities import communities_of
 from moduli.models.fast.sparse_training import TrainableKernel
@@ -325,6 +325,19 @@ def test_compressed_modules_multiply_blocks_where_these_are_fastest(kind, blocks
     again = type(module)(*((82, 82) if kind is nn.Linear else (3, 82)))
     again.load_state_dict(dense_state(fast.state_dict()))
     assert torch.equal(again.get_parameter(name_of(kind)), module.get_parameter(name_of(kind)))
+
+
+@pytest.mark.parametrize("make", [exact, unequal, with_both])
+@pytest.mark.parametrize("few", [0, 16])
+@pytest.mark.parametrize("kind", [*KINDS, nn.Linear])
+def test_single_sequences_give_the_same_outputs(kind, few, make, monkeypatch):
+    monkeypatch.setattr(block_diagonal, "FEW", few)
+    mask = make()
+    module, _, sparse = masked(kind, mask)
+    x = inputs(kind, len(mask), batch=1)
+    with torch.no_grad():
+        for found, expected in zip(flat(sparse(x)), flat(module(x)), strict=True):
+            torch.testing.assert_close(found, expected, rtol=0, atol=1e-11)
 
 
 def test_the_race_is_run_where_there_are_communities_and_ends_with_equal_outputs():

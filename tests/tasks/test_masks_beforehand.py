@@ -30,9 +30,14 @@ from moduli.tasks import preset
 from moduli.tasks.experiments.beforehand import Family
 from moduli.tasks.experiments.comparison import Comparison
 from moduli.tasks.experiments.execution import Execution
+from moduli.tasks.experiments.files import read_tensors
 from moduli.tasks.experiments.methods import explained_methods, method
+from moduli.tasks.experiments.metrics import MetricsLog
+from moduli.tasks.experiments.networks import StoredNetwork
 from moduli.tasks.experiments.preparation import fresh_model, sparsifier_of
+from moduli.tasks.experiments.protocol import carry_out
 from moduli.tasks.experiments.run import Run
+from moduli.tasks.experiments.stages import STAGES
 from moduli.tasks.seeds import stream, stream_seed
 from moduli.tasks.task import make_task
 
@@ -155,6 +160,10 @@ def test_every_word_is_explained():
         ("ring@free-diagonal@a-priori", "needs coefficients, and 'ring' has none"),
         ("torus-tiles@a-priori@charged-diagonal", "needs coefficients, and 'torus-tiles' has none"),
         ("rewired-l1@a-priori", "No method is called"),
+        ("none@survivors", r"must be known before training for @survivors"),
+        ("torus-tiles@survivors", r"write a method that ends in @a-priori@survivors"),
+        ("torus-dog@survivors", r"must be known before training"),
+        ("torus-tiles@a-priori@survivor", "did you mean 'survivors'"),
         ("torus-tiles(bridges=0.1)", r"write torus-tiles\(bridges=0\.1\)@a-priori"),
         ("torus-tiles(bridge=0.1)@a-priori", "did you mean 'bridges'"),
         ("torus-tiles(bridges=1.5)@a-priori", r"a share of the weights, in \[0, 1\)"),
@@ -220,3 +229,62 @@ def test_a_matrix_of_gates_has_one_mask_for_all_of_them(tmp_path):
     mask = sparsifier_of(model, run).masks["weight_hh_l0"].view(3, 24, 24)
     assert torch.equal(mask[0], mask[1])
     assert torch.equal(mask[0], mask[2])
+
+
+NAVIGATION = preset("navigation", "smoke")
+
+
+def shortened(preset, steps):
+    return replace(preset, training=replace(preset.training, steps=steps, log_interval=2))
+
+
+@pytest.mark.parametrize(
+    "name", ["torus-tiles@a-priori", "torus-tiles(bridges=0.2)@a-priori", "regular@a-priori"]
+)
+def test_training_by_survivors_is_training_the_masked_network(name, tmp_path):
+    brief = shortened(NAVIGATION, 20)
+    brief = replace(brief, pruning=replace(brief.pruning, sparsity=0.6))
+    runs = [Run(brief, each, 3, tmp_path) for each in (name, f"{name}@survivors")]
+    assert runs[0].folder != runs[1].folder
+    for run in runs:
+        carry_out(run)
+    for stage in STAGES:
+        dense, sparse = (StoredNetwork(run.stage(stage)) for run in runs)
+        assert sparse.result.method == f"{name}@survivors"
+        assert sparse.result.sparsity == dense.result.sparsity
+        assert [row["sparsity"] for row in sparse.metrics] == [row["sparsity"] for row in dense.metrics]
+        assert sparse.masks.keys() == dense.masks.keys()
+        assert sparse.weights.keys() == dense.weights.keys()
+        for matrix, mask in dense.masks.items():
+            assert torch.equal(sparse.masks[matrix], mask)
+            assert not sparse.weights[matrix][~mask].any()
+        for weight, expected in dense.weights.items():
+            torch.testing.assert_close(sparse.weights[weight], expected, rtol=0, atol=1e-4)
+        assert sparse.result.score == pytest.approx(dense.result.score, rel=1e-3)
+
+
+def test_a_run_by_survivors_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    name, brief = "torus-tiles(bridges=0.2)@a-priori@survivors", shortened(NAVIGATION, 12)
+    brief = replace(brief, pruning=replace(brief.pruning, sparsity=0.6))
+    whole, stopped = (Run(brief, name, 0, tmp_path / each) for each in ("whole", "stopped"))
+    carry_out(whole)
+    append = MetricsLog.append
+
+    def stop_at_six(log, row):
+        append(log, row)
+        if row["step"] == 6:
+            raise KeyboardInterrupt
+
+    saving = Execution(checkpoint_seconds=0)
+    monkeypatch.setattr(MetricsLog, "append", stop_at_six)
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(stopped, saving)
+    monkeypatch.setattr(MetricsLog, "append", append)
+    checkpoint = read_tensors(stopped.stage("trained") / "checkpoint.safetensors")[0]
+    recurrent = {name for name in checkpoint if "weight_hh_l0" in name}
+    assert "model.recurrent.weight_hh_l0.values" in recurrent
+    assert max(checkpoint[name].numel() for name in recurrent) < 64 * 64
+    carry_out(stopped, saving)
+    for stage in STAGES:
+        one, other = (StoredNetwork(run.stage(stage)).weights for run in (whole, stopped))
+        assert all(torch.equal(tensor, other[weight]) for weight, tensor in one.items())
