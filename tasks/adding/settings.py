@@ -1,9 +1,10 @@
 """The settings of the adding problem."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from moduli.requirements import require
+from moduli.requirements import require, require_choices
+from moduli.tasks.experiments.settings import later
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,11 @@ class AddingSettings:
     """Numbers in a sequence, two of which are to be added."""
     test_sequences: int = 2000
     """Held-out sequences on which a trained network is scored."""
+    initialization: Literal["uniform", "identity"] = later("uniform")
+    """uniform: recurrent weights start as PyTorch draws them; identity: as the identity matrix."""
 
     def __post_init__(self) -> None:
+        require_choices(self)
         require(self.units > 0, "units", "positive", self.units)
         require(self.length >= 2, "length", "at least 2: two numbers are added", self.length)
         require(self.test_sequences > 0, "test_sequences", "positive", self.test_sequences)

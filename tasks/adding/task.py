@@ -49,7 +49,7 @@ class Adding(Task[Sequences]):
 
     def model(self) -> Adder:
         """Return a fresh network."""
-        return Adder(self.settings.units).to(self.device)
+        return Adder(self.settings.units, self.settings.initialization).to(self.device)
 
     def batch(self, step: int) -> Sequences:
         """Return the sequences of a training step."""

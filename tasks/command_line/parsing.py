@@ -71,7 +71,7 @@ def parse(arguments: Sequence[str]) -> Command:
     Examples
     --------
     >>> parse(["run", "adding", "--units", "16", "--preset", "smoke"]).configuration.task
-    AddingSettings(units=16, length=10, test_sequences=500)
+    AddingSettings(units=16, length=10, test_sequences=500, initialization='uniform')
     """
     word, task = [*arguments, "", ""][:2]
     completing = any(argument.startswith("--tyro-") for argument in arguments)

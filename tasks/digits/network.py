@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from moduli.tasks.digits.settings import Cell
+from moduli.tasks.identity_start import start_as_identity
 
 
 class SequenceReader(nn.Module):
@@ -45,7 +46,7 @@ class SequenceReader(nn.Module):
 
     def _start_recurrence(self) -> None:
         if isinstance(self.recurrent, nn.RNN):
-            nn.init.eye_(self.recurrent.get_parameter("weight_hh_l0"))
+            start_as_identity(self.recurrent)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return logits ``(batch, classes)`` of sequences ``(batch, steps, inputs)``."""

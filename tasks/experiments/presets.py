@@ -80,7 +80,7 @@ def preset(task: str, name: str = "demo") -> Configuration:
     Examples
     --------
     >>> preset("adding", "smoke").task
-    AddingSettings(units=32, length=10, test_sequences=500)
+    AddingSettings(units=32, length=10, test_sequences=500, initialization='uniform')
     >>> preset("adding", "smok")
     Traceback (most recent call last):
         ...

@@ -4,6 +4,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from moduli.tasks.identity_start import start_as_identity
+
 
 class PathIntegrator(nn.Module):
     """Read where a walk starts and how it goes on; tell which place cells are active throughout.
@@ -48,7 +50,7 @@ class PathIntegrator(nn.Module):
 
     def _start_recurrence(self) -> None:
         if self.initialization == "identity":
-            nn.init.eye_(self.recurrent.get_parameter("weight_hh_l0"))
+            start_as_identity(self.recurrent)
 
     def forward(self, start: Tensor, velocities: Tensor) -> Tensor:
         """Return logits ``(batch, steps, cells)``.

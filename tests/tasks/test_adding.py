@@ -1,6 +1,7 @@
 """Clauses T1 and T2 for the adding problem: sequences, seeds, errors by hand, and learning."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from moduli.tasks.experiments.run import Run
 from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.task import make_task
 from tests.conftest import seeded
+from tests.tasks.resumption import check_resumption
 
 TINY = AddingSettings(units=32, length=5, test_sequences=300)
 
@@ -118,9 +120,30 @@ def test_the_protocol_learns_to_add_with_few_weights(tmp_path):
         assert result.sparsity["recurrent.weight_hh_l0"] == pytest.approx(0.5, abs=1e-3)
 
 
+@pytest.mark.parametrize("initialization", ["uniform", "identity"])
+def test_recurrence_starts_as_drawn_or_as_the_identity_and_a_ticket_s_too(initialization):
+    network = Adding(replace(TINY, initialization=initialization), 4, seed=0).model()
+    before = network.decoder.weight.clone()
+    network.reset_parameters()
+    assert not torch.equal(network.decoder.weight, before)
+    is_identity = initialization == "identity"
+    assert torch.equal(network.recurrent.weight_hh_l0, torch.eye(32)) == is_identity
+    assert (network.recurrent.bias_hh_l0 == 0).all() == is_identity
+
+
+def test_a_killed_run_resumes_and_ends_bit_identical(tmp_path, monkeypatch):
+    configuration = Configuration(
+        replace(TINY, initialization="identity"),
+        TrainingSettings(steps=12, batch=8, log_interval=4),
+        PruningSettings(sparsity=0.5),
+    )
+    check_resumption(Adding, configuration, tmp_path, monkeypatch)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"initialization": "eye"}, "initialization must be one of uniform, identity; got 'eye'"),
         ({"length": 1}, "length must be at least 2: two numbers are added; got 1"),
         ({"units": 0}, "units must be positive; got 0"),
         ({"test_sequences": -1}, "test_sequences must be positive"),

@@ -210,6 +210,7 @@ def test_a_relu_network_starts_as_the_identity_and_a_ticket_s_too(cell):
     network.reset_parameters()
     assert not torch.equal(network.decoder.weight, before)
     assert torch.equal(network.recurrent.weight_hh_l0[:6], torch.eye(6)) == (cell == "rnn")
+    assert (network.recurrent.bias_hh_l0 == 0).all() == (cell == "rnn")
 
 
 # Learning
