@@ -5,7 +5,11 @@ from moduli.tasks.experiments.settings import Configuration, PruningSettings, Tr
 from moduli.tasks.navigation.settings import NavigationSettings
 
 PRESETS = {
-    "demo": Configuration(NavigationSettings(), TrainingSettings(), PruningSettings()),
+    "demo": Configuration(
+        NavigationSettings(initialization="uniform", cells=256, walk_length=50, long_walk_length=100),
+        TrainingSettings(steps=2000, batch=40),
+        PruningSettings(sparsity=0.9),
+    ),
     "smoke": Configuration(
         NavigationSettings(units=64, cells=64, walk_length=10, test_walks=500),
         TrainingSettings(steps=200, batch=50, learning_rate=5e-3),
@@ -30,4 +34,5 @@ PRESETS = {
         PruningSettings(sparsity=0.9, **pruning_style("paper", NavigationSettings.published_epochs)),
     ),
 }
-"""The paper's preset has the network, data and schedule of arXiv 2406.06290."""
+"""The demonstration is the world of docs/preregistration.md. The paper's preset has the network, data and
+schedule of arXiv 2406.06290."""
