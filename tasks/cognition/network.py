@@ -60,7 +60,8 @@ class LeakyNetwork(nn.Module):
         """Return rates ``(batch, steps, units)`` after each step of inputs ``(batch, steps, inputs)``."""
         driven = self.input(inputs)
         if self.training and self.noise:
-            driven = driven + math.sqrt(2 / self.leak) * self.noise * torch.randn_like(driven)
+            size = math.sqrt(2 / self.leak) * self.noise
+            driven = torch.add(driven, torch.randn_like(driven), alpha=size)
         respond = softplus if self.activation == "softplus" else torch.relu
         rates, all_rates, weight = torch.zeros_like(driven[:, 0]), [], self.weight_rec.T
         for drive in driven.unbind(dim=1):

@@ -20,9 +20,9 @@ from moduli.tasks.task import Task
 
 RESPONSE_WEIGHT = 5.0
 """Weight of a step of the response period in the loss, over that of another step."""
-STEPS_AT_ONCE = 400
+STEPS_AT_ONCE = 1000
 """Steps of a training that share a stock of trials: drawing one takes NeuroGym 0.1 to 0.5 ms."""
-READINGS = 8
+READINGS = 16
 """How often, on average, a trial of the stock is read before the stock is drawn anew."""
 VALIDATION_TRIALS = 20
 
