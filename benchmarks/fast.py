@@ -209,7 +209,7 @@ def main() -> None:
             memory(units, batch, 1)
     if "growth" in wanted:
         print(
-            "\n| units | sparsity | tiles: making, s | step, ms | memory, MiB | dense: step, ms | memory, MiB |\n"
+            "\n| units | sparsity | tiles: made, s | step, ms | MiB | dense: step, ms | MiB |\n"
             "|---|---|---|---|---|---|---|"
         )
         sizes = [256, 512] if options.toy else [2**power for power in range(9, 17)]
