@@ -275,7 +275,7 @@ def _of_vectors(blocks: Tensor, vectors: Tensor) -> Tensor:
     """Return the products of blocks and single columns, ``(blocks, height, 1)``.
 
     A batched product of columns takes up to eight times what one by one take, if these are few, and four
-    times what the batched product of rows takes (PyTorch 2.13, one thread, 10 blocks of 410 and 50 of 82).
+    times what the batched product of rows takes (PyTorch 2.13, one thread, 10 blocks of 410, 50 of 82).
     """
     if len(blocks) <= FEW:
         return torch.stack([block @ vector for block, vector in zip(blocks, vectors, strict=True)])
