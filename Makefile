@@ -1,6 +1,7 @@
 # `make demo` and `make test` do their own set-up; a second call starts at once.
 PYTHON ?= python3
 BIN := .venv/bin
+FIRST_LOOK := dense,narrow,rewired-torus-diffusion@a-priori,torus-diffusion@a-priori
 INSTALL := $(BIN)/python -m pip install -qq --constraint constraints.txt
 
 .PHONY: help demo test lint types tests thorough fuzz docs clean
@@ -9,7 +10,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/.tasks ## install, then compare a dense, a narrow and two sparse navigation networks (about 5 minutes)
-	@$(BIN)/moduli compare navigation --preset demo
+	@$(BIN)/moduli compare navigation --preset first-look --methods $(FIRST_LOOK)
 
 test: lint types tests ## install, then run lint, types and tests (a few minutes)
 

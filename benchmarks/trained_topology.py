@@ -1,7 +1,6 @@
 """Print which Betti numbers are found in trained path integrators: in their graphs, and in their activity.
 
-First `moduli compare navigation --preset small --initialization uniform --seeds 3 --methods
-dense,none,permuted-torus-diffusion,torus-diffusion`, then
+First `moduli compare navigation --preset small --initialization uniform --seeds 3`, then
 `python benchmarks/trained_topology.py runs`.
 """
 
@@ -15,7 +14,7 @@ import torch
 from moduli.models.analysis.topology import cloud_topology, graph_topology
 from moduli.tasks.experiments.comparison import Comparison
 from moduli.tasks.experiments.files import read_tensors
-from moduli.tasks.experiments.presets import PENALISED, preset
+from moduli.tasks.experiments.presets import METHODS, preset
 from moduli.tasks.experiments.stages import STAGES
 from moduli.tasks.navigation.task import Navigation
 
@@ -28,7 +27,7 @@ SEEDS = range(3)
 
 def main(out: Path) -> None:
     """Print the table."""
-    comparison = Comparison(CONFIGURATION, PENALISED, SEEDS, out, "navigation-small")
+    comparison = Comparison(CONFIGURATION, METHODS, SEEDS, out, "navigation-small")
     print("| method | stage | graph | activity |\n| --- | --- | --- | --- |")
     for name, sparsity in comparison.rows:
         for stage in STAGES:

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 import tyro
 
-from moduli.tasks.experiments.presets import PruningStyle
+from moduli.tasks.experiments.presets import METHODS, PruningStyle
 from moduli.tasks.experiments.settings import Configuration, Family
 
 Catalogue = Literal["manifolds", "regularizers", "masks", "tasks", "methods", "presets"]
@@ -60,13 +60,11 @@ class CompareCommand(ExperimentCommand):
     Example: moduli compare navigation --methods dense,none,l1,torus-dog --sparsities 0.9,0.98 --seeds 5
     """
 
-    methods: str = ""
+    methods: str = ",".join(METHODS)
     """Names with commas between: dense, narrow, none, l1, MANIFOLD-INHIBITOR, MANIFOLD:EXPRESSION,
     permuted- or pair-permuted-MANIFOLD-INHIBITOR; NAME@SCOPE or NAME@SCHEDULE for one that has its own;
     NAME@free-diagonal, NAME@charged-diagonal; never dense: NAME@a-priori, rewired-NAME@a-priori,
-    MANIFOLD-tiles@a-priori, FAMILY@a-priori. See moduli list methods. When not given: dense, narrow,
-    rewired-torus-diffusion@a-priori, torus-diffusion@a-priori; where other than recurrent matrices are
-    pruned: dense, none, permuted-torus-diffusion, torus-diffusion."""
+    MANIFOLD-tiles@a-priori, FAMILY@a-priori. See moduli list methods."""
     sparsities: str = ""
     """Fractions of zeros with commas between; the one below when not given."""
     seeds: int = 1

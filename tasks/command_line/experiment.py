@@ -16,7 +16,7 @@ from moduli.tasks.command_line.commands import CompareCommand, RunCommand
 from moduli.tasks.experiments.comparison import Comparison, usual_control
 from moduli.tasks.experiments.execution import Execution
 from moduli.tasks.experiments.methods import split_methods
-from moduli.tasks.experiments.presets import presets_of, usual_methods, with_style
+from moduli.tasks.experiments.presets import presets_of, with_style
 from moduli.tasks.experiments.run import readable
 from moduli.tasks.experiments.toml_files import write_toml
 from moduli.tasks.figures.comparison import draw_comparison
@@ -58,7 +58,7 @@ def _comparison(command: CompareCommand | RunCommand) -> Comparison:
     name = _folder_name(command)
     if isinstance(command, RunCommand):
         return Comparison(command.configuration, [command.method], [command.seed], command.out, name)
-    methods = split_methods(command.methods) if command.methods else usual_methods(command.configuration)
+    methods = split_methods(command.methods)
     return Comparison(
         command.configuration,
         methods,

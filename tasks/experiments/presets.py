@@ -17,14 +17,12 @@ PURPOSES = {
     "small": "under an hour for a few methods and seeds",
     "paper": "as published, for a GPU",
     "smoke": "seconds, too short to learn much",
+    "first-look": "five minutes on two cores: what the first example of the README compares",
 }
 """What each preset is for; the generic ones, and those of the built-in tasks."""
 
-NEVER_DENSE = ("dense", "narrow", "rewired-torus-diffusion@a-priori", "torus-diffusion@a-priori")
-"""The methods that are compared unless others are asked for, where recurrent matrices are pruned."""
-
-PENALISED = ("dense", "none", "permuted-torus-diffusion", "torus-diffusion")
-"""Those where other matrices are pruned as well, which takes a penalty."""
+METHODS = ("dense", "none", "permuted-torus-diffusion", "torus-diffusion")
+"""The methods that are compared unless others are asked for."""
 
 EPOCHS = 30
 """How many epochs a published training has where a task does not say: as many as that of navigation."""
@@ -49,22 +47,6 @@ def pruning_style(name: PruningStyle, epochs: int = EPOCHS) -> dict[str, Any]:
     if name == "recovery":
         return {"scope": "recurrent", "schedule": "cubic", "begin": 0.15, "end": 0.6, "matched": True}
     return {"scope": "global", "schedule": "linear", "begin": 1 - 1 / epochs, "end": 1.0, "matched": False}
-
-
-def usual_methods(configuration: Configuration) -> tuple[str, ...]:
-    """Return the methods that are compared unless others are asked for.
-
-    A task whose settings have no number of units has no narrow network.
-
-    Examples
-    --------
-    >>> usual_methods(preset("navigation"))
-    ('dense', 'narrow', 'rewired-torus-diffusion@a-priori', 'torus-diffusion@a-priori')
-    """
-    if configuration.pruning.scope != "recurrent":
-        return PENALISED
-    has_units = hasattr(configuration.task, "units")
-    return NEVER_DENSE if has_units else tuple(name for name in NEVER_DENSE if name != "narrow")
 
 
 def with_style(configuration: Configuration, style: PruningStyle) -> Configuration:

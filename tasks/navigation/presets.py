@@ -5,7 +5,8 @@ from moduli.tasks.experiments.settings import Configuration, PruningSettings, Tr
 from moduli.tasks.navigation.settings import NavigationSettings
 
 PRESETS = {
-    "demo": Configuration(
+    "demo": Configuration(NavigationSettings(), TrainingSettings(), PruningSettings()),
+    "first-look": Configuration(
         NavigationSettings(initialization="uniform", cells=256, walk_length=50, long_walk_length=100),
         TrainingSettings(steps=2000, batch=40),
         PruningSettings(sparsity=0.9),
@@ -34,5 +35,5 @@ PRESETS = {
         PruningSettings(sparsity=0.9, **pruning_style("paper", NavigationSettings.published_epochs)),
     ),
 }
-"""The demonstration is the world of docs/preregistration.md. The paper's preset has the network, data and
+"""``first-look`` is the world of docs/preregistration.md. The paper's preset has the network, data and
 schedule of arXiv 2406.06290."""

@@ -55,7 +55,7 @@ def test_every_preset_survives_toml_and_takes_every_style_of_pruning(tmp_path, t
 @pytest.mark.parametrize(
     ("configuration", "digest"),
     [
-        (Configuration(NavigationSettings()), "2a735f5d"),
+        (preset("navigation", "demo"), "2a735f5d"),
         (preset("navigation", "paper"), "d6c47003"),
         (LANGUAGE, "fc5e8276"),
         (preset("adding", "paper"), "dccae0c4"),

@@ -223,7 +223,7 @@ def test_a_plugin_that_wants_a_built_in_name_gets_nothing(tmp_path, moduli, monk
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.warns(PluginConflict, match="Plugin thief_task:Settings of thief 1.0 wants .* 'navigation'"):
         done = moduli("run", "navigation", "--print-config")
-    assert "cells = 256" in done.stdout
+    assert "cells = 128" in done.stdout
     fresh = subprocess.run(  # the plugin is there before the built-in tasks are
         [sys.executable, "-W", "ignore", "-c",
          "from moduli.tasks import preset; print(preset('navigation').task)"],
