@@ -13,7 +13,7 @@ from pathlib import Path
 from moduli.tasks.experiments.contrasts import Contrast, contrast, corrected
 from moduli.tasks.experiments.files import write_csv
 from moduli.tasks.experiments.stages import STAGES
-from moduli.tasks.experiments.summary import Row, Summary
+from moduli.tasks.experiments.summary import Row, Summary, void_runs
 
 RESULTS = Path(__file__).parents[1] / "results"
 MARGINS = {"navigation-never-dense": 0.3}
@@ -31,14 +31,9 @@ def tests(summary: Summary, margin: float | None) -> Iterator[Contrast]:
         if not chosen or row.method == summary.control:
             continue
         for stage in STAGES:
-            void = [
-                still is not None and not max(one, two) < still[seed]
-                for seed, (one, two) in enumerate(
-                    zip(row.scores(stage), chosen[0].scores(stage), strict=True)
-                )
-            ]
             scores, control = row.scores(stage), chosen[0].scores(stage)
-            found = contrast(row.method, shown(row), stage, scores, control, void, margin)
+            void, control_void = (void_runs(each, still) for each in (scores, control))
+            found = contrast(row.method, shown(row), stage, scores, control, void, control_void, margin)
             if found is not None:
                 yield found
 

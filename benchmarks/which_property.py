@@ -166,14 +166,7 @@ def compared(
     seeds = sorted(own.keys() & other.keys())
     field = OUTCOMES[outcome]
     still = [own[seed].still for seed in seeds]
-    void = [
-        one or two
-        for one, two in zip(
-            void_runs([own[seed].score for seed in seeds], still),
-            void_runs([other[seed].score for seed in seeds], still),
-            strict=True,
-        )
-    ]
+    void, control_void = (void_runs([each[seed].score for seed in seeds], still) for each in (own, other))
     found = contrast(
         f"{method} − {control}, {outcome}",
         0.0,
@@ -181,6 +174,7 @@ def compared(
         [getattr(own[seed], field) for seed in seeds],
         [getattr(other[seed], field) for seed in seeds],
         void,
+        control_void,
         margin,
     )
     assert found is not None

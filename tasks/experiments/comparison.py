@@ -245,13 +245,8 @@ class Comparison:
                 continue
             for stage in STAGES:
                 scores, others = ([result[stage].score for result in each] for each in (results, control))
-                void = [
-                    one or other
-                    for one, other in zip(
-                        void_runs(scores, ignorance), void_runs(others, ignorance), strict=True
-                    )
-                ]
-                found = contrast(name, sparsity, stage, scores, others, void, self.margin)
+                void, control_void = (void_runs(each, ignorance) for each in (scores, others))
+                found = contrast(name, sparsity, stage, scores, others, void, control_void, self.margin)
                 if found is not None:
                     yield found
 

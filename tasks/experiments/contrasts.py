@@ -14,8 +14,14 @@ from moduli.tasks.experiments.estimates import Estimate
 from moduli.tasks.experiments.settings import Family
 from moduli.tasks.experiments.stages import Stage
 
+ROUNDING = 1e-12
+"""Differences that vary by less, relative to the scores, vary by rounding alone."""
+
 LEVEL = 0.05
 """Corrected p values below it count."""
+
+SMALLEST_EFFECT = 1e-3
+"""Effects below it would need millions of seeds."""
 
 LARGEST_EFFECT = 3.0
 """Effects beyond it need four seeds, as this one does; statsmodels finds no number for 8 and more."""
@@ -37,15 +43,17 @@ class Contrast:
         Seeds in which neither network is void.
     void : int
         Seeds that are left out, since a network of the pair learned nothing.
-    difference : float
-        Mean of the method's score less the control's.
-    half_width : float
+    difference : float or None
+        Mean of the method's score less the control's. With fewer than two pairs it is None, as is all that
+        rests on it.
+    half_width : float or None
         Half of the 95% interval of Student's t, not corrected.
     effect : float or None
         Cohen's d of paired differences: their mean over their standard deviation (Cohen, "Statistical Power
         Analysis for the Behavioral Sciences", 1988); None where they do not vary.
     p : float or None
-        Of a paired t test, two-sided; None where the differences do not vary.
+        Of a paired t test, two-sided. Where the differences do not vary it is the limit of the test: 1 where
+        there is no difference, or else 0.
     corrected_p : float or None
         The same, corrected by Holm's method ("A simple sequentially rejective multiple test procedure",
         1979) for all tests of the family.
@@ -55,8 +63,8 @@ class Contrast:
     corrected_equivalence_p : float or None
         The same, corrected together with the others.
     rank_p : float or None
-        Of Wilcoxon's signed-rank test over all seeds, void ones as the largest differences; None where no
-        seed is void.
+        Of Wilcoxon's signed-rank test over all seeds, in which a void network is worse than any other, and
+        two void ones are alike; None where no seed is void.
     seeds_needed : int or None
         How many seeds find a difference of this effect with probability 0.8 at a level of 0.05; None where
         there is no effect. It rests on an estimated effect, and is as uncertain as that.
@@ -67,8 +75,8 @@ class Contrast:
     stage: Stage
     pairs: int
     void: int
-    difference: float
-    half_width: float
+    difference: float | None
+    half_width: float | None
     effect: float | None
     p: float | None
     equivalence_p: float | None
@@ -80,6 +88,8 @@ class Contrast:
     @property
     def verdict(self) -> str:
         """What the corrected tests say at a level of 0.05."""
+        if self.difference is None:
+            return "no test: too few seeds learned"
         differs = self.corrected_p is not None and self.corrected_p < LEVEL
         within = self.corrected_equivalence_p is not None and self.corrected_equivalence_p < LEVEL
         if differs:
@@ -94,6 +104,7 @@ def contrast(
     scores: Sequence[float],
     control: Sequence[float],
     void: Sequence[bool],
+    control_void: Sequence[bool],
     margin: float | None = None,
 ) -> Contrast | None:
     """Compare a method's scores with the control's, seed by seed.
@@ -104,15 +115,16 @@ def contrast(
         What is compared.
     scores, control : sequence of float
         A score for each seed.
-    void : sequence of bool
-        Whether one of the two networks learned nothing.
+    void, control_void : sequence of bool
+        Whether the method's network, and the control's, learned nothing; one whose score is not finite is
+        void in any case.
     margin : float, optional
         Differences smaller than it do not matter; no test of equivalence without one.
 
     Returns
     -------
     Contrast or None
-        Not corrected yet; None where fewer than two seeds are left.
+        Not corrected yet; None for a single seed.
 
     Raises
     ------
@@ -121,33 +133,50 @@ def contrast(
 
     Examples
     --------
-    >>> found = contrast("a", 0.9, "trained", [1.0, 2.0, 3.0], [2.0, 2.5, 4.0], [False] * 3, margin=2.0)
+    >>> learned = [False] * 3
+    >>> found = contrast("a", 0.9, "trained", [1.0, 2.0, 3.0], [2.0, 2.5, 4.0], learned, learned, margin=2.0)
     >>> round(found.difference, 2), round(found.p, 3), round(found.equivalence_p, 3), found.seeds_needed
     (-0.83, 0.038, 0.01, 4)
     """
-    kept = [(own, other) for own, other, empty in zip(scores, control, void, strict=True) if not empty]
-    differences = [own - other for own, other in kept]
-    if len(differences) < 2:
+    if len(scores) < 2:
         return None
-    estimate = Estimate.of(differences)
-    assert estimate.half_width is not None
-    spread = stdev(differences)
-    varies = spread > 0
-    effect = estimate.mean / spread if varies else None
-    return Contrast(
+    own_void, other_void = (
+        [empty or not math.isfinite(value) for value, empty in zip(values, flags, strict=True)]
+        for values, flags in ((scores, void), (control, control_void))
+    )
+    either = [one or two for one, two in zip(own_void, other_void, strict=True)]
+    kept = [(own, other) for own, other, empty in zip(scores, control, either, strict=True) if not empty]
+    differences = [own - other for own, other in kept]
+    found = Contrast(
         method=method,
         sparsity=sparsity,
         stage=stage,
         pairs=len(differences),
-        void=sum(void),
-        difference=estimate.mean,
-        half_width=estimate.half_width,
-        effect=effect,
-        p=_paired_p(kept) if varies else None,
-        equivalence_p=_equivalence_p(kept, margin) if varies and margin is not None else None,
-        rank_p=_rank_p(scores, control, void, differences) if any(void) else None,
-        seeds_needed=_seeds_needed(effect) if effect else None,
+        void=sum(either),
+        difference=None,
+        half_width=None,
+        effect=None,
+        p=None,
+        equivalence_p=None,
+        rank_p=_rank_p(differences, own_void, other_void) if any(either) else None,
+        seeds_needed=None,
     )
+    if len(differences) < 2:
+        return found
+    estimate = Estimate.of(differences)
+    spread, rounding = stdev(differences), ROUNDING * max(map(abs, (*scores, *control)))
+    if spread <= rounding:
+        alike = None if margin is None else float(abs(estimate.mean) >= margin)
+        tests: dict[str, Any] = {"p": float(abs(estimate.mean) <= rounding), "equivalence_p": alike}
+    else:
+        effect = estimate.mean / spread
+        tests = {
+            "effect": effect,
+            "p": _paired_p(differences),
+            "equivalence_p": None if margin is None else _equivalence_p(differences, margin),
+            "seeds_needed": _seeds_needed(effect),
+        }
+    return dataclasses.replace(found, difference=estimate.mean, half_width=estimate.half_width, **tests)
 
 
 def corrected(contrasts: Sequence[Contrast], family: Family = "table") -> list[Contrast]:
@@ -168,7 +197,8 @@ def corrected(contrasts: Sequence[Contrast], family: Family = "table") -> list[C
     Examples
     --------
     >>> pair = ([1.0, 2.0, 3.5], [2.0, 2.5, 4.0])
-    >>> found = [contrast(name, 0.9, "trained", *pair, [False] * 3) for name in ("a", "b")]
+    >>> learned = [False] * 3
+    >>> found = [contrast(name, 0.9, "trained", *pair, learned, learned) for name in ("a", "b")]
     >>> round(corrected(found)[0].corrected_p / found[0].p, 6)
     2.0
     """
@@ -195,29 +225,25 @@ def _statsmodels(module: str) -> Any:
     return require_package(f"statsmodels.stats.{module}", "Tests over seeds", "tasks")
 
 
-def _paired_p(pairs: Sequence[tuple[float, float]]) -> float:
-    _, p, _ = _statsmodels("weightstats").DescrStatsW([own - other for own, other in pairs]).ttest_mean(0)
+def _paired_p(differences: Sequence[float]) -> float:
+    _, p, _ = _statsmodels("weightstats").DescrStatsW(differences).ttest_mean(0)
     return float(p)
 
 
-def _equivalence_p(pairs: Sequence[tuple[float, float]], margin: float) -> float:
-    differences = _statsmodels("weightstats").DescrStatsW([own - other for own, other in pairs])
-    return float(differences.ttost_mean(-margin, margin)[0])
+def _equivalence_p(differences: Sequence[float], margin: float) -> float:
+    return float(_statsmodels("weightstats").DescrStatsW(differences).ttost_mean(-margin, margin)[0])
 
 
-def _rank_p(
-    scores: Sequence[float], control: Sequence[float], void: Sequence[bool], differences: Sequence[float]
-) -> float:
-    """Return Wilcoxon's p with void seeds as the largest differences, of the sign that they have."""
-    largest = 1 + max(map(abs, differences))
-    signed = [
-        math.copysign(largest, own - other) if empty else own - other
-        for own, other, empty in zip(scores, control, void, strict=True)
-    ]
-    return float(wilcoxon(signed).pvalue)
+def _rank_p(differences: Sequence[float], void: Sequence[bool], control_void: Sequence[bool]) -> float | None:
+    """Return Wilcoxon's p; a void network is worse than any other, and two void ones are alike."""
+    largest = 1 + max(map(abs, differences), default=0.0)
+    signed = [largest * (one - two) for one, two in zip(void, control_void, strict=True) if one != two]
+    return float(wilcoxon([*differences, *signed]).pvalue) if [*filter(None, differences), *signed] else None
 
 
-def _seeds_needed(effect: float) -> int:
+def _seeds_needed(effect: float) -> int | None:
     size = min(abs(effect), LARGEST_EFFECT)
+    if size < SMALLEST_EFFECT:
+        return None
     power = _statsmodels("power").TTestPower()
     return math.ceil(float(power.solve_power(effect_size=size, alpha=LEVEL, power=0.8)))

@@ -1,6 +1,7 @@
 """The table of a comparison, as its ``results.json`` holds it."""
 
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import mean
@@ -207,10 +208,13 @@ class Summary(Record):
         return void_runs(row.scores(stage), self.references.get(self.ignorance or ""))
 
     def share(self, row: Row, stage: Stage) -> list[float] | None:
-        """Return where each seed's score is between the floor, 0, and ignorance, 1; None without either."""
+        """Return where each seed's score is between the floor, 0, and ignorance, 1.
+
+        None where a task does not know both, or the floor is not below.
+        """
         floors = self.references.get(self.floor or "")
         bounds = self.references.get(self.ignorance or "")
-        if floors is None or bounds is None:
+        if floors is None or bounds is None or any(map(operator.ge, floors, bounds)):
             return None
         scores = row.scores(stage)
         return [

@@ -87,7 +87,10 @@ def contrast_table(summary: Summary) -> Table:
     columns += ["seeds needed", "verdict"]
     rows = []
     for found in summary.contrasts or ():
-        difference = Estimate(found.difference, found.half_width).text(summary.decimals + 1, sign=True)
+        difference = Entry("", math.inf)
+        if found.difference is not None:
+            text = Estimate(found.difference, found.half_width).text(summary.decimals + 1, sign=True)
+            difference = Entry(text, found.difference)
         tests = [found.p, found.corrected_p]
         if summary.margin is not None:
             tests += [found.equivalence_p, found.corrected_equivalence_p]
@@ -99,7 +102,7 @@ def contrast_table(summary: Summary) -> Table:
         rows.append([
             Entry.word(label(found.method, found.sparsity)),
             Entry.word(found.stage),
-            Entry(difference, found.difference),
+            difference,
             Entry.number(found.effect, "{:+.2f}"),
             *(Entry("" if p is None else _p(p), math.inf if p is None else p) for p in tests),
             Entry.number(found.seeds_needed, "{:,}"),

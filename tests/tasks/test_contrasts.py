@@ -33,8 +33,11 @@ SCORES = [6.4, 6.9, 7.1, 6.2, 6.6, 7.3]
 OTHERS = [7.0, 7.2, 7.9, 6.9, 7.5, 7.4]
 
 
-def between(scores=SCORES, others=OTHERS, void=None, margin=None, name="a", stage="trained"):
-    return contrast(name, 0.9, stage, scores, others, void or [False] * len(scores), margin)
+def between(
+    scores=SCORES, others=OTHERS, void=None, margin=None, name="a", stage="trained", control_void=None
+):
+    learned = [False] * len(scores)
+    return contrast(name, 0.9, stage, scores, others, void or learned, control_void or learned, margin)
 
 
 scores = st.lists(st.tuples(st.floats(1, 50), st.floats(1, 50)), min_size=3, max_size=12)
@@ -101,18 +104,41 @@ def test_void_runs_are_left_out_and_counted_and_ranks_hold_them_as_the_largest()
     assert found.p == between(SCORES[:5], OTHERS[:5]).p
     assert found.rank_p == stats.wilcoxon([-0.6, -0.3, -0.8, -0.7, -0.9, 5.0]).pvalue
     assert between().rank_p is None
-    assert between(SCORES[:2], OTHERS[:2], [True, False]) is None
+    alone = between(SCORES[:2], OTHERS[:2], [True, False])
+    assert (alone.pairs, alone.difference, alone.p, alone.verdict) == (
+        1, None, None, "no test: too few seeds learned"
+    )  # fmt: skip
+    assert alone.rank_p == stats.wilcoxon([-0.3, 1.3]).pvalue
+    assert between(SCORES[:1], OTHERS[:1]) is None
     assert void_runs([8.5, 40.0, math.nan], [40.0, 40.0, 40.0]) == [False, True, True]
     assert void_runs([8.5, math.inf], None) == [False, True]
 
 
-def test_differences_that_do_not_vary_are_not_tested():
-    found = between([1.0, 2.0, 3.0], [2.0, 3.0, 4.0], margin=0.5)
-    assert (found.difference, found.effect, found.p, found.equivalence_p, found.seeds_needed) == (
-        -1,
-        *[None] * 4,
+def test_void_networks_are_worse_than_any_other_and_two_are_alike():
+    void = [True] * 6
+    assert (
+        between(void=void).rank_p == between(control_void=void).rank_p == stats.wilcoxon(range(1, 7)).pvalue
     )
-    assert corrected([found])[0].verdict == "not settled"
+    assert between(void=void, control_void=void).rank_p is None
+    half = [False] * 3 + [True] * 3
+    both = between(void=half, control_void=half)
+    assert both.rank_p == stats.wilcoxon([-0.6, -0.3, -0.8]).pvalue
+    assert (both.pairs, both.void) == (3, 3)
+    for wrong in (math.nan, math.inf):
+        assert between([*SCORES[:5], wrong]).void == 1
+        assert between(SCORES, [*OTHERS[:5], wrong]).void == 1
+
+
+def test_differences_that_vary_by_rounding_alone_have_the_limits_of_the_tests():
+    constant = [value + 0.1 for value in SCORES]
+    for scores, others, expected in (
+        (SCORES, SCORES, (1.0, 0.0, "equivalent")),
+        (constant, SCORES, (0.0, 0.0, "worse, within the margin")),
+        ([value + 1 for value in SCORES], SCORES, (0.0, 1.0, "worse")),
+    ):
+        found = between(scores, others, margin=0.5)
+        assert (found.effect, found.seeds_needed) == (None, None)
+        assert (found.p, found.equivalence_p, corrected([found])[0].verdict) == expected
 
 
 NAMES = ("dense", "narrow", "regular@a-priori", "torus-diffusion@a-priori")
@@ -123,7 +149,7 @@ def finished(tmp_path_factory):
     smoke = preset("navigation", "smoke")
     tiny = replace(
         smoke,
-        task=replace(smoke.task, units=20, cells=10, walk_length=4, long_walk_length=8, test_walks=20),
+        task=replace(smoke.task, units=20, cells=80, walk_length=25, long_walk_length=30, test_walks=20),
         training=replace(smoke.training, steps=6, log_interval=3, batch=5),
         pruning=replace(smoke.pruning, sparsity=0.75),
     )
@@ -205,6 +231,9 @@ def test_tables_say_what_was_tested_what_is_void_and_where_between_floor_and_ign
     assert "Differences from regular@a-priori, seed by seed, margin 5" in text
     assert "Corrected: by Holm's method, all tests together." in text
     assert "the share of the way from the floor" in text
+    assert summary.share(summary.rows[0], "trained") is not None
+    high = {**summary.references, summary.floor: [99.0] * 3}
+    assert replace(summary, references=high).share(summary.rows[0], "trained") is None
     blind = replace(summary, rows=[replace(row, trained=[99.0, 1.0, math.inf]) for row in summary.rows])
     first = score_table(blind).rows[0][3].text
     assert first.endswith("2 void)")
