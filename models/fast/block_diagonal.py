@@ -334,7 +334,10 @@ def _joined(parts: Sequence[Tensor], gates: int) -> Tensor:
     """Return products by block, ``(blocks, gates * n, batch)``, as rows gate by gate."""
     batch = parts[0].shape[2]
     if gates > 1:
-        parts = [part.view(len(part), gates, -1, batch).transpose(0, 1).flatten(1, 2) for part in parts]
+        parts = [
+            part.view(len(part), gates, part.shape[1] // gates, batch).transpose(0, 1).flatten(1, 2)
+            for part in parts
+        ]
         return (parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)).flatten(0, 1)
     parts = [part.flatten(0, 1) for part in parts]
     return parts[0] if len(parts) == 1 else torch.cat(parts)

@@ -18,6 +18,7 @@ from moduli.models.fast.kernels import DenseKernel
 from moduli.models.fast.recurrent import SparseRecurrent
 from moduli.models.masks.tiles import tiles_of, tiles_wanted
 from moduli.requirements import require_choice, require_dimension
+from moduli.showing import shown
 
 KINDS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
@@ -73,6 +74,7 @@ class TiledRecurrent(SparseRecurrent):
             if bias is not None:
                 self.register_parameter(name, nn.Parameter(torch.empty_like(bias, device=device)))
         self.manifold = manifold
+        self._alive = sum(len(neurons) ** 2 for neurons in members)
         self.register_buffer("embedding", embedding.detach().to(device), persistent=False)
         self.register_buffer("tile", tile.to(device), persistent=False)
         self.reset_parameters()
@@ -94,7 +96,7 @@ class TiledRecurrent(SparseRecurrent):
     @property
     def sparsity(self) -> float:
         """Fraction of zeros in a recurrent weight."""
-        return 1 - int(self.tile.bincount().square().sum()) / self.hidden_size**2
+        return 1 - self._alive / self.hidden_size**2
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
@@ -184,7 +186,10 @@ def sparse_rnn(
     (torch.Size([5, 2, 200]), 10, 4000)
     """
     require_choice("kind", kind, tuple(KINDS))
-    require_choice("nonlinearity", nonlinearity, ("tanh", "relu"))
+    require_choice("nonlinearity", nonlinearity, ("tanh", "relu") if kind == "rnn" else ("tanh",))
+    for name, flag in {"bias": bias, "batch_first": batch_first, "bidirectional": bidirectional}.items():
+        if not isinstance(flag, bool):
+            raise InvalidParameter(f"sparse_rnn: {name} must be True or False, got {shown(flag)}.")
     for name, value in {
         "input_size": input_size,
         "hidden_size": hidden_size,
@@ -203,8 +208,10 @@ def sparse_rnn(
     manifold.check_points(embedding, "The embedding")
     if len(embedding) != hidden_size:
         raise InvalidEmbedding(f"{hidden_size} neurons need as many points, got {len(embedding)}.")
-    if dtype is not None and not dtype.is_floating_point:
-        raise InvalidParameter(f"sparse_rnn: dtype must be floating-point, got {dtype}.")
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise InvalidParameter(
+            f"sparse_rnn: dtype must be a torch.dtype, and floating-point, got {shown(dtype)}."
+        )
     options = {"nonlinearity": nonlinearity} if kind == "rnn" else {}
     try:
         where = torch.empty(0, device=device).device

@@ -13,6 +13,7 @@ from moduli.models.fast.kernel import Kernel
 from moduli.models.fast.kernels import GatherKernel, fastest_kernel, noise, timings
 from moduli.models.fast.recurrent import COLUMNS
 from moduli.models.fast.replacing import KINDS, gates_of, replaceable, sparse_module, with_replaced_modules
+from moduli.requirements import LARGEST_COUNT
 
 # Time steps of the sequences on which recurrent modules are timed.
 LENGTH = 5
@@ -60,9 +61,11 @@ def compress(model: nn.Module, batch_size: int = 1) -> nn.Module:
     >>> torch.allclose(compress(model)(x)[0], model(x)[0], atol=1e-5)
     True
     """
-    if isinstance(batch_size, bool) or not isinstance(batch_size, Integral) or batch_size < 1:
+    whole = isinstance(batch_size, Integral) and not isinstance(batch_size, bool)
+    if not whole or not 1 <= batch_size <= LARGEST_COUNT:
         raise InvalidParameter(
-            f"batch_size must be at least 1, got {given(batch_size)}: it is a number of sequences."
+            f"batch_size must be at least 1, got {given(batch_size)}: it is a number of sequences, at most "
+            f"{LARGEST_COUNT:,}."
         )
     # Attention reads the weight of its last layer itself, which a sparse one would have to expand.
     found = {path: module for path, module in replaceable(as_model(model)).items() if type(module) in KINDS}

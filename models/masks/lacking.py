@@ -117,8 +117,8 @@ def one_way_mask(
     0.0
     """
     generator = generator_of(seed)
-    n = len(points)
     pairs = _nearest_pairs(regularizer, manifold, points, generator)
+    n = len(points)
     wanted = living_wanted(n, sparsity) - n
     _require_enough(wanted, len(pairs), "pairs", sparsity)
     turned = generator.random(wanted) < 0.5

@@ -198,6 +198,8 @@ def method(name: str, seed: int = 0, matched: bool = True) -> Method:
     Rewired(rule=Tiles(manifold=Torus(dim=2, period=10.0), bridges=0.0))
     """
     base, *words = name.split("@")
+    prefix = next((prefix for prefix in (*CONTROLS, REWIRED, *LACKING) if base.startswith(prefix)), "")
+    _check_prefix(name, prefix, base.removeprefix(prefix))
     said = _said(name, base, words)
     changes = {kind: word for kind, word in said.items() if word in CHANGES}
     by_survivors = SURVIVORS in words
@@ -207,7 +209,6 @@ def method(name: str, seed: int = 0, matched: bool = True) -> Method:
     if _is_family(base):
         masks = Family(base, read_mask_family(base))
         return Method(name, masks=masks, changes=changes, by_survivors=by_survivors)
-    prefix = next((prefix for prefix in (*CONTROLS, REWIRED, *LACKING) if base.startswith(prefix)), "")
     regularizer: Regularizer | None
     if base == "l1":
         manifold, regularizer = make_manifold("torus"), Uniform()
@@ -333,6 +334,16 @@ def _said(name: str, base: str, words: Sequence[str]) -> dict[str, str]:
             f"write {name}@{A_PRIORI}."
         )
     return said
+
+
+def _check_prefix(name: str, prefix: str, rest: str) -> None:
+    """Raise if what stands behind a prefix has no geometry that the prefix could take away."""
+    if prefix and (rest in PLAIN or _is_family(rest)):
+        example = f"{prefix}torus-diffusion" + ("" if prefix in CONTROLS else f"@{A_PRIORI}")
+        raise UnknownMethod(
+            f"No method is called '{name}': '{prefix}' stands before a geometric method, such as {example}, "
+            f"and '{rest}' is not one."
+        )
 
 
 def _is_family(base: str) -> bool:

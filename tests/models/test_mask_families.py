@@ -218,6 +218,13 @@ def test_masks_that_lack_a_property_are_exact_and_local(make, n, sparsity, seed)
         assert networkx.is_bipartite(graph(mask))
 
 
+@pytest.mark.parametrize("make", [two_coloured_mask, one_way_mask])
+def test_masks_that_lack_a_property_need_points(make):
+    for wrong in (None, torch.zeros(4, 3), [[0.0, 0.0]], "torus"):
+        with pytest.raises(InvalidPoints):
+            make("diffusion", "torus", wrong)
+
+
 def test_masks_that_lack_a_property_say_what_there_is():
     points = Torus(2).random_point(20, torch.Generator().manual_seed(0))
     with pytest.raises(InvalidSparsity, match="150 pairs of different colour, and there are 100"):

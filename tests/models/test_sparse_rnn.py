@@ -165,6 +165,17 @@ print(peak() - before)
     assert float(process.stdout) < 0.25
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_sequence_and_no_values_give_what_pytorch_gives(kind):
+    sparse = sparse_rnn(kind, 3, 37, sparsity=0.8)
+    output, state = sparse(torch.zeros(5, 0, 3))
+    assert output.shape == (5, 0, 37)
+    assert flat(state)[0].shape == (1, 0, 37)
+    for empty in (sparse_rnn(kind, 3, 37, sparsity=0.8, device="meta"), sparse.to("meta")):
+        assert "sparsity=0.7991" in repr(empty)
+        assert empty(torch.zeros(5, 2, 3, device="meta"))[0].shape == (5, 2, 37)
+
+
 def test_bad_arguments_are_refused():
     for kind, named in (
         ("grru", "did you mean 'gru'"),
@@ -195,5 +206,11 @@ def test_bad_arguments_are_refused():
         sparse_rnn("rnn", 2, 64, seed=0.5)
     with pytest.raises(InvalidParameter, match="device string: quantum"):
         sparse_rnn("rnn", 2, 64, device="quantum")
-    with pytest.raises(InvalidParameter, match=r"floating-point, got torch\.int32"):
-        sparse_rnn("rnn", 2, 64, dtype=torch.int32)
+    for wrong in (torch.int32, "float32", float):
+        with pytest.raises(InvalidParameter, match="floating-point, got"):
+            sparse_rnn("rnn", 2, 64, dtype=wrong)
+    with pytest.raises(InvalidParameter, match="Unknown nonlinearity 'relu'; available: tanh"):
+        sparse_rnn("gru", 2, 64, nonlinearity="relu")
+    for flag in ("bias", "batch_first", "bidirectional"):
+        with pytest.raises(InvalidParameter, match=f"{flag} must be True or False, got 2"):
+            sparse_rnn("gru", 2, 64, **{flag: 2})

@@ -141,6 +141,9 @@ def test_every_word_is_explained():
     [
         ("regular", "known beforehand, which its name says: write regular@a-priori"),
         ("torus-tiles@layer", "write torus-tiles@layer@a-priori"),
+        ("rewired-none", "stands before a geometric method, such as rewired-torus-diffusion@a-priori"),
+        ("one-way-communities(communities=4)@a-priori", "such as one-way-torus-diffusion@a-priori"),
+        ("permuted-narrow", "such as permuted-torus-diffusion, and 'narrow' is not one"),
         ("rewired-torus-dog", "write rewired-torus-dog@a-priori"),
         ("regualr@a-priori", "did you mean 'regular'"),
         ("smal-world@a-priori", "did you mean 'small-world'"),
