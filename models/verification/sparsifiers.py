@@ -1,5 +1,6 @@
 """Is it a sparsifier? The clauses that it must satisfy, each with its check."""
 
+import itertools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 
@@ -108,7 +109,11 @@ class SparsifierSearch:
             "optimizer": list(OPTIMIZERS),
             "seed": range(2**16),
         }
-        search(attempt, choices, self.examples)
+        # Each kind of model once, so that chance leaves none out; then whatever the search finds.
+        each = list(zip(self.models, itertools.cycle(OPTIMIZERS), strict=False))[: self.examples]
+        for model, optimizer in each:
+            attempt(model, optimizer, 0)
+        search(attempt, choices, max(1, self.examples - len(each)))
         if not tried:
             raise Violation(f"It is not for any of the models that were tried: {refusal}")
         if silent == tried:

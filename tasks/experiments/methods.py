@@ -191,7 +191,7 @@ def method(name: str, seed: int = 0, matched: bool = True) -> Method:
     >>> method("permuted-torus-diffusion", seed=3).regularizer
     Diffusion().permuted(seed=3).normalized()
     >>> method("torus(dim=6):dog + diffusion@layer", matched=False)
-    Method(name='torus(dim=6):dog + diffusion@layer', sparse=True, ... changes={'scope': 'layer'})
+    Method(name='torus(dim=6):dog + diffusion@layer', ... changes={'scope': 'layer'}, by_survivors=False)
     >>> method("l1@free-diagonal").regularizer
     Uniform().with_diagonal(share=0.0)
     >>> method("rewired-torus-tiles@a-priori").masks

@@ -29,8 +29,9 @@ def rate_map_picture(maps: Tensor, null: float | None) -> Picture:
     by_chance = (
         "" if null is None else f" Of as many random maps of the same scales 5% score above {null:.2f}."
     )
+    count = "six" if len(best) == MOST_MAPS else len(best)
     return Picture(
         figure,
-        f"The {len(best)} rate maps of highest grid score, above each its score; 1 and more is a grid cell."
+        f"The {count} rate maps of highest grid score, above each its score; 1 and more is a grid cell."
         f"{by_chance}",
     )

@@ -29,6 +29,8 @@ from moduli.tasks.figures.comparison import draw_comparison
 from moduli.tasks.report.table import contrast_table, score_table
 from moduli.tasks.report.terminal import print_summary
 
+pytestmark = pytest.mark.xdist_group("contrasts")  # one process makes what all share
+
 SCORES = [6.4, 6.9, 7.1, 6.2, 6.6, 7.3]
 OTHERS = [7.0, 7.2, 7.9, 6.9, 7.5, 7.4]
 
