@@ -49,6 +49,7 @@ def main(
     pruning = dataclasses.replace(configuration.pruning, sparsity=sparsity)
     configuration = dataclasses.replace(configuration, training=training, pruning=pruning)
     wanted: tuple[Stage, ...] = ("trained",) if stages == "trained" else STAGES
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's & would have it ignored
     alarm = threading.Timer(60 * minutes, os.kill, (os.getpid(), signal.SIGINT))
     alarm.daemon = True
     started = time.monotonic()

@@ -4,13 +4,11 @@ import math
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import mean
-from typing import Any, Self
+from typing import Any
 
 from moduli.tasks.experiments.contrasts import Contrast
 from moduli.tasks.experiments.estimates import decimals
-from moduli.tasks.experiments.files import damaged
 from moduli.tasks.experiments.records import Record
 from moduli.tasks.experiments.settings import Family
 from moduli.tasks.experiments.stages import STAGES, Results, Stage, StageResult, all_verified, recurrent_among
@@ -155,20 +153,6 @@ class Summary(Record):
     contrasts: list[Contrast] | None = None
     family: Family | None = None
     margin: float | None = None
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read a table that was written; see `Record.read`.
-
-        Raises
-        ------
-        DamagedFile
-            Also if its checksum is gone: all versions that name the family of tests have written one.
-        """
-        summary = super().read(path)
-        if summary.family is not None and summary.sha256 is None:
-            raise damaged(f"{path} has lost its checksum")
-        return summary
 
     def __post_init__(self) -> None:
         seeds = len(self.seeds)

@@ -116,6 +116,11 @@ def says_so(before, name):
     return lambda page: "named" if wanted in page.facts["files"] else page == before
 
 
+def says_that_nothing_vouches(before):
+    """Return what tells whether a page is as it was, or says that its table has no checksum."""
+    return lambda page: "named" if "without checksums" in page.facts["files"] else page == before
+
+
 @pytest.mark.parametrize("name", ["config.json", *FINISHED])
 def test_damaged_files_of_a_run(copy, name):
     before, path = read_stage(copy), copy.run("torus-diffusion", 0.75, 0).stage("trained") / name
@@ -153,7 +158,7 @@ def test_damaged_files_under_a_report(copy, name):
         for _ in range(CASES):
             what, text = mutated_json(json.loads(content), random_)
             path.write_text(text)
-            attempt(tally, what, lambda: read_page(copy), lambda page: page == before)
+            attempt(tally, what, lambda: read_page(copy), says_that_nothing_vouches(before))
     tally.require_none_silent()
 
 

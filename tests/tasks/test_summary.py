@@ -25,7 +25,7 @@ from moduli.tasks.experiments.settings import Configuration, PruningSettings, Tr
 from moduli.tasks.experiments.stages import StageResult, recurrent_among
 from moduli.tasks.experiments.summary import Summary
 from moduli.tasks.figures import geometry
-from moduli.tasks.figures.comparison import CAPTIONS, draw_comparison
+from moduli.tasks.figures.comparison import CAPTIONS, OF_ONE_SEED, draw_comparison
 from moduli.tasks.figures.geometry import neuron_figure, shape_figure
 from moduli.tasks.figures.picture import Picture, read_caption
 from moduli.tasks.navigation.settings import NavigationSettings
@@ -179,7 +179,7 @@ def test_every_figure_carries_its_caption_into_the_report(finished, tmp_path):
     assert sorted(paths) == sorted((comparison.folder / "figures").iterdir())
     captions = {path.stem: read_caption(path) for path in paths}
     assert captions.pop("rate-maps").startswith("The six rate maps")
-    assert captions == {name: CAPTIONS[name] for name in captions}
+    assert captions == {name: (CAPTIONS | OF_ONE_SEED)[name] for name in captions}
     page = write_report([comparison.folder], tmp_path / "report.html").read_text()
     assert "The six rate maps of highest grid score" in page
     Image.new("RGB", (4, 4)).save(comparison.folder / "figures" / "old-figure.png")
