@@ -164,7 +164,7 @@ def contrast(
     if len(differences) < 2:
         return found
     estimate = Estimate.of(differences)
-    spread, rounding = stdev(differences), ROUNDING * max(map(abs, (*scores, *control)))
+    spread, rounding = stdev(differences), ROUNDING * max(abs(score) for pair in kept for score in pair)
     if spread <= rounding:
         alike = None if margin is None else float(abs(estimate.mean) >= margin)
         tests: dict[str, Any] = {"p": float(abs(estimate.mean) <= rounding), "equivalence_p": alike}

@@ -126,9 +126,19 @@ def test_void_networks_are_worse_than_any_other_and_two_are_alike():
     both = between(void=half, control_void=half)
     assert both.rank_p == stats.wilcoxon([-0.6, -0.3, -0.8]).pvalue
     assert (both.pairs, both.void) == (3, 3)
-    for wrong in (math.nan, math.inf):
-        assert between([*SCORES[:5], wrong]).void == 1
-        assert between(SCORES, [*OTHERS[:5], wrong]).void == 1
+    for wrong in (math.nan, math.inf, 1e300):
+        void = [False] * 5 + [wrong == 1e300]
+        for found in (
+            between([*SCORES[:5], wrong], void=void, margin=0.5),
+            between(SCORES, [*OTHERS[:5], wrong], control_void=void, margin=0.5),
+        ):
+            alone = between(SCORES[:5], OTHERS[:5], margin=0.5)
+            assert found.void == 1
+            assert (found.p, found.effect, found.equivalence_p) == (
+                alone.p,
+                alone.effect,
+                alone.equivalence_p,
+            )
 
 
 def test_differences_that_vary_by_rounding_alone_have_the_limits_of_the_tests():
