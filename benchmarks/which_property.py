@@ -266,6 +266,7 @@ def test(parts: Sequence[str], stage: Stage, sparsity: float, out: Path, folder:
         if missing:
             raise SystemExit(f"{missing} of the {len(runs)} networks of the part {part} are not trained yet.")
         networks += [each for each in found if each is not None]
+    folder.mkdir(parents=True, exist_ok=True)
     report: dict[str, Any] = {"sparsity": sparsity, "stage": stage, "margin": MARGIN, "parts": list(parts)}
     report["errors"] = errors(networks)
     if "primary" in parts:
@@ -278,7 +279,6 @@ def test(parts: Sequence[str], stage: Stage, sparsity: float, out: Path, folder:
     if {"primary", "sweep", "single"} <= set(parts):
         report["dose and response"] = explained(dose_response(networks))
         draw_dose(networks).savefig(folder / f"dose-{stage}.png", dpi=150)
-    folder.mkdir(parents=True, exist_ok=True)
     name = f"{stage}-{100 * sparsity:.4g}"
     write_csv(folder / f"networks-{name}.csv", [dataclasses.asdict(each) for each in networks])
     write_json(folder / f"tests-{name}.json", report | provenance_of())

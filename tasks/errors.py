@@ -37,7 +37,7 @@ class UnusableImages(ModuliError, OSError):
 
 
 class UnusableRecording(ModuliError, OSError):
-    """A recorded walk is not there, cannot be read, or is no walk."""
+    """A recorded walk is not there, cannot be read, or is not a walk."""
 
 
 class RunMismatch(ModuliError, ValueError):

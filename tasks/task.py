@@ -32,7 +32,7 @@ class Task(ABC, Generic[Batch]):
         Which of the references is the best that can be hoped for; None where nobody knows.
     ignorance : str or None
         Which of the references needs no input. A network that does no better has learned nothing, and its
-        run is void; None where there is no such reference.
+        run is void; None where the task has none.
     recurrent : tuple of str
         Names or patterns of recurrent weights in cells written by hand, for a model that has some; those of
         PyTorch's modules are known. See `moduli.models.Sparsifier`.

@@ -14,7 +14,7 @@ class Order(NamedTuple):
     Parameters
     ----------
     rows : Tensor
-        For each place inside, the row outside, int64; a gap has the first number that is no row.
+        For each place inside, the row outside, int64; a gap has the first number beyond all rows.
     places : Tensor
         For each row outside, its place inside, int64.
     """

@@ -69,7 +69,7 @@ def parted(manifold: Manifold, points: Tensor, members: Tensor, first: int) -> t
     Raises
     ------
     InvalidPoints
-        If a distance is NaN or infinite, so that there is no order.
+        If a distance is NaN or infinite: such neurons cannot be put in an order.
     """
     places = points[members]
     end = manifold.distance(places, places[:1]).argmax()

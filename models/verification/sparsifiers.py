@@ -113,7 +113,8 @@ class SparsifierSearch:
         each = list(zip(self.models, itertools.cycle(OPTIMIZERS), strict=False))[: self.examples]
         for model, optimizer in each:
             attempt(model, optimizer, 0)
-        search(attempt, choices, max(1, self.examples - len(each)))
+        if self.examples > len(each):
+            search(attempt, choices, self.examples - len(each))
         if not tried:
             raise Violation(f"It is not for any of the models that were tried: {refusal}")
         if silent == tried:

@@ -79,5 +79,5 @@ class NeuroGym:
 
 
 def _variants(environment: Any) -> list[Any]:
-    """Return the tasks that a schedule switches between; a single one where there is no schedule."""
+    """Return the tasks that a schedule switches between; a single one without a schedule."""
     return [each.unwrapped for each in getattr(environment, "envs", [environment])]

@@ -14,8 +14,7 @@ from moduli.tasks.experiments.contrasts import Contrast, contrast, corrected
 from moduli.tasks.experiments.execution import Execution
 from moduli.tasks.experiments.files import write_csv, write_sums
 from moduli.tasks.experiments.methods import REWIRED, method
-from moduli.tasks.experiments.networks import StoredNetwork
-from moduli.tasks.experiments.numbers import graph_numbers, single_numbers
+from moduli.tasks.experiments.numbers import single_numbers
 from moduli.tasks.experiments.records import provenance
 from moduli.tasks.experiments.run import Run
 from moduli.tasks.experiments.run_folder import claimed
@@ -257,7 +256,7 @@ class Comparison:
         for (name, sparsity), results in own.items():
             for seed, result in zip(self.seeds, results, strict=True):
                 run = self.run(name, sparsity, seed)
-                graphs = graph_numbers(StoredNetwork(run.stage("trained")))
+                graphs = single_numbers(result["trained"].graphs or {})
                 for stage in STAGES:
                     yield {
                         "method": name,

@@ -67,7 +67,7 @@ class Contrast:
         two void ones are alike; None where no seed is void.
     seeds_needed : int or None
         How many seeds find a difference of this effect with probability 0.8 at a level of 0.05; None where
-        there is no effect. It rests on an estimated effect, and is as uncertain as that.
+        the effect is zero or nearly so. It rests on an estimated effect, and is as uncertain as that.
     """
 
     method: str

@@ -273,7 +273,7 @@ def explained_methods() -> dict[str, str]:
         "MANIFOLD-tiles@a-priori": "never dense: the neurons of one tile of the manifold are connected; "
         "tiles(bridges=0.1) spends a tenth of the weights between tiles",
         "rewired-": "before a geometric method @a-priori: its connections at random places, at equal degrees",
-        "two-coloured-": "before one: pairs of two colours only, so that there is no triangle",
+        "two-coloured-": "before one: pairs of two colours only, which leaves out all triangles",
         "one-way-": "before one: each pair in one direction only, and twice as many pairs",
         **{
             f"{name}@{A_PRIORI}": f"never dense: {line.removeprefix('Return ').rstrip('.')}"

@@ -1,12 +1,10 @@
 """Single numbers of what was measured, by name: the columns of a table with a line for each network."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from moduli.models import graph_statistics
-from moduli.tasks.experiments.networks import StoredNetwork
-from moduli.tasks.experiments.stages import recurrent_among
+from moduli.models import Sparsifier, graph_statistics
 
 MOST_NEURONS = 1024
 """Graphs of more neurons take minutes, and are left out."""
@@ -29,13 +27,24 @@ def single_numbers(measurements: Mapping[str, Any], prefix: str = "") -> dict[st
     return found
 
 
-def graph_numbers(network: StoredNetwork) -> dict[str, float]:
-    """Return the statistics of the graph of each recurrent matrix, without gates and not too large."""
-    found: dict[str, float] = {}
-    for layer in recurrent_among(network.masks, network.result.recurrent):
-        mask, points = network.masks[layer], network.embeddings.get(layer)
-        if mask.shape[0] == mask.shape[1] <= MOST_NEURONS:
-            manifold = network.manifold if points is not None else None
-            statistics = dataclasses.asdict(graph_statistics(mask, manifold, points))
-            found |= {f"graph of {layer}: {name}": value for name, value in statistics.items()}
-    return found
+def graph_numbers(sparsifier: Sparsifier, recurrent: Collection[str]) -> dict[str, dict[str, float | None]]:
+    """Return the statistics of the graph of each recurrent mask, without gates and not too large.
+
+    Parameters
+    ----------
+    sparsifier : Sparsifier
+        Whose masks they are.
+    recurrent : collection of str
+        Names of the recurrent matrices.
+    """
+    return {
+        f"graph of {name}": dataclasses.asdict(
+            graph_statistics(
+                mask,
+                sparsifier.manifold if name in sparsifier.embeddings else None,
+                sparsifier.embeddings.get(name),
+            )
+        )
+        for name, mask in sparsifier.masks.items()
+        if name in recurrent and mask.shape[0] == mask.shape[1] <= MOST_NEURONS
+    }

@@ -14,6 +14,7 @@ from moduli.tasks.experiments.devices import Devices, on_devices
 from moduli.tasks.experiments.execution import Execution
 from moduli.tasks.experiments.memory import named_shortage
 from moduli.tasks.experiments.metrics import read_metrics
+from moduli.tasks.experiments.numbers import graph_numbers
 from moduli.tasks.experiments.preparation import fresh_network, recurrent_matrices, ticket_network
 from moduli.tasks.experiments.records import provenance
 from moduli.tasks.experiments.run import Run
@@ -88,6 +89,7 @@ def _carry_out_stage(run: Run, stage: Stage, task: Task[Any], execution: Executi
             model.load_state_dict(dense_state(sparse.state_dict()))
         else:
             seconds = train(task, model, sparsifier, settings, folder, execution, devices)
+        recurrent = [matrix.name for matrix in recurrent_matrices(model, task.recurrent)]
         result = StageResult(
             **folder.identity,
             score_name=task.score_name,
@@ -97,7 +99,8 @@ def _carry_out_stage(run: Run, stage: Stage, task: Task[Any], execution: Executi
             wiring=_wiring(sparsifier) if sparsifier else None,
             references=task.references(),
             seconds=seconds,
-            recurrent=[matrix.name for matrix in recurrent_matrices(model, task.recurrent)],
+            recurrent=recurrent,
+            graphs=graph_numbers(sparsifier, recurrent) if sparsifier and stage == "trained" else None,
             verified=execution.verify,
             **provenance(),
         )

@@ -49,6 +49,9 @@ class StageResult(Record):
         Time of training.
     recurrent : list of str or None
         Names of the recurrent matrices; None in files of versions that did not write them.
+    graphs : dict or None
+        The statistics of each recurrent mask's graph, see `moduli.models.GraphStatistics`; None for a ticket,
+        whose masks are the trained network's, and in files of versions that did not write them.
     verified : bool or None
         Whether the method was verified before the training, in the same command; None where a result of an
         earlier version does not say.
@@ -70,6 +73,7 @@ class StageResult(Record):
     references: dict[str, float]
     seconds: float
     recurrent: list[str] | None = None
+    graphs: dict[str, dict[str, float | None]] | None = None
     verified: bool | None = None
 
     def __post_init__(self) -> None:

@@ -169,7 +169,7 @@ def load_recording(name: str, device: torch.device | str = "cpu") -> Recording:
     Raises
     ------
     UnusableRecording
-        If nothing has that name, the file cannot be read, or its samples are no walk.
+        If nothing has that name, the file cannot be read, or its samples are not a walk.
     MissingDependency
         If RatInABox is needed and not installed.
     """

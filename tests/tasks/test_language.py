@@ -9,12 +9,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import load_file
 
 from moduli.errors import InvalidConfiguration
 from moduli.models import MissingDependency
 from moduli.tasks.errors import UnusableCorpus
-from moduli.tasks.experiments.execution import Execution
 from moduli.tasks.experiments.presets import preset
 from moduli.tasks.experiments.protocol import carry_out
 from moduli.tasks.experiments.run import Run
@@ -25,6 +23,7 @@ from moduli.tasks.language.settings import LanguageSettings
 from moduli.tasks.language.task import Language
 from moduli.tasks.language.vocabulary import Vocabulary
 from moduli.tasks.task import make_task
+from tests.tasks.resumption import check_resumption
 
 TRAIN = ["the cat sees the dog", "the dog sees a cat", "a bird sings"] * 10
 VALID = ["the dog sings"]
@@ -274,35 +273,10 @@ def test_dropout_depends_on_seed_and_step_alone_and_spares_held_out_text(setting
     assert model.training
 
 
-class Killed(BaseException):
-    """Stands for a signal: nothing but the test catches it."""
-
-
 @pytest.mark.parametrize("cell", ["rnn", "lstm"])
 def test_a_killed_run_resumes_with_its_state_and_ends_bit_identical(tmp_path, monkeypatch, settings, cell):
     chosen = configured(LanguageSettings(**vars(settings) | {"cell": cell}))
-    whole = Run(chosen, "torus-diffusion", 0, tmp_path / "whole")
-    broken = Run(chosen, "torus-diffusion", 0, tmp_path / "broken")
-    expected = carry_out(whole)
-    original, count, deaths = Language.loss, 0, [8, 15, 47]
-
-    def mortal(self, model, batch):
-        nonlocal count
-        count += 1
-        if deaths and count == deaths[0]:
-            deaths.pop(0)
-            raise Killed
-        return original(self, model, batch)
-
-    monkeypatch.setattr(Language, "loss", mortal)
-    for _ in range(3):
-        with pytest.raises(Killed):
-            carry_out(broken, Execution(checkpoint_seconds=0.0))
-    results = carry_out(broken, Execution(checkpoint_seconds=0.0))
-    for stage in ("trained", "ticket"):
-        assert results[stage].score == expected[stage].score
-        ours, theirs = (load_file(run.stage(stage) / "weights.safetensors") for run in (broken, whole))
-        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    check_resumption(Language, chosen, tmp_path, monkeypatch)
 
 
 # Learning

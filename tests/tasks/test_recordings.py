@@ -1,4 +1,4 @@
-"""Recorded walks: windows that cross nothing that was not seen, parts in time, and what is no walk."""
+"""Recorded walks: windows that cross nothing that was not seen, parts in time, and what is not a walk."""
 
 import math
 import sys
