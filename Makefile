@@ -9,7 +9,7 @@ INSTALL := $(BIN)/python -m pip install -qq --constraint constraints.txt
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: .venv/.tasks ## install, then compare a dense, a narrow and two sparse navigation networks (6 to 8 minutes)
+demo: .venv/.tasks ## install, then compare a dense, a narrow and two sparse navigation networks (6 to 10 minutes)
 	@$(BIN)/moduli compare navigation --preset first-look --methods $(FIRST_LOOK)
 
 test: lint types tests ## install, then run lint, types and tests (a few minutes)

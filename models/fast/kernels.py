@@ -177,7 +177,7 @@ class BlocksKernel(SparseKernel):
 
     def _block_by_block(self, states: Tensor) -> Tensor:
         side = self.values.shape[1]
-        products = self.values @ states.view(-1, side, states.shape[1])[self.columns]
+        products = self.values @ states.view(len(states) // side, side, states.shape[1])[self.columns]
         counts = self.row_offsets.diff()
         rows = torch.arange(len(counts), device=counts.device)
         rows = rows.repeat_interleave(counts, output_size=len(products))

@@ -42,7 +42,7 @@ class SparseLinear(nn.Module):
         result: Tensor = self.weight(x.reshape(-1, x.shape[-1]).t().contiguous())
         if self.bias is not None:
             result = result + self.bias.unsqueeze(1)
-        return (result.t().reshape(*x.shape[:-1], -1).contiguous(),)
+        return (result.t().reshape(*x.shape[:-1], len(result)).contiguous(),)
 
 
 def take_over(sparse: nn.Module, module: nn.Module, make_kernel: MakeKernel) -> None:

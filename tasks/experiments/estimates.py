@@ -34,7 +34,7 @@ class Estimate:
         Estimate(mean=2.0, half_width=2.484...)
         """
         if len(values) == 1 or not all(map(math.isfinite, values)):
-            return cls(math.fsum(values) / len(values), None)
+            return cls(sum(values) / len(values), None)
         quantile = float(student_t.ppf(0.975, len(values) - 1))
         return cls(mean(values), quantile * stdev(values) / math.sqrt(len(values)))
 

@@ -1,5 +1,6 @@
 """Axes on which equal distances are equal ratios."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -17,11 +18,12 @@ def scale_by_ratio(axes: Axes, direction: Literal["x", "y"], scores: Sequence[fl
     direction : {"x", "y"}
         The axis.
     scores : sequence of float
-        What it spans. Whatever else is drawn may run out of the picture.
+        What it spans, where they are finite. Whatever else is drawn may run out of the picture.
     """
-    if min(scores) <= 0:
+    finite = list(filter(math.isfinite, scores))
+    if not finite or min(finite) <= 0:
         return
-    axes.set(**{f"{direction}scale": "log", f"{direction}lim": (min(scores) / 1.3, max(scores) * 1.3)})
+    axes.set(**{f"{direction}scale": "log", f"{direction}lim": (min(finite) / 1.3, max(finite) * 1.3)})
     axis = axes.xaxis if direction == "x" else axes.yaxis
     axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
     axis.set_major_formatter("{x:g}")

@@ -1,5 +1,6 @@
 """The scores of a comparison: every seed, the mean, and the interval."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
@@ -50,8 +51,14 @@ def draw_scores(
                 fontsize=6,
                 color="0.4",
             )
-    axes.set_yticks(range(len(scores)), list(scores), fontsize=8)
+    axes.set_yticks(range(len(scores)), [_label(*row) for row in scores.items()], fontsize=8)
     axes.set_ylim(len(scores) - 0.5, -0.5)
     axes.tick_params(axis="x", labelsize=8)
     axes.set_xlabel(unit)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _label(name: str, values: Sequence[float]) -> str:
+    """Return a row's name, and how many of its scores no axis can show."""
+    missing = sum(not math.isfinite(value) for value in values)
+    return f"{name} ({missing} not finite)" if missing else name

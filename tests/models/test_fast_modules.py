@@ -396,3 +396,18 @@ def test_s12_fast_modules_are_copied_without_a_word(kind):
         x = torch.randn(2, 3)
         for one, other in zip(flat(copy.deepcopy(sparse)(x)), flat(sparse(x)), strict=True):
             assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("side", [1, 16])
+@pytest.mark.parametrize("make", [nn.RNN, nn.GRU, nn.LSTM, nn.GRUCell, nn.Linear])
+def test_s12_an_empty_batch_comes_out_empty(make, side):
+    module = make(32, 32)
+    name = "weight" if make is nn.Linear else "weight_hh" if make is nn.GRUCell else "weight_hh_l0"
+    rows = module.get_parameter(name).shape[0] // 32
+    mask = torch.kron(torch.eye(32 // side), torch.ones(side, side)).bool().repeat(rows, 1)
+    shapes = [(0, 32)] if make is nn.GRUCell else [(3, 0, 32)]
+    sparse = train_survivors(module, {name: mask})
+    for shape in shapes + ([(0, 32)] if make is nn.Linear else []):
+        found, expected = (each(torch.zeros(shape)) for each in (sparse, module))
+        found, expected = (each[0] if isinstance(each, tuple) else each for each in (found, expected))
+        assert found.shape == expected.shape

@@ -21,6 +21,7 @@ from moduli.tasks.command_line.experiment import _comparison
 from moduli.tasks.command_line.parsing import parse
 from moduli.tasks.experiments.comparison import Comparison
 from moduli.tasks.experiments.contrasts import contrast, corrected
+from moduli.tasks.experiments.estimates import Estimate
 from moduli.tasks.experiments.methods import method
 from moduli.tasks.experiments.networks import StoredNetwork
 from moduli.tasks.experiments.run import Run
@@ -114,6 +115,14 @@ def test_void_runs_are_left_out_and_counted_and_ranks_hold_them_as_the_largest()
     assert between(SCORES[:1], OTHERS[:1]) is None
     assert void_runs([8.5, 40.0, math.nan], [40.0, 40.0, 40.0]) == [False, True, True]
     assert void_runs([8.5, math.inf], None) == [False, True]
+
+
+@pytest.mark.parametrize("values", [[math.inf, -math.inf, 1.0], [math.nan, 1.0], [1.0, math.inf]])
+def test_values_that_are_not_finite_have_no_interval_and_lose_nothing(values):
+    estimate = Estimate.of(values)
+    assert estimate.half_width is None
+    assert not math.isfinite(estimate.mean)
+    assert estimate.text() in ("nan", "inf")
 
 
 def test_void_networks_are_worse_than_any_other_and_two_are_alike():

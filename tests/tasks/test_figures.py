@@ -333,6 +333,18 @@ def test_scores_that_are_not_all_positive_are_drawn_on_a_linear_axis():
     assert panel.get_xlim()[0] < -1
 
 
+def test_scores_that_no_axis_can_show_are_counted_beside_their_row():
+    panel = Figure().subplots()
+    draw_scores(
+        panel, {"dense": [8.0, math.inf, math.nan], "none": [2.0, 3.0], "l1": [math.nan]}, {"floor": 1.0}
+    )
+    assert [tick.get_text() for tick in panel.get_yticklabels()] == [
+        "dense (2 not finite)", "none", "l1 (1 not finite)"
+    ]  # fmt: skip
+    assert panel.get_xlim() == pytest.approx((2 / 1.3, 8 * 1.3))
+    panel.figure.canvas.draw()
+
+
 def test_scores_are_drawn_seed_by_seed_with_mean_and_interval_from_the_top():
     panel = axes()
     scores = {"dense": [7.0, 8.0, 9.0], "none": [20.0, 30.0, 40.0], "one seed": [10.0]}
