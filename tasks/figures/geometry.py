@@ -11,6 +11,7 @@ from moduli.manifolds import Manifold
 from moduli.models import order_along, wiring_length
 from moduli.regularizers import Inhibitor, Regularizer, Uniform
 from moduli.regularizers.wrappers import Permuted, WithDiagonal
+from moduli.tasks.experiments.beforehand import Rewired
 from moduli.tasks.experiments.methods import method
 from moduli.tasks.experiments.networks import StoredNetwork
 from moduli.tasks.figures.flat import draw_neuron_on_plane
@@ -140,8 +141,10 @@ def _can_draw(network: StoredNetwork, kind: Callable[[Manifold, Tensor], Tensor]
 
 
 def _is_geometric(network: StoredNetwork) -> bool:
+    """Tell whether a network's connections follow its manifold: it is not one of the controls."""
     regularizer = _off_diagonal(network)
-    return regularizer is not None and not isinstance(regularizer, Permuted | Uniform)
+    rewired = isinstance(method(network.result.method).masks, Rewired)
+    return regularizer is not None and not rewired and not isinstance(regularizer, Permuted | Uniform)
 
 
 def _off_diagonal(network: StoredNetwork) -> Regularizer | None:

@@ -5,6 +5,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -150,6 +151,24 @@ def test_a_neuron_is_drawn_on_each_method_s_own_space_and_elsewhere_says_so(fini
     drawn.clear()
     shape_figure(networks(finished[0]))
     assert {manifold for _, manifold in drawn} == {Circle()}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("torus-diffusion@a-priori", True),
+        ("one-way-torus-diffusion@a-priori", True),
+        ("torus-dog@free-diagonal", True),
+        ("rewired-torus-diffusion@a-priori", False),
+        ("permuted-torus-dog", False),
+        ("cliques@a-priori", False),
+        ("l1", False),
+        ("none", False),
+    ],
+)
+def test_the_network_that_is_drawn_for_its_geometry_is_not_a_control(name, expected):
+    network = SimpleNamespace(result=SimpleNamespace(method=name))
+    assert geometry._is_geometric(network) == expected
 
 
 def test_figures_show_the_embedding_that_is_on_disk(finished, tmp_path, monkeypatch):
