@@ -62,7 +62,7 @@ class Rotations(Manifold):
     """
 
     point_shape = (3, 3)
-    verification_cases = 2**12
+    verification_cases = 2**11
 
     def __init__(self, n: int = 3) -> None:
         if require_dimension("Rotations", n, "n") != 3:
@@ -189,7 +189,7 @@ class SPD(Manifold):
     tensor(1.)
     """
 
-    verification_cases = 2**12
+    verification_cases = 2**11
 
     def __init__(self, n: int = 3) -> None:
         self.n = require_dimension("SPD", n, "n")
