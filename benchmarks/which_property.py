@@ -2,15 +2,19 @@
 
     python benchmarks/which_property.py train --part primary --stage trained
     python benchmarks/which_property.py test --part primary --stage trained
+    python benchmarks/which_property.py repeat --part primary
 
 ``train`` continues where it stopped and prints no score. ``test`` reads what is finished, writes a table of
 networks, the tests and figures to ``results/which-property``, and prints its tables; it refuses to test
-anything before all networks of its parts are trained.
+anything before all networks of its parts are trained. ``repeat`` trains three networks, drawn at random from
+its parts, once more from nothing, and says whether their errors are the same to the last digit.
 """
 
 import argparse
 import dataclasses
 import math
+import random
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -285,6 +289,24 @@ def test(parts: Sequence[str], stage: Stage, sparsity: float, out: Path, folder:
     draw_errors(networks).savefig(folder / f"errors-{name}.png", dpi=150)
 
 
+def repeat(parts: Sequence[str], sparsity: float, out: Path, folder: Path) -> None:
+    """Train three networks of the parts again in a folder of their own, and compare their errors."""
+    names = [(name, seed) for part in parts for name in PARTS[part][0] for seed in range(PARTS[part][1])]
+    rows = []
+    with tempfile.TemporaryDirectory() as again:
+        for name, seed in random.Random(0).sample(names, 3):
+            first, second = (run_of(name, FIRST_SEED + seed, sparsity, each) for each in (out, Path(again)))
+            carry_out(second, Execution(threads=1), ("trained",))
+            before, after = network_of(first, "trained"), network_of(second, "trained")
+            assert before is not None
+            assert after is not None
+            equal = (before.score, before.long) == (after.score, after.long)
+            print(f"{name} seed {before.seed}: {before.score} then {after.score}, equal: {equal}", flush=True)
+            both = {"first": dataclasses.asdict(before), "again": dataclasses.asdict(after)}
+            rows.append(both | {"equal": equal})
+    write_json(folder / "repeated.json", {"networks": rows} | provenance_of())
+
+
 def errors(networks: Sequence[Network]) -> list[dict[str, Any]]:
     """Print and return each method's mean errors with their intervals, and how many runs are void."""
     print("| mask | seeds | 50 steps | of the way from the floor to standing still | 100 steps | void |")
@@ -413,11 +435,11 @@ def provenance_of() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Train, or test."""
+    """Train, test, or train some again."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("train", "test"))
+    parser.add_argument("what", choices=("train", "test", "repeat"))
     parser.add_argument("--part", nargs="+", choices=list(PARTS), default=["primary"])
     parser.add_argument("--stage", choices=("trained", "ticket"), default="trained")
     parser.add_argument("--sparsity", type=float, default=0.9)
@@ -426,6 +448,8 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.what == "train":
         train(chosen.part, chosen.stage, chosen.sparsity, chosen.out)
+    elif chosen.what == "repeat":
+        repeat(chosen.part, chosen.sparsity, chosen.out, chosen.results)
     else:
         test(chosen.part, chosen.stage, chosen.sparsity, chosen.out, chosen.results)
 
