@@ -18,7 +18,8 @@ from moduli.registry import import_string
 from moduli.regularizers import Regularizer, make_regularizer
 from moduli.regularizers.parsing import regularizer_words
 from moduli.tasks.errors import UnknownSubject
-from moduli.tasks.experiments.methods import CONTROLS, LACKING, PLAIN, REWIRED, TILES, method
+from moduli.tasks.experiments.methods import method
+from moduli.tasks.experiments.methods.words import CONTROLS, LACKING, PLAIN, REWIRED, TILES
 
 Kind = Literal["manifold", "regularizer", "mask family", "schedule", "sparsifier", "method"]
 

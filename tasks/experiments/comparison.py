@@ -13,7 +13,8 @@ from moduli.tasks.errors import UnknownMethod
 from moduli.tasks.experiments.contrasts import Contrast, contrast, corrected
 from moduli.tasks.experiments.execution import Execution
 from moduli.tasks.experiments.files import write_csv, write_sums
-from moduli.tasks.experiments.methods import REWIRED, method
+from moduli.tasks.experiments.methods import method
+from moduli.tasks.experiments.methods.words import REWIRED
 from moduli.tasks.experiments.numbers import single_numbers
 from moduli.tasks.experiments.records import provenance
 from moduli.tasks.experiments.run import Run

@@ -12,15 +12,8 @@ from moduli.tasks import preset
 from moduli.tasks.cli import main
 from moduli.tasks.errors import UnknownMethod, UnknownPreset, UnknownTask
 from moduli.tasks.experiments.execution import Execution
-from moduli.tasks.experiments.methods import (
-    A_PRIORI,
-    CHANGES,
-    CONTROLS,
-    DIAGONALS,
-    explained_methods,
-    method,
-    split_methods,
-)
+from moduli.tasks.experiments.methods import explained_methods, method, split_methods
+from moduli.tasks.experiments.methods.words import A_PRIORI, CHANGES, CONTROLS, DIAGONALS
 from moduli.tasks.experiments.presets import presets_of, with_style
 from moduli.tasks.experiments.protocol import carry_out
 from moduli.tasks.experiments.run import Run
