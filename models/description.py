@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from torch import Tensor
 
 from moduli.manifolds import Manifold
-from moduli.models.analysis.graphs import GraphStatistics, graph_statistics
+from moduli.models.analysis.graphs import GraphStatistics, connections_of, graph_statistics
 from moduli.models.matrices import WeightMatrix
 from moduli.models.pruning.masks import zeros_in
 from moduli.models.table import Table
@@ -36,7 +36,7 @@ def describe(
     Returns
     -------
     str
-        One line a matrix, and a few more for a recurrent one without gates.
+        One line a matrix, and a few more for the graph of a recurrent one.
 
     Examples
     --------
@@ -51,9 +51,9 @@ def describe(
         lines.append(
             f"{name}: {shape}, {fractions[name]:.2%} zeros, {mask.numel() - zeros_in(mask)} weights alive"
         )
-        if matrix.recurrent and matrix.shape[0] == matrix.shape[1]:
+        if matrix.recurrent and matrix.neurons == matrix.shape[1]:
             places = points.get(name)
-            statistics = graph_statistics(mask, None if places is None else manifold, places)
+            statistics = graph_statistics(connections_of(mask), None if places is None else manifold, places)
             lines += [f"  {line}" for line in _graph_lines(statistics)]
     return "\n".join(lines)
 

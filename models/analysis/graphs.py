@@ -140,6 +140,31 @@ def mask_graph(mask: Tensor) -> Any:
     return graph
 
 
+def connections_of(mask: Tensor) -> Tensor:
+    """Return which neurons are connected, given the mask of a recurrent matrix.
+
+    A matrix of a GRU or an LSTM has a block of rows for each gate; two neurons are connected there if a
+    weight of any gate connects them.
+
+    Parameters
+    ----------
+    mask : Tensor
+        Booleans ``(gates * n, n)``.
+
+    Returns
+    -------
+    Tensor
+        Booleans ``(n, n)``.
+
+    Examples
+    --------
+    >>> connections_of(torch.tensor([[True, False], [False, False], [False, True], [False, False]]))
+    tensor([[ True,  True],
+            [False, False]])
+    """
+    return mask.unflatten(0, (-1, mask.shape[1])).any(dim=0)
+
+
 def graph_statistics(
     mask: Tensor, manifold: Manifold | None = None, embedding: Tensor | None = None
 ) -> GraphStatistics:

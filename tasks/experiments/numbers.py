@@ -4,7 +4,10 @@ import dataclasses
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from torch import Tensor
+
 from moduli.models import Sparsifier, graph_statistics
+from moduli.models.analysis.graphs import connections_of
 
 MOST_NEURONS = 1024
 """Graphs of more neurons take minutes, and are left out."""
@@ -28,7 +31,7 @@ def single_numbers(measurements: Mapping[str, Any], prefix: str = "") -> dict[st
 
 
 def graph_numbers(sparsifier: Sparsifier, recurrent: Collection[str]) -> dict[str, dict[str, float | None]]:
-    """Return the statistics of the graph of each recurrent mask, without gates and not too large.
+    """Return the statistics of the graph of each recurrent mask that is not too large.
 
     Parameters
     ----------
@@ -40,11 +43,20 @@ def graph_numbers(sparsifier: Sparsifier, recurrent: Collection[str]) -> dict[st
     return {
         f"graph of {name}": dataclasses.asdict(
             graph_statistics(
-                mask,
+                connections_of(mask),
                 sparsifier.manifold if name in sparsifier.embeddings else None,
                 sparsifier.embeddings.get(name),
             )
         )
         for name, mask in sparsifier.masks.items()
-        if name in recurrent and mask.shape[0] == mask.shape[1] <= MOST_NEURONS
+        if name in recurrent and has_graph(mask)
     }
+
+
+def has_graph(mask: Tensor) -> bool:
+    """Tell whether a recurrent mask leads from neurons to the same neurons, of which there are not too many.
+
+    The state of a projected LSTM is smaller than its gates, of which it then seems to have more than four.
+    """
+    gates, rest = divmod(*mask.shape)
+    return rest == 0 and gates <= 4 and mask.shape[1] <= MOST_NEURONS

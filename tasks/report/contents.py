@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from moduli.models import graph_statistics
+from moduli.models.analysis.graphs import connections_of
 from moduli.showing import shown
 from moduli.tasks.errors import NothingToReport
 from moduli.tasks.experiments.files import SUMS, changed_files, damaged, is_there
 from moduli.tasks.experiments.networks import StoredNetwork
-from moduli.tasks.experiments.numbers import MOST_NEURONS
+from moduli.tasks.experiments.numbers import has_graph
 from moduli.tasks.experiments.run_folder import RunFolder
 from moduli.tasks.experiments.stages import STAGES, recurrent_among
 from moduli.tasks.experiments.summary import Row, Summary
@@ -175,13 +176,15 @@ def _name(network: StoredNetwork) -> list[Entry]:
 
 
 def _graphs_of(network: StoredNetwork) -> list[list[Entry]]:
-    """Return a line for each recurrent matrix without gates that is not too large."""
+    """Return a line for each recurrent matrix that is not too large."""
     lines = []
     for layer in recurrent_among(network.masks, network.result.recurrent):
         mask, points = network.masks[layer], network.embeddings.get(layer)
-        if mask.shape[0] != mask.shape[1] or len(mask) > MOST_NEURONS:
+        if not has_graph(mask):
             continue
-        found = graph_statistics(mask, network.manifold if points is not None else None, points)
+        found = graph_statistics(
+            connections_of(mask), network.manifold if points is not None else None, points
+        )
         numbers = (
             found.connections, found.reciprocity, found.clustering, found.small_worldness,
             found.strong_components, found.wiring, found.wiring_by_chance,

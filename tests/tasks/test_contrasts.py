@@ -8,12 +8,16 @@ from dataclasses import dataclass, replace
 from statistics import mean, stdev
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 from scipy import stats
+from torch import nn
 
 from moduli.errors import InvalidConfiguration
+from moduli.models import Sparsifier, clique_mask, graph_statistics, random_mask
+from moduli.models.analysis.graphs import connections_of
 from moduli.tasks import preset
 from moduli.tasks.adding.settings import AddingSettings
 from moduli.tasks.cli import main
@@ -24,6 +28,7 @@ from moduli.tasks.experiments.contrasts import contrast, corrected
 from moduli.tasks.experiments.estimates import Estimate
 from moduli.tasks.experiments.methods import method
 from moduli.tasks.experiments.networks import StoredNetwork
+from moduli.tasks.experiments.numbers import graph_numbers
 from moduli.tasks.experiments.run import Run
 from moduli.tasks.experiments.summary import Summary, void_runs
 from moduli.tasks.figures.comparison import draw_comparison
@@ -242,6 +247,22 @@ def test_long_walks_and_graphs_stand_in_the_table_of_networks(finished):
         if row["method"].startswith("torus"):
             assert float(row[f"{graph}connections"]) == 100
             assert 0 < float(row[f"{graph}wiring"]) < float(row[f"{graph}wiring_by_chance"])
+
+
+def test_the_graph_of_a_gated_network_has_a_connection_where_any_gate_has_one():
+    gates = torch.zeros(3, 4, 4, dtype=torch.bool)
+    gates[0, 0, 1] = gates[1, 1, 2] = gates[2, 1, 2] = True
+    statistics = graph_statistics(connections_of(gates.reshape(12, 4)))
+    assert (statistics.neurons, statistics.connections, statistics.weak_components) == (4, 2, 2)
+    torch.manual_seed(0)
+    model = nn.ModuleDict({"gru": nn.GRU(3, 8), "lstm": nn.LSTM(3, 8, proj_size=4)})
+    masks = {"gru.weight_hh_l0": clique_mask(8, sparsity=0.5).repeat(3, 1)}
+    masks["lstm.weight_hh_l0"] = random_mask(32, 4, sparsity=0.5)
+    sparsifier = Sparsifier(model, masks=masks)
+    found = graph_numbers(sparsifier, list(masks))
+    assert list(found) == ["graph of gru.weight_hh_l0"]
+    assert found["graph of gru.weight_hh_l0"]["connections"] == 32
+    assert sparsifier.report().count("connections a neuron: 4.0 on average, at most 4 in and 4 out") == 1
 
 
 def test_tables_say_what_was_tested_what_is_void_and_where_between_floor_and_ignorance(finished):
