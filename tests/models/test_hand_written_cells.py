@@ -190,7 +190,7 @@ def test_every_option_takes_them_as_it_takes_those_of_known_modules(kind, name):
     model = kind()
     known = Sparsifier(model, masks={name: mask}, recurrent=name)
     assert torch.equal(model.get_parameter(name) != 0, mask)
-    assert ("reciprocity" in known.report()) == (gates == 1)
+    assert "reciprocity" in known.report()
     ticket, ticket_sparsifier = known.ticket(seed=1)
     assert torch.equal(ticket.get_parameter(name) != 0, mask)
     train(ticket, ticket_sparsifier, 2)
