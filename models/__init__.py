@@ -17,6 +17,7 @@ from moduli.models.errors import (
     CannotCompress,
     CannotPrune,
     CannotRedraw,
+    CannotScript,
     InvalidEmbedding,
     InvalidSchedule,
     InvalidSparsity,
@@ -30,7 +31,7 @@ from moduli.models.errors import (
 from moduli.models.fast.born_sparse import TiledRecurrent, sparse_rnn
 from moduli.models.fast.compression import compress
 from moduli.models.fast.sparse_training import train_survivors
-from moduli.models.fast.stored import dense_state
+from moduli.models.fast.stored import dense_state, sparse_state
 from moduli.models.masks.families import geometric_mask, random_mask
 from moduli.models.masks.graphs import regular_mask, ring_mask, small_world_mask
 from moduli.models.masks.groups import clique_mask, community_mask, twin_mask
@@ -55,6 +56,7 @@ __all__ = [
     "CannotCompress",
     "CannotPrune",
     "CannotRedraw",
+    "CannotScript",
     "CubicSchedule",
     "Embedding",
     "GraphStatistics",
@@ -94,6 +96,7 @@ __all__ = [
     "ring_mask",
     "small_world_mask",
     "sparse_rnn",
+    "sparse_state",
     "spectral_radius",
     "tile_mask",
     "train_survivors",

@@ -127,7 +127,7 @@ def as_masks(value: object) -> dict[str, Tensor]:
     Raises
     ------
     InvalidParameter
-        If it is not a mapping from names to tensors.
+        If it is not a mapping from names to tensors of booleans, or of numbers that are 0 or 1.
     """
     expected = "a mapping from weights' names to tensors, such as {'weight_hh_l0': mask}"
     masks: Mapping[Any, Any] = require_instance("masks", value, Mapping, expected)  # type: ignore[type-abstract]
@@ -135,8 +135,14 @@ def as_masks(value: object) -> dict[str, Tensor]:
         require_instance("Each name in masks", name, str, "a string, the name of a weight")
         require_instance(f"The mask of {name}", mask, Tensor, "a tensor, True where a weight is alive")
         require_tensor(mask, f"The mask of {name}", with_values=True)
-        if mask.numel() == 0 or (mask.is_floating_point() and mask.isnan().any()):
-            raise InvalidParameter(f"The mask of {name} must be booleans; it is empty, or holds NaN.")
+        if mask.numel() == 0:
+            raise InvalidParameter(f"The mask of {name} must have the shape of its weight; it is empty.")
+        strange = mask[(mask != 0) & (mask != 1)]
+        if len(strange):
+            raise InvalidParameter(
+                f"The mask of {name} must be booleans, or numbers that are 0 or 1; it holds "
+                f"{strange[0].item():g}. Pass weight != 0 to keep the weights that are not zero."
+            )
     return dict(masks)
 
 

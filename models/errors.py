@@ -8,6 +8,10 @@ class CannotCompress(ModuliError, TypeError):
     """A model or an input does not fit the modules that are sparse."""
 
 
+class CannotScript(ModuliError, TypeError):
+    """TorchScript cannot read a module that is sparse."""
+
+
 class CannotPrune(ModuliError, TypeError):
     """A weight that is to be pruned is not a plain parameter of its module."""
 
@@ -37,7 +41,7 @@ class NonFiniteWeights(ModuliError, FloatingPointError):
 
 
 class StateMismatch(ModuliError, ValueError):
-    """A stored state is of another sparsifier."""
+    """A stored state is of another sparsifier or sparse module."""
 
 
 class DamagedState(StateMismatch):

@@ -9,6 +9,7 @@ from torch.nn.parameter import is_lazy
 
 from moduli.errors import InvalidParameter, suggestion
 from moduli.models.errors import NothingToPrune, TiedWeights
+from moduli.models.fast.kernel import Kernel
 
 MOST_GATES = 4
 """An LSTM's; a matrix that is taller still is one factor of a product of low rank."""
@@ -287,6 +288,8 @@ def _stack_of_gates(name: str, shape: tuple[int, int]) -> WeightMatrix:
 
 def _advice(model: nn.Module) -> str:
     """Return what a user may do whose recurrent weights are unknown."""
+    if any(isinstance(module, Kernel) for module in model.modules()):
+        return "Those of its modules that are sparse already stay so in training, without a sparsifier."
     square = [name for name, (rows, columns) in _shapes(model).items() if rows == columns]
     candidates = f"its square matrices are {', '.join(square)}" if square else "it has no square matrix"
     return f"Name the recurrent weights of a cell written by hand by recurrent=; {candidates}."

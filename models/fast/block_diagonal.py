@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from moduli.models.fast.communities import Community, communities_of
 from moduli.models.fast.kernel import Kernel
-from moduli.models.fast.kernels import SparseKernel, trains
+from moduli.models.fast.kernels import SparseKernel, coordinates, trains
 from moduli.models.fast.numbering import Numbering, Order
 
 FILLED = 0.8
@@ -160,21 +160,49 @@ class BlockDiagonalKernel(Kernel):
         """Return the numbers of targets and sources, each ``(blocks, side)``, for each size of blocks."""
         return _by_block(self.targets, self.sources, self._groups)
 
+    def to_sparse(self) -> Tensor:
+        """Return the weight as a sparse tensor of coordinates, ``(n_targets, n_sources)``; differentiable."""
+        pairs = [
+            torch.stack(torch.broadcast_tensors(targets.unsqueeze(2), sources.unsqueeze(1))).flatten(1)
+            for targets, sources in self.ends()
+        ]
+        places = torch.cat(pairs, dim=1)
+        alive = (places < self.size.unsqueeze(1)).all(dim=0)
+        alive[self.dead] = False
+        places, values = places[:, alive], self.values[alive]
+        if self.rest is not None:
+            rest = self.rest.to_sparse()
+            rows, columns = rest.indices()
+            places = torch.cat([places, torch.stack([self.targets[rows], self.sources[columns]])], dim=1)
+            values = torch.cat([values, rest.values()])
+        return coordinates(places, values, self.shape)
+
     @torch.no_grad()
     def draw(self, bound: float) -> None:
-        """Draw the weights of full blocks anew, uniformly, with the variance of sums of a dense weight.
+        """Draw all weights anew, uniformly, with the variance of sums of a dense weight.
+
+        No mask may cut weights within blocks.
 
         Parameters
         ----------
         bound : float
             Largest size of the weights, if the weight were dense.
         """
-        parts = torch.split(self.values, [count * height * width for count, height, width in self._groups])
-        for (targets, sources), part in zip(self.ends(), parts, strict=True):
+        rest, strays = self.rest, torch.zeros_like(self.targets)
+        if rest is not None:
+            strays = rest.row_offsets.diff().long()
+        counts = [count * height for count, height, _ in self._groups]
+        parts = torch.split(self.values, [c * h * w for c, h, w in self._groups])
+        scales = []
+        for (targets, sources), part, stray in zip(self.ends(), parts, strays.split(counts), strict=True):
             there = (targets < self.n_targets).unsqueeze(2) & (sources < self.n_sources).unsqueeze(1)
-            inputs = (sources < self.n_sources).sum(dim=1).view(-1, 1, 1)
-            weights = part.view(there.shape).uniform_(-bound, bound)
-            weights.mul_(there).mul_((self.n_sources / inputs).sqrt())
+            inputs = (sources < self.n_sources).sum(dim=1).view(-1, 1, 1) + stray.view(*targets.shape, 1)
+            scale = (self.n_sources / inputs).sqrt()
+            part.view(there.shape).uniform_(-bound, bound).mul_(there).mul_(scale)
+            scales.append(scale.flatten())
+        if rest is not None:
+            scale = torch.cat(scales).repeat_interleave(strays, output_size=len(rest.values))
+            rest.values.uniform_(-bound, bound).mul_(scale)
 
     def to_dense(self) -> Tensor:
         """Return the weight with its zeros, ``(n_targets, n_sources)``; differentiable."""

@@ -1,7 +1,7 @@
 """Recurrent modules that are block-sparse from birth: their dense matrices never exist."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy
 import torch
@@ -10,12 +10,14 @@ from torch import Tensor, nn
 from moduli.errors import InvalidParameter
 from moduli.manifolds import Manifold
 from moduli.models.arguments import as_manifold, as_seed, as_sparsity
-from moduli.models.errors import InvalidEmbedding, InvalidSparsity
+from moduli.models.errors import InvalidEmbedding, InvalidSparsity, StateMismatch
 from moduli.models.fast.block_diagonal import BlockDiagonalKernel
 from moduli.models.fast.communities import Community, Numbers
 from moduli.models.fast.kernel import Kernel
-from moduli.models.fast.kernels import DenseKernel
+from moduli.models.fast.kernels import DenseKernel, SparseKernel, coordinates
 from moduli.models.fast.recurrent import SparseRecurrent
+from moduli.models.fast.sparse_training import TrainableKernel
+from moduli.models.masks.bridges import nearest_across
 from moduli.models.masks.tiles import tiles_of, tiles_wanted
 from moduli.requirements import require_choice, require_dimension
 from moduli.showing import shown
@@ -27,7 +29,8 @@ class TiledRecurrent(SparseRecurrent):
     """A recurrent module in which neurons of one tile of a manifold are connected; see `sparse_rnn`.
 
     It is called like ``nn.RNN``, ``nn.GRU`` or ``nn.LSTM``, and has their attributes. All layers and
-    directions have the same tiles: in each, and from each to the next, a tile is one block of weights.
+    directions have the same tiles and bridges: in each, and from each to the next, a tile is one block of
+    weights.
 
     Parameters
     ----------
@@ -37,8 +40,10 @@ class TiledRecurrent(SparseRecurrent):
         The space.
     embedding : Tensor
         Points of the neurons, ``(hidden_size, *point_shape)``.
-    tiles : int
-        Number of tiles.
+    tile : Tensor
+        The number of each neuron's tile, int64 ``(hidden_size,)``; every tile has a neuron.
+    bridges : Tensor
+        Pairs of neurons of different tiles that are connected as well, int64 ``(2, n)``, each once.
     device : torch.device
         Where its weights are.
 
@@ -57,41 +62,41 @@ class TiledRecurrent(SparseRecurrent):
     weight_hh_l0: BlockDiagonalKernel
 
     def __init__(
-        self, module: nn.RNNBase, manifold: Manifold, embedding: Tensor, tiles: int, device: torch.device
+        self,
+        module: nn.RNNBase,
+        manifold: Manifold,
+        embedding: Tensor,
+        tile: Tensor,
+        bridges: Tensor,
+        device: torch.device,
     ) -> None:
-        with torch.no_grad():
-            tile = tiles_of(manifold, embedding.detach(), tiles)
         order = tile.argsort(stable=True).cpu().numpy()
-        members = numpy.split(order, numpy.cumsum(tile.bincount(minlength=tiles).cpu().numpy())[:-1])
+        members = numpy.split(order, numpy.cumsum(tile.bincount().cpu().numpy())[:-1])
+        both_ways = torch.cat([bridges, bridges.flip(0)], dim=1).cpu()
 
         def make_kernel(name: str, weight: Tensor) -> Kernel:
             if name.startswith("weight_ih_l0"):
                 return DenseKernel(nn.Parameter(torch.empty_like(weight, device=device)))
-            return _of_tiles(weight, members).to(device=device, dtype=weight.dtype)
+            return _of_tiles(weight, members, both_ways).to(device=device, dtype=weight.dtype)
 
         super().__init__(module, make_kernel)
         for name, bias in list(self._parameters.items()):
             if bias is not None:
                 self.register_parameter(name, nn.Parameter(torch.empty_like(bias, device=device)))
         self.manifold = manifold
-        self._alive = sum(len(neurons) ** 2 for neurons in members)
+        self._alive = sum(len(neurons) ** 2 for neurons in members) + both_ways.shape[1]
         self.register_buffer("embedding", embedding.detach().to(device), persistent=False)
         self.register_buffer("tile", tile.to(device), persistent=False)
+        self.register_load_state_dict_pre_hook(_check_tiles)  # type: ignore[no-untyped-call]
         self.reset_parameters()
 
     @property
     def mask(self) -> Tensor:
         """Where one neuron reads another, as a sparse tensor of booleans ``(hidden_size, hidden_size)``."""
-        size = self.hidden_size
-        places = []
-        for _, neurons in self.weight_hh_l0.ends():
-            square = (*neurons.shape, neurons.shape[1])
-            ends = neurons.unsqueeze(2).expand(square), neurons.unsqueeze(1).expand(square)
-            pairs = torch.stack(ends).flatten(1)
-            places.append(pairs[:, (pairs < size).all(dim=0)])
-        indices = torch.cat(places, dim=1)
-        alive = torch.ones_like(indices[0], dtype=torch.bool)
-        return torch.sparse_coo_tensor(indices, alive, (size, size), check_invariants=False).coalesce()
+        places = self.weight_hh_l0.to_sparse().detach().indices()
+        places = places[:, places[0] < self.hidden_size]  # the first gate's; all have the same
+        alive = torch.ones_like(places[0], dtype=torch.bool)
+        return coordinates(places, alive, (self.hidden_size, self.hidden_size))
 
     @property
     def sparsity(self) -> float:
@@ -109,7 +114,7 @@ class TiledRecurrent(SparseRecurrent):
         for module in self.modules():
             if isinstance(module, BlockDiagonalKernel):
                 module.draw(bound)
-            else:
+            elif not isinstance(module, SparseKernel):  # those are the rests, which their blocks draw
                 for parameter in module.parameters(recurse=False):
                     parameter.uniform_(-bound, bound)
 
@@ -126,6 +131,7 @@ def sparse_rnn(
     *,
     manifold: Manifold | str = "torus",
     sparsity: float = 0.9,
+    bridges: float = 0.0,
     embedding: Tensor | None = None,
     seed: int = 0,
     nonlinearity: str = "tanh",
@@ -151,11 +157,16 @@ def sparse_rnn(
     manifold : Manifold or str
         Where the neurons are placed, or its name.
     sparsity : float
-        Fraction of zeros in a recurrent weight; met as nearly as whole tiles can.
+        Fraction of zeros in a recurrent weight; met as nearly as whole tiles can, or with bridges exactly, to
+        within one pair.
+    bridges : float
+        About which share of the weights connects different tiles, in [0, 1), as `tile_mask` has it: there are
+        more tiles then, and what they leave connects the nearest neurons beyond their borders.
     embedding : Tensor, optional
         Points of the neurons, ``(hidden_size, *point_shape)``; drawn at random when absent.
     seed : int
-        Seed of the random points. Weights are drawn as by PyTorch's modules, after ``torch.manual_seed``.
+        Seed of the random points, and of the choice among bridges of equal length. Weights are drawn as by
+        PyTorch's modules, after ``torch.manual_seed``.
     nonlinearity : {"tanh", "relu"}
         That of kind ``"rnn"``.
     bias, batch_first, dropout, bidirectional, device, dtype
@@ -197,14 +208,15 @@ def sparse_rnn(
     }.items():
         require_dimension("sparse_rnn", value, name)
     manifold = as_manifold(manifold)
-    tiles = tiles_wanted(hidden_size, as_sparsity(sparsity))
+    tiles = tiles_wanted(hidden_size, as_sparsity(sparsity), bridges)
+    seed = as_seed(seed)
     if round(1 / (1 - sparsity)) > hidden_size:
         raise InvalidSparsity(
             f"{hidden_size} neurons are {hidden_size} tiles at most, so that sparsity is at most "
             f"{1 - 1 / hidden_size:.6g}; got {sparsity!r}."
         )
     if embedding is None:
-        embedding = manifold.random_point(hidden_size, generator=torch.Generator().manual_seed(as_seed(seed)))
+        embedding = manifold.random_point(hidden_size, generator=torch.Generator().manual_seed(seed))
     manifold.check_points(embedding, "The embedding")
     if len(embedding) != hidden_size:
         raise InvalidEmbedding(f"{hidden_size} neurons need as many points, got {len(embedding)}.")
@@ -230,15 +242,59 @@ def sparse_rnn(
     except (RuntimeError, TypeError, ValueError) as error:
         reason = str(error).partition("\n")[0].rstrip(".")
         raise InvalidParameter(f"sparse_rnn: {reason}.") from error
-    return TiledRecurrent(module, manifold, embedding, tiles, where)
+    points = embedding.detach()
+    with torch.no_grad():
+        tile = tiles_of(manifold, points, tiles)
+    left = _pairs_left(tile, sparsity) if bridges else 0
+    return TiledRecurrent(
+        module, manifold, points, tile, nearest_across(manifold, points, tile, left, seed), where
+    )
 
 
-def _of_tiles(weight: Tensor, members: Sequence[Numbers]) -> BlockDiagonalKernel:
-    """Return the kernel of a weight between tiles; its rows stack gates, and its columns directions."""
+def _pairs_left(tile: Tensor, sparsity: float) -> int:
+    """Return how many pairs of neurons of different tiles a sparsity leaves room for."""
+    n = len(tile)
+    within = (int(tile.bincount().square().sum()) - n) // 2
+    return max(0, round((n * n - round(sparsity * n * n) - n) / 2) - within)
+
+
+def _check_tiles(module: TiledRecurrent, state: Mapping[str, Tensor], prefix: str, *_: object) -> None:
+    """Raise before a state is loaded whose weights connect other neurons than the module's do.
+
+    Raises
+    ------
+    StateMismatch
+        Naming what brings such a state into the module.
+    """
+    own = module.weight_hh_l0.state_dict()
+    for part, tensor in own.items():
+        theirs = state.get(f"{prefix}weight_hh_l0.{part}")
+        if theirs is None or part.endswith("values") or theirs.is_meta or tensor.is_meta:
+            continue
+        if theirs.shape == tensor.shape and not torch.equal(theirs.to(tensor), tensor):
+            raise StateMismatch(
+                f"The state's {prefix}weight_hh_l0 connects other neurons than the module's, or in another "
+                "order; make the module with the same manifold, sparsity, bridges, seed and embedding, or "
+                "load sparse_state(dense_state(state), model) if only the order differs."
+            )
+
+
+def _of_tiles(weight: Tensor, members: Sequence[Numbers], bridges: Tensor) -> BlockDiagonalKernel:
+    """Return the kernel of a weight between tiles; its rows stack gates, and its columns directions.
+
+    Bridges lead from their second neuron to their first, ``(2, n)``.
+    """
     size = sum(map(len, members))
     stacked = [range(0, length, size) for length in weight.shape]
     communities = [
         Community(*(numpy.concatenate([tile + shift for shift in shifts]) for shifts in stacked))
         for tile in members
     ]
-    return BlockDiagonalKernel(weight.shape, communities, len(stacked[0]))
+    kernel = BlockDiagonalKernel(weight.shape, communities, len(stacked[0]))
+    if bridges.shape[1]:
+        shifts = torch.cartesian_prod(*map(torch.tensor, stacked)).view(-1, 2, 1)
+        rows, columns = (bridges + shifts).transpose(0, 1).flatten(1)
+        inside = torch.stack([kernel.target_places[rows], kernel.source_places[columns]])
+        shape = (len(kernel.targets), len(kernel.sources))
+        kernel.rest = TrainableKernel(coordinates(inside, torch.zeros(inside.shape[1]), shape))
+    return kernel

@@ -3,13 +3,13 @@
 from torch import Tensor, nn
 
 from moduli.models.fast.kernel import Kernel
-from moduli.models.fast.linear import MakeKernel, take_over
+from moduli.models.fast.module import MakeKernel, SparseModule
 from moduli.models.fast.precision import in_own_precision
 from moduli.models.fast.recurrent import next_state
 from moduli.regularizers import ShapeMismatch
 
 
-class SparseCell(nn.Module):
+class SparseCell(SparseModule):
     """A recurrent cell with kernels of one's choice; called like the cell that it replaces.
 
     Parameters
@@ -29,8 +29,7 @@ class SparseCell(nn.Module):
     bias_hh: nn.Parameter
 
     def __init__(self, module: nn.RNNCellBase, make_kernel: MakeKernel) -> None:
-        super().__init__()
-        take_over(self, module, make_kernel)
+        super().__init__(module, make_kernel)
         if isinstance(module, nn.RNNCell):
             self.mode = f"RNN_{module.nonlinearity.upper()}"
         else:

@@ -10,9 +10,19 @@ from moduli.errors import InvalidParameter
 from moduli.models.arguments import as_model, given
 from moduli.models.fast.block_diagonal import block_diagonal
 from moduli.models.fast.kernel import Kernel
-from moduli.models.fast.kernels import GatherKernel, fastest_kernel, noise, timings
+from moduli.models.fast.kernels import (
+    GatherKernel,
+    RowsKernel,
+    SparseKernel,
+    fastest_kernel,
+    fastest_of,
+    has_sparse_products,
+    noise,
+    timings,
+)
 from moduli.models.fast.recurrent import COLUMNS
 from moduli.models.fast.replacing import KINDS, gates_of, replaceable, sparse_module, with_replaced_modules
+from moduli.models.fast.sparse_training import TrainableKernel
 from moduli.requirements import LARGEST_COUNT
 
 # Time steps of the sequences on which recurrent modules are timed.
@@ -30,6 +40,10 @@ def compress(model: nn.Module, batch_size: int = 1) -> nn.Module:
     product, then the whole module against the one of PyTorch, which is kept unless it is slower.
     Subclasses of these modules are left as they are. What takes their place has their attributes; where code
     reads a weight instead of calling the module, ``weight.to_dense()`` is that tensor.
+
+    Modules that are sparse already, from `sparse_rnn`, `train_survivors` or an earlier call, keep their kind:
+    their single weights are timed row by row and gathered, their blocks stay blocks, and no dense matrix is
+    ever made.
 
     Parameters
     ----------
@@ -50,7 +64,7 @@ def compress(model: nn.Module, batch_size: int = 1) -> nn.Module:
     InvalidParameter
         If the model is not a module, or the batch size not a positive integer.
     CannotCompress
-        If the model holds none of these modules, or one of them has hooks.
+        If the model holds none of these modules, or one of them has hooks, or is on the meta device.
 
     Examples
     --------
@@ -70,6 +84,7 @@ def compress(model: nn.Module, batch_size: int = 1) -> nn.Module:
     # Attention reads the weight of its last layer itself, which a sparse one would have to expand.
     found = {path: module for path, module in replaceable(as_model(model)).items() if type(module) in KINDS}
     fast = with_replaced_modules(model, found, functools.partial(_faster, batch_size))
+    _replace_trainable_kernels(fast, batch_size)
     return fast.eval().requires_grad_(False)
 
 
@@ -99,3 +114,23 @@ def _faster(batch_size: int, path: str, module: nn.Module) -> nn.Module:
             [functools.partial(module, x), functools.partial(sparse, x)], weight.device
         )
     return sparse if GAIN * min(sparse_seconds) < min(plain_seconds) else module
+
+
+def _replace_trainable_kernels(model: nn.Module, batch_size: int) -> None:
+    """Put the fastest kernel for inference in the place of each that is made for training."""
+    fastest: dict[nn.Module, Kernel] = {}  # tied weights have one
+    for module in list(model.modules()):
+        for name, kernel in module.named_children():
+            if isinstance(kernel, TrainableKernel):
+                if kernel not in fastest:
+                    columns = max(batch_size, COLUMNS) if name.startswith("weight_ih") else batch_size
+                    fastest[kernel] = _fastest_sparse(kernel, columns)
+                setattr(module, name, fastest[kernel])
+
+
+def _fastest_sparse(kernel: SparseKernel, columns: int) -> Kernel:
+    weight = kernel.to_sparse().detach()
+    kernels: list[Kernel] = [GatherKernel(weight)]
+    if has_sparse_products(kernel.values):
+        kernels.append(RowsKernel(weight))
+    return fastest_of(kernels, kernel.values, columns)

@@ -51,6 +51,10 @@ class Kernel(nn.Module):
         """Return the weight with its zeros, ``(n_targets, n_sources)``; differentiable."""
         raise NotImplementedError
 
+    def to_sparse(self) -> Tensor:
+        """Return the weight as a sparse tensor of coordinates, ``(n_targets, n_sources)``; differentiable."""
+        raise NotImplementedError
+
     @property
     def shape(self) -> torch.Size:
         """Shape of the weight."""

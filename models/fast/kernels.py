@@ -46,6 +46,10 @@ class DenseKernel(Kernel):
         """Return the weight, ``(n_targets, n_sources)``."""
         return self.dense
 
+    def to_sparse(self) -> Tensor:
+        """Return the weights that are not zero as a sparse tensor, ``(n_targets, n_sources)``."""
+        return self.dense.to_sparse()
+
 
 class SparseKernel(Kernel):
     """Store the surviving weights row by row (compressed sparse rows), one by one or in square blocks.
@@ -96,6 +100,15 @@ class SparseKernel(Kernel):
         """Return the weight with its zeros, ``(n_targets, n_sources)``; differentiable."""
         return expanded(self.values, self.columns, self.row_offsets, tuple(self.shape))
 
+    def to_sparse(self) -> Tensor:
+        """Return the weight as a sparse tensor of coordinates, ``(n_targets, n_sources)``; differentiable."""
+        side = self.n_targets // (len(self.row_offsets) - 1)
+        within = torch.arange(side, device=self.columns.device)
+        rows = torch.repeat_interleave(self.row_offsets.diff().long()).view(-1, 1, 1) * side
+        columns = self.columns.long().view(-1, 1, 1) * side
+        places = torch.broadcast_tensors(rows + within.unsqueeze(1), columns + within)
+        return coordinates(torch.stack(places).flatten(1), self.values.flatten(), self.shape)
+
     def extra_repr(self) -> str:
         """Return how much of the weight is alive."""
         return f"{self.n_targets} x {self.n_sources}, {self.values.numel()} weights alive"
@@ -129,7 +142,7 @@ class RowsKernel(SparseKernel):
 
     def repeated(self) -> Callable[[Tensor], Tensor]:
         """Return the product for states of many time steps, between which the weight stays the same."""
-        if torch.compiler.is_compiling() or not _has_sparse_products(self.values):
+        if torch.compiler.is_compiling() or not has_sparse_products(self.values):
             return lambda states: gather(states, self.values, self.columns, self.row_offsets)
         matrix = self._matrix()
 
@@ -170,7 +183,7 @@ class BlocksKernel(SparseKernel):
 
     def repeated(self) -> Callable[[Tensor], Tensor]:
         """Return the product for states of many time steps, between which the weight stays the same."""
-        if torch.compiler.is_compiling() or not _has_sparse_products(self.values):
+        if torch.compiler.is_compiling() or not has_sparse_products(self.values):
             return self._block_by_block
         matrix = self._matrix()
         return lambda states: matrix @ states
@@ -192,6 +205,11 @@ class BlocksKernel(SparseKernel):
             (self.n_targets, self.n_sources),
             check_invariants=False,
         )
+
+
+def coordinates(places: Tensor, values: Tensor, shape: Sequence[int]) -> Tensor:
+    """Return a sparse tensor of coordinates ``(2, n)``, each of which is given once."""
+    return torch.sparse_coo_tensor(places, values, tuple(shape), check_invariants=False).coalesce()
 
 
 def trains(weight: Tensor) -> bool:
@@ -276,15 +294,20 @@ def fastest_kernel(weight: Tensor, batch: int, *others: Kernel) -> Kernel:
         return dense
     kinds: list[type[SparseKernel]] = [GatherKernel]
     on_cpu = weight.device.type == "cpu"
-    if _has_sparse_products(weight):
+    if has_sparse_products(weight):
         kinds.append(RowsKernel)
         by_mkl = on_cpu and torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
         if by_mkl and block_side(weight) > 1:
             kinds.append(BlocksKernel)
     kernels = [dense, *others, *(kind(weight) for kind in kinds)]
-    states = noise((weight.shape[1], batch), weight)
+    return fastest_of(kernels, weight, batch)
+
+
+def fastest_of(kernels: Sequence[Kernel], like: Tensor, batch: int) -> Kernel:
+    """Return the kernel that takes the least time for states of so many columns, of a tensor's kind."""
+    states = noise((kernels[0].n_sources, batch), like)
     with torch.no_grad():
-        seconds = timings([_trial(kernel, states) for kernel in kernels], weight.device)
+        seconds = timings([_trial(kernel, states) for kernel in kernels], like.device)
     costs = [min(times) for times in seconds]
     return kernels[costs.index(min(costs))]
 
@@ -350,7 +373,7 @@ def expanded(values: Tensor, columns: Tensor, row_offsets: Tensor, shape: tuple[
     return dense
 
 
-def _has_sparse_products(states: Tensor) -> bool:
+def has_sparse_products(states: Tensor) -> bool:
     """Tell whether PyTorch multiplies sparse tensors in this precision, on this device."""
     return states.dtype in (torch.float32, torch.float64) or not states.is_cpu
 

@@ -9,7 +9,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
 from moduli.models.fast.kernel import Kernel
-from moduli.models.fast.linear import MakeKernel, take_over
+from moduli.models.fast.module import MakeKernel, SparseModule
 from moduli.models.fast.numbering import Numbering
 from moduli.models.fast.precision import in_own_precision
 from moduli.regularizers import ShapeMismatch
@@ -20,7 +20,7 @@ State = tuple[Tensor, ...]
 COLUMNS = 64
 
 
-class SparseRecurrent(nn.Module):
+class SparseRecurrent(SparseModule):
     """A recurrent module with kernels of one's choice; called like the module that it replaces.
 
     The equations are those of ``nn.RNN``, ``nn.LSTM`` and ``nn.GRU``. Inside, a sequence is a list of
@@ -45,8 +45,7 @@ class SparseRecurrent(nn.Module):
     proj_size: int
 
     def __init__(self, module: nn.RNNBase, make_kernel: MakeKernel) -> None:
-        super().__init__()
-        take_over(self, module, make_kernel)
+        super().__init__(module, make_kernel)
         if isinstance(module, nn.RNN):
             self.nonlinearity = module.nonlinearity
         self.output_size = self.proj_size or self.hidden_size

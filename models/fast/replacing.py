@@ -8,7 +8,8 @@ from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from moduli.models.errors import CannotCompress
 from moduli.models.fast.cells import SparseCell
-from moduli.models.fast.linear import MakeKernel, SparseLinear
+from moduli.models.fast.linear import SparseLinear
+from moduli.models.fast.module import MakeKernel, SparseModule
 from moduli.models.fast.recurrent import SparseRecurrent
 
 KINDS = (nn.Linear, nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell)
@@ -23,11 +24,18 @@ def replaceable(model: nn.Module) -> dict[str, nn.Module]:
     Raises
     ------
     CannotCompress
-        If there is no such module.
+        If there is neither such a module nor one that is sparse already, or one is on the meta device.
     """
     kinds = (*KINDS, NonDynamicallyQuantizableLinear)
     found = {path: module for path, module in model.named_modules() if type(module) in kinds}
-    if not found:
+    sparse = [module for module in model.modules() if isinstance(module, SparseModule)]
+    for module in (*found.values(), *sparse):
+        if any(parameter.is_meta for parameter in module.parameters()):
+            raise CannotCompress(
+                f"A weight of {type(module).__name__} is on the meta device, which holds no numbers; make "
+                "the model on another one, or move it there with to_empty and load its state."
+            )
+    if not found and not sparse:
         names = sorted({type(module).__name__ for module in model.modules()})
         raise CannotCompress(
             f"The model holds no {NAMES} that could be made sparse; it consists of {', '.join(names)}."

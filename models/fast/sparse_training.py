@@ -13,6 +13,7 @@ from moduli.models.errors import CannotCompress
 from moduli.models.fast.block_diagonal import block_diagonal
 from moduli.models.fast.kernel import Kernel
 from moduli.models.fast.kernels import DenseKernel, SparseKernel, gather
+from moduli.models.fast.module import SparseModule
 from moduli.models.fast.replacing import NAMES, gates_of, replaceable, sparse_module, with_replaced_modules
 from moduli.regularizers import ShapeMismatch
 
@@ -90,9 +91,9 @@ def train_survivors(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
         A model that holds ``nn.RNN``, ``nn.LSTM``, ``nn.GRU``, their cells or ``nn.Linear``; it is not
         changed.
     masks : mapping from str to Tensor
-        By a weight matrix's name, True where a weight is alive, such as ``Sparsifier.masks`` of a
-        ticket; matrices without a mask stay dense. What is tied stays tied, and takes one mask, under any of
-        its names.
+        By a weight matrix's name, True where a weight is alive, or 1 and elsewhere 0, such as
+        ``Sparsifier.masks`` of a ticket; matrices without a mask stay dense. What is tied stays tied, and
+        takes one mask, under any of its names.
 
     Returns
     -------
@@ -104,13 +105,14 @@ def train_survivors(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
     Raises
     ------
     InvalidParameter
-        If the model is not a module, or the masks not a mapping from such modules' weights to tensors, or
-        tied weights have different masks.
+        If the model is not a module, or the masks not a mapping from such modules' weights to tensors of
+        booleans or of zeros and ones, or tied weights have different masks.
     ShapeMismatch
         If a mask has another shape than its weight.
     CannotCompress
-        If the model holds none of these modules, one has hooks, or a masked weight is of another module, or
-        tied to a weight of another one, such as ``nn.Embedding``.
+        If the model holds none of these modules, one has hooks or is on the meta device, or a masked weight
+        is of a module that is sparse already, or of another one, or tied to a weight of such a one, as of
+        ``nn.Embedding``.
 
     Examples
     --------
@@ -130,6 +132,7 @@ def train_survivors(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:
     masks = as_masks(masks)
     modules = replaceable(as_model(model))
     _check_masks(model, masks, modules)
+    masks = {name: mask.to(model.get_parameter(name).device, torch.bool) for name, mask in masks.items()}
     masks = _with_ties(model, masks, modules)
     kernels: dict[Tensor, Kernel] = {}  # tied weights have one
 
@@ -164,6 +167,7 @@ def _check_masks(model: nn.Module, masks: Mapping[str, Tensor], modules: Mapping
     }
     for name, mask in masks.items():
         if name not in matrices:
+            _check_dense(model, name)
             if name in parameters and parameters[name].dim() == 2:
                 owner = type(model.get_submodule(name.rpartition(".")[0])).__name__
                 raise CannotCompress(
@@ -177,6 +181,20 @@ def _check_masks(model: nn.Module, masks: Mapping[str, Tensor], modules: Mapping
             raise ShapeMismatch(
                 f"{name} has shape {tuple(matrices[name].shape)}, its mask {tuple(mask.shape)}."
             )
+
+
+def _check_dense(model: nn.Module, name: str) -> None:
+    """Raise if a name is of a weight of which a sparse module holds the survivors alone."""
+    path, _, own = name.rpartition(".")
+    try:
+        owner = model.get_submodule(path)
+    except AttributeError:
+        return
+    if isinstance(owner, SparseModule) and isinstance(getattr(owner, own, None), Kernel):
+        raise CannotCompress(
+            f"{name} is a weight of {type(owner).__name__}, which is sparse already; leave its mask out to "
+            "train the weights that it has, or give the dense model, whose state is dense_state's."
+        )
 
 
 def _with_ties(
@@ -200,7 +218,7 @@ def _with_ties(
                     f"{name}, is not an {NAMES}; a sparse copy would train apart. Untie them, or leave the "
                     "mask out."
                 )
-        if any(not torch.equal(masks[name].bool(), masks[given[0]].bool()) for name in given):
+        if any(not torch.equal(masks[name], masks[given[0]]) for name in given):
             raise InvalidParameter(
                 f"{' and '.join(given)} are one tensor and need one mask, got different ones."
             )
