@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from moduli.tasks.cognition.settings import Activation, Cell
+from moduli.tasks.recurrences.kinds import mixing_weights
 
 START = 0.5
 """Factor of the orthogonal matrix that recurrent weights of a leaky network start from."""
@@ -100,6 +101,9 @@ class Decider(nn.Module):
         return logits
 
 
-def recurrent_weights(cell: Cell) -> tuple[str, ...]:
-    """Return the names of a `Decider`'s recurrent weights that are not those of a module of PyTorch."""
-    return ("recurrent.weight_rec",) if cell == "ctrnn" else ()
+def recurrent_weights(cell: Cell, layers: int = 1) -> tuple[str, ...]:
+    """Return the names of a `Decider`'s recurrent weights that are not those of a module of PyTorch.
+
+    Where there are none, weights between layers take their place.
+    """
+    return ("recurrent.weight_rec",) if cell == "ctrnn" else mixing_weights(cell, layers)

@@ -5,8 +5,9 @@ from typing import ClassVar, Literal
 
 from moduli.errors import InvalidConfiguration, suggestion
 from moduli.requirements import require, require_choices
+from moduli.tasks.experiments.settings import later
 
-Cell = Literal["ctrnn", "gru"]
+Cell = Literal["ctrnn", "gru", "mingru", "lru"]
 Activation = Literal["relu", "softplus"]
 
 PROBLEMS = (
@@ -27,11 +28,12 @@ class CognitionSettings:
     problems: str = "all"
     """all 20 tasks of Yang et al. (2019), interleaved, or some of them, such as dm1 or go,anti."""
     cell: Cell = "ctrnn"
-    """ctrnn: a leaky rate network; gru."""
+    """ctrnn: a leaky rate network; gru; mingru or lru, whose units remember themselves alone and mix between
+    layers."""
     activation: Activation = "relu"
     """Rate of a leaky network's unit as a function of its input."""
     units: int = 256
-    """Recurrent units."""
+    """Recurrent units of each layer."""
     time_step: int = 20
     """Milliseconds between two steps."""
     time_constant: float = 100.0
@@ -42,15 +44,18 @@ class CognitionSettings:
     """Percent of wrong trials at which the tasks count as learned; results say after how many steps."""
     test_trials: int = 50
     """Held-out trials of each task on which a trained network is scored."""
+    layers: int = later(1)
+    """Recurrent layers; a leaky rate network has one."""
 
     def __post_init__(self) -> None:
         require_choices(self)
-        for name in ("units", "time_step", "criterion", "test_trials"):
+        for name in ("units", "time_step", "criterion", "test_trials", "layers"):
             require(getattr(self, name) > 0, name, "positive", getattr(self, name))
         require(self.noise >= 0, "noise", "non-negative", self.noise)
         require(self.time_step <= 100, "time_step", "at most 100: an answer has 200 ms", self.time_step)
         expected = f"at least time_step, which is {self.time_step}"
         require(self.time_constant >= self.time_step, "time_constant", expected, self.time_constant)
+        require(self.layers == 1 or self.cell != "ctrnn", "layers", "1 for the cell ctrnn", self.layers)
         self.chosen()
 
     def chosen(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from moduli.tasks.cognition.network import Decider, LeakyNetwork, recurrent_weig
 from moduli.tasks.cognition.settings import CognitionSettings
 from moduli.tasks.cognition.sources import NeuroGym, Source
 from moduli.tasks.cognition.trials import Trials
+from moduli.tasks.recurrences.kinds import DIAGONAL
 from moduli.tasks.seeds import stream, stream_seed
 from moduli.tasks.task import Task
 
@@ -87,7 +88,7 @@ class Cognition(Task[Step]):
         self.seed = seed
         self.device = torch.device(device)
         self.criterion = settings.criterion
-        self.recurrent = recurrent_weights(settings.cell)
+        self.recurrent = recurrent_weights(settings.cell, settings.layers)
         self.problems = settings.chosen()
         self._source = source or NeuroGym(self.problems, settings.time_step)
         self._stock = lru_cache(maxsize=len(self.problems))(self._draw_stock)
@@ -100,7 +101,9 @@ class Cognition(Task[Step]):
         inputs = self._source.inputs + (len(self.problems) if len(self.problems) > 1 else 0)
         recurrent: nn.Module
         if settings.cell == "gru":
-            recurrent = nn.GRU(inputs, settings.units, batch_first=True)
+            recurrent = nn.GRU(inputs, settings.units, settings.layers, batch_first=True)
+        elif settings.cell in DIAGONAL:
+            recurrent = DIAGONAL[settings.cell](inputs, settings.units, settings.layers)
         else:
             leak = settings.time_step / settings.time_constant
             recurrent = LeakyNetwork(inputs, settings.units, leak, settings.noise, settings.activation)

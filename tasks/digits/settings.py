@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from moduli.requirements import require, require_choices
+from moduli.tasks.experiments.settings import later
 
-Cell = Literal["gru", "rnn"]
+Cell = Literal["gru", "rnn", "mingru", "lru"]
 
 
 @dataclass(frozen=True)
@@ -17,9 +18,10 @@ class DigitsSettings:
     presets: ClassVar[str] = "moduli.tasks.digits.presets:PRESETS"
 
     cell: Cell = "gru"
-    """gru; or rnn, which has ReLU units and starts as the identity."""
+    """gru; rnn, which has ReLU units and starts as the identity; mingru or lru, whose units remember
+    themselves alone and mix between layers."""
     units: int = 128
-    """Recurrent units."""
+    """Recurrent units of each layer."""
     images: str = "digits"
     """digits (1,797 of 8 by 8 pixels, which ship with scikit-learn), mnist, or a file FILE.npz with x_train,
     y_train, x_test and y_test."""
@@ -27,7 +29,10 @@ class DigitsSettings:
     """What is read at a step: a row of the image or a pixel."""
     permuted: bool = False
     """Whether the pixels are read in an order that was drawn at random, the same for all images."""
+    layers: int = later(1)
+    """Recurrent layers."""
 
     def __post_init__(self) -> None:
         require_choices(self)
-        require(self.units > 0, "units", "positive", self.units)
+        for name in ("units", "layers"):
+            require(getattr(self, name) > 0, name, "positive", getattr(self, name))

@@ -12,6 +12,7 @@ from moduli.requirements import require
 from moduli.tasks.digits.images import Images, load_images
 from moduli.tasks.digits.network import SequenceReader
 from moduli.tasks.digits.settings import DigitsSettings
+from moduli.tasks.recurrences.kinds import mixing_weights
 from moduli.tasks.seeds import stream
 from moduli.tasks.task import Task
 
@@ -83,6 +84,7 @@ class Digits(Task[Sequences]):
         self.batch_size = batch_size
         self.seed = seed
         self.device = torch.device(device)
+        self.recurrent = mixing_weights(settings.cell, settings.layers)
         images, test = load_images(settings.images)
         order = torch.randperm(len(images), generator=stream(seed, "division"))
         if test is None:
@@ -103,7 +105,8 @@ class Digits(Task[Sequences]):
     def model(self) -> SequenceReader:
         """Return a fresh network."""
         settings, inputs = self.settings, self._train.inputs.shape[-1]
-        return SequenceReader(settings.cell, inputs, settings.units, self.classes).to(self.device)
+        reader = SequenceReader(settings.cell, inputs, settings.units, self.classes, settings.layers)
+        return reader.to(self.device)
 
     def batch(self, step: int) -> Sequences:
         """Return the images of a training step; each epoch reads all but a batch's remainder, once."""

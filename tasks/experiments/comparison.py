@@ -20,8 +20,8 @@ from moduli.tasks.experiments.records import provenance
 from moduli.tasks.experiments.run import Run
 from moduli.tasks.experiments.run_folder import claimed
 from moduli.tasks.experiments.settings import Configuration, Family
-from moduli.tasks.experiments.stages import STAGES, Results, all_verified
-from moduli.tasks.experiments.summary import Row, Summary, void_runs
+from moduli.tasks.experiments.stages import STAGES, Results, StageResult, all_verified, steps_to
+from moduli.tasks.experiments.summary import Row, Summary, learning, void_runs
 from moduli.tasks.experiments.sweeps import carry_out_all
 from moduli.tasks.experiments.verification import Verification
 from moduli.tasks.task import task_class
@@ -212,6 +212,7 @@ class Comparison:
             ),
             family=self.family,
             margin=self.margin,
+            **learning(own.values()),
             **provenance(),
         )
         with claimed(self.folder):
@@ -273,5 +274,14 @@ class Comparison:
                         "seconds": result[stage].seconds,
                         "folder": run.stage(stage).relative_to(self.out),
                         **single_numbers(result[stage].measurements),
+                        **_steps_to_criterion(result[stage]),
                         **graphs,
                     }
+
+
+def _steps_to_criterion(result: StageResult) -> dict[str, float]:
+    """Return the steps to a task's criterion under their name, not a number where it was never reached."""
+    if result.criterion is None:
+        return {}
+    reached = result.steps_to_criterion
+    return {steps_to(result.criterion): math.nan if reached is None else reached}

@@ -29,6 +29,8 @@ def fresh_network(run: Run, task: Task[Any]) -> Network:
     """Return a fresh model, and the sparsifier that the run's method asks for; none for a dense one."""
     model = fresh_model(task)
     pruning = run.pruning
+    if run.method.narrow:
+        _require_recurrence(recurrent_matrices(model, task.recurrent), run)
     return model, None if pruning is None else sparsifier_of(model, run, task.recurrent)
 
 
@@ -84,10 +86,17 @@ def sparsifier_of(model: nn.Module, run: Run, recurrent: Sequence[str] = ()) -> 
         Whose method it is.
     recurrent : sequence of str
         Names of recurrent weights in cells written by hand; see `moduli.tasks.task.Task`.
+
+    Raises
+    ------
+    NothingToPrune
+        If the method penalises or prunes recurrent weights and the model has none.
     """
     chosen, pruning = run.method, run.pruning
     assert pruning is not None
     matrices = recurrent_matrices(model, recurrent)
+    if chosen.regularizer is not None or chosen.masks is not None or pruning.scope == "recurrent":
+        _require_recurrence(matrices, run)
     embedding = _embedding(matrices, run)
     if chosen.masks is not None:
         return Sparsifier(
@@ -111,6 +120,16 @@ def sparsifier_of(model: nn.Module, run: Run, recurrent: Sequence[str] = ()) -> 
         embedding=embedding,
         recurrent=recurrent,
     )
+
+
+def _require_recurrence(matrices: Sequence[WeightMatrix], run: Run) -> None:
+    """Raise `NothingToPrune` if a network has no recurrent weights, which a run's method is about."""
+    if not matrices:
+        raise NothingToPrune(
+            f"The method '{run.method_name}' is about recurrent weights, and this network of the task "
+            f"'{run.configuration.task.name}' has none; choose another cell or more layers, or the methods "
+            "dense and none@layer, which need none."
+        )
 
 
 def _embedding(matrices: Sequence[WeightMatrix], run: Run) -> dict[str, Tensor] | None:

@@ -19,7 +19,7 @@ from moduli.tasks.experiments.preparation import fresh_network, recurrent_matric
 from moduli.tasks.experiments.records import provenance
 from moduli.tasks.experiments.run import Run
 from moduli.tasks.experiments.run_folder import RunFolder
-from moduli.tasks.experiments.stages import STAGES, Results, Stage, StageResult
+from moduli.tasks.experiments.stages import STAGES, Results, Stage, StageResult, steps_to
 from moduli.tasks.experiments.training import train
 from moduli.tasks.task import Task, make_task
 
@@ -102,6 +102,7 @@ def _carry_out_stage(run: Run, stage: Stage, task: Task[Any], execution: Executi
             recurrent=recurrent,
             graphs=graph_numbers(sparsifier, recurrent) if sparsifier and stage == "trained" else None,
             verified=execution.verify,
+            criterion=task.criterion,
             **provenance(),
         )
         if devices.rank == 0:
@@ -114,7 +115,7 @@ def _steps_to_criterion(task: Task[Any], folder: RunFolder) -> dict[str, Any]:
     if task.criterion is None:
         return {}
     reached = [row["step"] for row in read_metrics(folder.path) if row["validation"] <= task.criterion]
-    return {f"steps to {task.criterion:g}": int(reached[0]) if reached else None}
+    return {steps_to(task.criterion): int(reached[0]) if reached else None}
 
 
 def _wiring(sparsifier: Sparsifier) -> float | None:

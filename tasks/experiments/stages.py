@@ -55,6 +55,9 @@ class StageResult(Record):
     verified : bool or None
         Whether the method was verified before the training, in the same command; None where a result of an
         earlier version does not say.
+    criterion : float or None
+        The validation score at which the task counts as learned, whose step is among the measurements by the
+        name `steps_to`; None where a task has none, and in files of versions that did not write it.
     """
 
     format: int
@@ -75,10 +78,13 @@ class StageResult(Record):
     recurrent: list[str] | None = None
     graphs: dict[str, dict[str, float | None]] | None = None
     verified: bool | None = None
+    criterion: float | None = None
 
     def __post_init__(self) -> None:
         if "total" not in self.sparsity:
             raise ValueError("sparsity.total is missing")
+        if self.criterion is not None and type(self.steps_to_criterion) not in (int, type(None)):
+            raise ValueError(f"measurements.{steps_to(self.criterion)} is not a whole number")
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -91,9 +97,27 @@ class StageResult(Record):
         """The fraction of zeros in each pruned matrix."""
         return {name: zeros for name, zeros in self.sparsity.items() if name != "total"}
 
+    @property
+    def steps_to_criterion(self) -> int | None:
+        """The first validated step at which the task was learned; None where it never was."""
+        name = "" if self.criterion is None else steps_to(self.criterion)
+        reached: int | None = self.measurements.get(name)
+        return reached
+
 
 Results = dict[Stage, StageResult]
 """What is known of a run that has ended."""
+
+
+def steps_to(criterion: float) -> str:
+    """Return what the steps to a criterion are called.
+
+    Examples
+    --------
+    >>> steps_to(10.0)
+    'steps to 10'
+    """
+    return f"steps to {criterion:g}"
 
 
 def recurrent_among(names: Iterable[str], recurrent: list[str] | None) -> list[str]:

@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import mean
 from typing import Any
@@ -134,6 +134,11 @@ class Summary(Record):
         Which of the tests were corrected together.
     margin : float or None
         Differences that are smaller do not matter; None where equivalence was not tested.
+    criterion : float or None
+        The validation score at which the task counts as learned; None where a task has none.
+    steps_to_criterion : list of dict of str to list, or None
+        For each row and stage the first validated step at which each seed's network had learned the task, and
+        None for a network that never did; None where there is no criterion.
 
     All that may be None is so in files of versions that did not write it.
     """
@@ -153,6 +158,8 @@ class Summary(Record):
     contrasts: list[Contrast] | None = None
     family: Family | None = None
     margin: float | None = None
+    criterion: float | None = None
+    steps_to_criterion: list[dict[Stage, list[int | None]]] | None = None
 
     def __post_init__(self) -> None:
         seeds = len(self.seeds)
@@ -160,6 +167,15 @@ class Summary(Record):
             raise ValueError("it has no rows, no seeds, or a reference without a number")
         if self.units is not None and len(self.units) != len(self.rows):
             raise ValueError("units does not have an entry for each row")
+        steps = self.steps_to_criterion
+        if (steps is None) != (self.criterion is None):
+            raise ValueError("of criterion and steps_to_criterion one is missing")
+        if steps is not None and (
+            len(steps) != len(self.rows)
+            or any(row.keys() != set(STAGES) for row in steps)
+            or any(len(column) != seeds for row in steps for column in row.values())
+        ):
+            raise ValueError("steps_to_criterion does not have an entry for each row, stage and seed")
         for index, row in enumerate(self.rows):
             differences = dict.fromkeys(STAGES, row.trained) if row.difference is None else row.difference
             if differences.keys() != set(STAGES):
@@ -188,6 +204,7 @@ class Summary(Record):
             references={name: [value] for name, value in trained.references.items()},
             seconds_of_training=sum(result.seconds for result in results.values()),
             verified=all_verified(results.values()),
+            **learning([[results]]),
             versions=trained.versions,
             commit=trained.commit,
             machine=trained.machine,
@@ -236,6 +253,24 @@ class Summary(Record):
     def decimals(self) -> int:
         """How many decimals its scores are shown with."""
         return decimals(mean(row.scores(stage)) for row in self.rows for stage in STAGES)
+
+
+def learning(rows: Iterable[Sequence[Results]]) -> dict[str, Any]:
+    """Return a task's criterion and the steps to it for a `Summary`; nothing where a result does not say.
+
+    Parameters
+    ----------
+    rows : iterable of sequence of dict
+        For each row the results of its seeds.
+    """
+    rows = list(rows)
+    criteria = {result[stage].criterion for row in rows for result in row for stage in STAGES}
+    if len(criteria) != 1 or None in criteria:
+        return {}
+    steps = [
+        {stage: [result[stage].steps_to_criterion for result in row] for stage in STAGES} for row in rows
+    ]
+    return {"criterion": criteria.pop(), "steps_to_criterion": steps}
 
 
 def void_runs(scores: Sequence[float], ignorance: Sequence[float] | None) -> list[bool]:

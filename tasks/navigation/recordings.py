@@ -44,13 +44,13 @@ class Recording:
     name : str
         What errors call it.
     positions : Tensor
-        Positions ``(samples, 2)`` in metres from the centre of the box around them, in float32.
+        Positions ``(samples, 2)`` in metres from the centre of the box, in float32.
     velocities : Tensor
         Mean velocity from each sample to the next, ``(samples - 1, 2)``, in metres per second.
     usable : Tensor
         Which steps from one sample to the next are neither a gap nor a fault, ``(samples - 1,)``.
     extent : (float, float)
-        Width and height of the box around all positions that a usable step leads from or to.
+        Width and height of the box.
     counts : dict
         What is worth knowing of the recording, as plain values.
     """
@@ -63,7 +63,14 @@ class Recording:
     counts: dict[str, Any]
 
     @classmethod
-    def of(cls, times: Any, points: Any, name: str, device: torch.device | str = "cpu") -> "Recording":
+    def of(
+        cls,
+        times: Any,
+        points: Any,
+        name: str,
+        device: torch.device | str = "cpu",
+        box: tuple[float, float] | None = None,
+    ) -> "Recording":
         """Check samples and find the steps that can be used.
 
         Parameters
@@ -76,6 +83,9 @@ class Recording:
             What errors call the recording.
         device : torch.device or str
             Where walks are made.
+        box : (float, float), optional
+            Width and height of the box, whose corner is the origin; where it is not known, it is the box
+            around all positions that a usable step leads from or to.
 
         Raises
         ------
@@ -99,7 +109,7 @@ class Recording:
         if not usable.any():
             raise UnusableRecording(f"Every step of the recording '{name}' is a gap or too fast.")
         kept = points[np.append(usable, False) | np.append(False, usable)]
-        low, high = kept.min(axis=0), kept.max(axis=0)
+        low, high = (kept.min(axis=0), kept.max(axis=0)) if box is None else np.array([(0.0, 0.0), box])
         if not (high > low).all():
             raise UnusableRecording(f"The animal of the recording '{name}' does not move in both directions.")
         tensors = (points - (low + high) / 2, velocities, usable)
@@ -181,7 +191,7 @@ def load_recording(name: str, device: torch.device | str = "cpu") -> Recording:
     if not name.endswith(".npz"):
         raise UnusableRecording(
             f"'{name}' is neither a recording nor a file FILE.npz; "
-            f"{suggestion(name, ('simulated', *SHIPPED))}"
+            f"{suggestion(name, ('simulated', 'ratinabox', *SHIPPED))}"
         )
     arrays = read_arrays(Path(name), ("t", "x", "y"), UnusableRecording, "a file of a walk")
     for axis in ("x", "y"):

@@ -43,8 +43,9 @@ class NavigationSettings:
     test_walks: int = 2000
     """Held-out walks on which a trained network is scored."""
     trajectories: str = later("simulated")
-    """simulated; or recorded: sargolini, tanni, or a file FILE.npz with t (s), x and y (m). A recording has a
-    rectangle and time steps of its own, whatever box and aspect say."""
+    """simulated; ratinabox, an agent of that package in this rectangle, in steps of 0.05 s; or recorded:
+    sargolini, tanni, or a file FILE.npz with t (s), x and y (m). A recording has a rectangle and time steps
+    of its own, whatever box and aspect say."""
 
     def __post_init__(self) -> None:
         positive = (

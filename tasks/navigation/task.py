@@ -9,13 +9,14 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from moduli.tasks.figures.picture import Picture
+from moduli.tasks.navigation.agents import AGENT, agent_walk
 from moduli.tasks.navigation.arenas import Rectangle, make_arena
 from moduli.tasks.navigation.figures import rate_map_picture
 from moduli.tasks.navigation.grid_scores import grid_scores, score_by_chance
 from moduli.tasks.navigation.network import PathIntegrator
 from moduli.tasks.navigation.place_cells import PlaceCells
 from moduli.tasks.navigation.rate_maps import RateMaps
-from moduli.tasks.navigation.recordings import Part, load_recording
+from moduli.tasks.navigation.recordings import Part, Recording, load_recording
 from moduli.tasks.navigation.settings import NavigationSettings
 from moduli.tasks.navigation.trajectories import Trajectories, observed, walk
 from moduli.tasks.seeds import stream
@@ -41,11 +42,11 @@ class Navigation(Task[Trajectories]):
     """Tell where a walk has led, from its start and its velocities.
 
     Each seed has its own place cells, walks and held-out walks. Walks are simulated, or windows of a
-    recorded walk: of its first 80% to learn from, of the next 10% for the validation, of the last 10% for
-    the test. The loss is the cross-entropy
-    between true and predicted place-cell activity; the score is the mean distance in centimetres
-    between the true position and the one decoded from the three most active cells, over all steps
-    of held-out walks (arXiv 2406.06290).
+    recorded walk, or of that of an agent of RatInABox, of which each seed has its own: of its first 80% to
+    learn from, of the next 10% for the validation, of the last 10% for the test. The loss is the
+    cross-entropy between true and predicted place-cell activity; the score is the mean distance in
+    centimetres between the true position and the one decoded from the three most active cells, over all
+    steps of held-out walks (arXiv 2406.06290).
 
     Parameters
     ----------
@@ -75,8 +76,7 @@ class Navigation(Task[Trajectories]):
         self.batch_size = batch_size
         self.seed = seed
         self.device = torch.device(device)
-        simulated = settings.trajectories == "simulated"
-        self.recording = None if simulated else load_recording(settings.trajectories, self.device)
+        self.recording = _recording(settings, seed, self.device)
         self.arena = make_arena(settings) if self.recording is None else Rectangle(*self.recording.extent)
         self.cells = PlaceCells(
             self.arena.random_points(settings.cells, stream(seed, "place cells")),
@@ -239,6 +239,15 @@ class Navigation(Task[Trajectories]):
         size = max(1, NUMBERS_AT_ONCE // (steps * max(self.settings.units, self.settings.cells)))
         for first in range(0, count, size):
             yield walks[first : first + size]
+
+
+def _recording(settings: NavigationSettings, seed: int, device: torch.device) -> Recording | None:
+    """Return the walk whose windows are learned from, or None where walks are simulated."""
+    if settings.trajectories == "simulated":
+        return None
+    if settings.trajectories == AGENT:
+        return agent_walk(settings.box * settings.aspect, settings.box, seed, device)
+    return load_recording(settings.trajectories, device)
 
 
 def _centimetres(errors: Tensor) -> float:

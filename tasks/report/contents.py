@@ -18,7 +18,7 @@ from moduli.tasks.experiments.stages import STAGES, recurrent_among
 from moduli.tasks.experiments.summary import Row, Summary
 from moduli.tasks.figures.comparison import CAPTIONS
 from moduli.tasks.figures.picture import read_caption
-from moduli.tasks.report.table import Entry, Table, contrast_table, reference_table, score_table
+from moduli.tasks.report.table import Entry, Table, contrast_table, notes, reference_table, score_table
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Contents:
         Every setting.
     tables : list of Table
         Scores, references, sparsity by layer, graphs.
+    notes : list of str
+        What must be known of the first table.
     figures : dict of str to str
         Each figure's caption and its image as a data URI.
     """
@@ -43,6 +45,7 @@ class Contents:
     facts: dict[str, str]
     settings: dict[str, str]
     tables: list[Table]
+    notes: list[str]
     figures: dict[str, str] = field(default_factory=dict)
 
 
@@ -79,6 +82,7 @@ def read_contents(folder: Path) -> Contents:
             _layers(networks),
             _graphs(networks),
         ],
+        notes=notes(summary),
         figures=_figures(folder / "figures"),
     )
 

@@ -3,12 +3,23 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import mean
+from statistics import mean, median_low
 
 from moduli.tasks.experiments.estimates import Estimate
 from moduli.tasks.experiments.run import label
-from moduli.tasks.experiments.stages import STAGES, Stage
+from moduli.tasks.experiments.stages import STAGES, Stage, steps_to
 from moduli.tasks.experiments.summary import Row, Summary
+
+COVERED = {
+    "layer": "every weight matrix alone",
+    "global": "all weight matrices together",
+    "recurrent": (
+        "every recurrent weight matrix alone; all other weights, such as those of an embedding or a decoder, "
+        "stay dense"
+    ),
+    "erk": "all weight matrices together, small ones spared",
+}
+"""What is pruned, by scope."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,23 @@ class Entry:
         estimate = Estimate.of(values)
         return cls(estimate.text(decimals, sign), estimate.mean)
 
+    @classmethod
+    def steps(cls, steps: Sequence[int | None]) -> "Entry":
+        """Show after how many steps something happened: the median, in which never is later than any step.
+
+        Examples
+        --------
+        >>> [Entry.steps(steps).text for steps in ([1400, None, 1200], [1400, None, None], [None])]
+        ['1,400, never in 1 of 3', 'never in 2 of 3', 'never']
+        """
+        median = median_low(math.inf if step is None else step for step in steps)
+        never = steps.count(None)
+        if never == len(steps):
+            return cls("never", median)
+        words = [f"{median:,}"] if median < math.inf else []
+        words += [f"never in {never} of {len(steps)}"] if never else []
+        return cls(", ".join(words), median)
+
 
 @dataclass(frozen=True)
 class Table:
@@ -68,16 +96,33 @@ def score_table(summary: Summary) -> Table:
     """Return the table of a comparison: a row for each method and sparsity."""
     columns = ["method", "sparsity", *(["recurrent"] if summary.several_matrices else []), "wiring", *STAGES]
     columns += [f"{stage} − {summary.control}" for stage in STAGES if summary.compared]
+    if summary.criterion is not None:
+        columns += [f"{stage}: {steps_to(summary.criterion)}" for stage in STAGES]
+    all_steps = summary.steps_to_criterion or [{} for _ in summary.rows]
     count = len(summary.seeds)
     seeds = "1 seed" if count == 1 else f"{count} seeds, mean ± 95% interval"
     return Table(
         f"{summary.score_name}, {seeds}",
         columns,
         [
-            [Entry.word(name), *_entries(row, summary)]
-            for name, row in zip(summary.names, summary.rows, strict=True)
+            [Entry.word(name), *_entries(row, summary), *(Entry.steps(steps[stage]) for stage in steps)]
+            for name, row, steps in zip(summary.names, summary.rows, all_steps, strict=True)
         ],
     )
+
+
+def notes(summary: Summary) -> list[str]:
+    """Return what must be known of a table: what was pruned, and what the steps to a criterion are."""
+    found = []
+    scope = (summary.configuration.get("pruning") or {}).get("scope")
+    if scope in COVERED:
+        found.append(f"Pruned: {COVERED[scope]}.")
+    if summary.criterion is not None:
+        found.append(
+            f"{steps_to(summary.criterion).capitalize()}: the first step at which a validation was at or "
+            "below that, perhaps before anything was cut; the median over seeds."
+        )
+    return found
 
 
 def contrast_table(summary: Summary) -> Table:

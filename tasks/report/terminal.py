@@ -13,7 +13,7 @@ from moduli.tasks.experiments.metrics import read_metrics
 from moduli.tasks.experiments.run import Run, label
 from moduli.tasks.experiments.stages import STAGES, Stage
 from moduli.tasks.experiments.summary import Summary
-from moduli.tasks.report.table import Table, contrast_table, reference_table, score_table
+from moduli.tasks.report.table import Table, contrast_table, notes, reference_table, score_table
 
 MOST_LINES = 16
 
@@ -109,18 +109,13 @@ def _grid(table: Table) -> RichTable:
 
 def print_summary(console: Console, comparison: Comparison, summary: Summary) -> None:
     """Print the table, what it rests on, and where the files are."""
-    pruning = comparison.configuration.pruning
-    covered = {
-        "layer": "every weight matrix alone",
-        "global": "all weight matrices together",
-        "recurrent": "every recurrent weight matrix alone",
-        "erk": "all weight matrices together, small ones spared",
-    }[pruning.scope]
     console.print(result_table(summary))
     console.print(_grid(reference_table(summary)))
     if summary.contrasts:
         console.print(_framed(contrast_table(summary)))
-    console.print(f"Pruned: {covered}. A ticket has the same masks and fresh weights.")
+    for note in notes(summary):
+        console.print(note)
+    console.print("A ticket has the same masks and fresh weights.")
     if summary.several_matrices:
         console.print("Recurrent: zeros in the recurrent matrices, which are a part of what is pruned.")
     for wanted, row in zip(comparison.rows, summary.rows, strict=True):

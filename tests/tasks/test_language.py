@@ -13,15 +13,18 @@ from hypothesis import strategies as st
 from moduli.errors import InvalidConfiguration
 from moduli.models import MissingDependency
 from moduli.tasks.errors import UnusableCorpus
+from moduli.tasks.experiments.networks import StoredNetwork
 from moduli.tasks.experiments.presets import preset
 from moduli.tasks.experiments.protocol import carry_out
 from moduli.tasks.experiments.run import Run
 from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
+from moduli.tasks.experiments.summary import Summary
 from moduli.tasks.language.corpora import Corpus, load_corpus
 from moduli.tasks.language.reading import NOTHING, Reading
 from moduli.tasks.language.settings import LanguageSettings
 from moduli.tasks.language.task import Language
 from moduli.tasks.language.vocabulary import Vocabulary
+from moduli.tasks.report.table import notes
 from moduli.tasks.task import make_task
 from tests.tasks.resumption import check_resumption
 
@@ -305,6 +308,19 @@ def test_the_protocol_learns_and_prunes_every_layer(tmp_path, settings, folder, 
         assert math.log(result.score) == pytest.approx(result.measurements["nats per word"])
         for layer in (0, 1):
             assert result.sparsity[f"recurrent.weight_hh_l{layer}"] == pytest.approx(0.5, abs=0.01)
+
+
+def test_the_table_says_that_embedding_and_decoder_stay_dense(tmp_path, settings):
+    run = Run(configured(settings, steps=4, batch=5), "none", 0, tmp_path)
+    results = carry_out(run)
+    (note,) = notes(Summary.of_run("here", results))
+    assert note.startswith("Pruned: every recurrent weight matrix alone; all other weights, such as")
+    assert note.endswith("of an embedding or a decoder, stay dense.")
+    matrices = {
+        name: each for name, each in StoredNetwork(run.stage("trained")).weights.items() if each.ndim == 2
+    }
+    assert {name for name, each in matrices.items() if (each == 0).any()} == {*results["trained"].matrices}
+    assert {"embedding.weight", "decoder.weight"} < matrices.keys() - results["trained"].matrices.keys()
 
 
 @pytest.mark.parametrize(

@@ -218,6 +218,7 @@ def test_comparison_table_figures_and_files(tmp_path):
     text = console.export_text()
     for expected in ("torus-diffusion", "79.9%", "±", "floor", "standing still", "random output", "done"):
         assert expected in text
+    assert "Pruned: every recurrent weight matrix alone; all other weights" in text
 
 
 def test_equal_coefficients_are_drawn_as_no_geometry_whatever_self_connections_cost(tmp_path):

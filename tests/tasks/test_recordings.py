@@ -3,6 +3,7 @@
 import math
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from moduli.errors import InvalidConfiguration, MissingDependency
 from moduli.tasks.errors import UnusableRecording
 from moduli.tasks.experiments.run import Run
 from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
+from moduli.tasks.navigation.agents import _walked, agent_walk
 from moduli.tasks.navigation.recordings import FASTEST, Recording, load_recording
 from moduli.tasks.navigation.settings import NavigationSettings
 from moduli.tasks.navigation.task import Navigation
@@ -136,8 +138,9 @@ def test_what_is_not_there_is_named(tmp_path):
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "ratinabox", None)
-    with pytest.raises(MissingDependency, match=r"need ratinabox; .*pip install 'moduli\[recordings\]'"):
-        load_recording("tanni")
+    for name in ("tanni", "ratinabox"):
+        with pytest.raises(MissingDependency, match=r"need ratinabox; .*pip install 'moduli\[recordings\]'"):
+            Navigation(settings_of(name, box=0.7), 4, seed=0)
 
 
 @pytest.mark.parametrize(
@@ -153,6 +156,90 @@ def test_ratinabox_ships_these(name, seconds, extent):
     assert share < 2e-3
     for part in ("training", "validation", "test"):
         assert len(found.draw(10, 50, part, seeded()).start) == 10
+
+
+# Agents
+
+
+class StrollingAgent:
+    """Stands for RatInABox's agent: it draws from NumPy's global generator, as that one does."""
+
+    dt = 0.05
+
+    def __init__(self, environment):
+        self.size = np.array([environment["scale"] * environment["aspect"], environment["scale"]])
+        self.history = {"pos": []}
+
+    def update(self):
+        self.history["pos"].append((self.size * (0.5 + 0.01 * np.random.rand(2))).tolist())
+
+
+@pytest.fixture
+def strolling(monkeypatch):
+    """An agent in the place of RatInABox's, which needs no package."""
+    package = SimpleNamespace(Agent=StrollingAgent, Environment=lambda params: params)
+    monkeypatch.setitem(sys.modules, "ratinabox", package)
+    _walked.cache_clear()
+    yield
+    _walked.cache_clear()
+
+
+def check_agents():
+    """An agent's walk depends on rectangle and seed alone, is in the rectangle, and disturbs nobody."""
+    before = np.random.get_state()
+    first = agent_walk(2.0, 1.0, seed=0)
+    _walked.cache_clear()
+    np.random.rand(5)
+    again = agent_walk(2.0, 1.0, seed=0)
+    np.random.set_state(before)
+    _walked.cache_clear()
+    other = agent_walk(2.0, 1.0, seed=1)
+    after = np.random.get_state()
+    assert np.array_equal(before[1], after[1])
+    assert before[2:] == after[2:]
+    assert torch.equal(first.positions, again.positions)
+    assert not torch.equal(first.positions, other.positions)
+    assert first.extent == (2.0, 1.0)
+    assert (first.positions.abs() <= torch.tensor([1.0, 0.5])).all()
+    assert first.counts == {
+        "samples": 12_000,
+        "seconds": pytest.approx(599.95),
+        "gaps": 0,
+        "sensor faults": 0,
+    }
+    return first
+
+
+def test_an_agent_s_walk_depends_on_its_seed_alone_and_disturbs_nobody(strolling):
+    check_agents()
+
+
+def test_an_agent_walks_in_the_arena_of_the_settings_and_each_seed_has_its_own(strolling):
+    settings = settings_of("ratinabox", box=1.5, aspect=2.0)
+    first, again, other = (Navigation(settings, 4, seed) for seed in (0, 0, 1))
+    assert first.arena.extent == (3.0, 1.5)
+    assert torch.equal(again.batch(7).positions, first.batch(7).positions)
+    assert not torch.equal(other.recording.positions, first.recording.positions)
+    assert first.measurements(first.model())["recording"]["samples"] == 12_000
+
+
+def test_a_broken_agent_leaves_the_generator_as_it_was(strolling, monkeypatch):
+    monkeypatch.setattr(StrollingAgent, "update", lambda self: np.random.rand() / 0)
+    before = np.random.get_state()[1]
+    with np.errstate(divide="raise"), pytest.raises((FloatingPointError, ZeroDivisionError)):
+        agent_walk(2.0, 1.0, seed=0)
+    assert np.array_equal(np.random.get_state()[1], before)
+
+
+def test_ratinabox_s_agents_walk_as_rats_do():
+    reason = "ratinabox, whose agents walk, is not installed"
+    pytest.importorskip("ratinabox", reason=reason, exc_type=ImportError)
+    found = check_agents()
+    speeds = found.velocities.norm(dim=1)
+    assert 0.05 < float(speeds.mean()) < 0.2
+    assert float(speeds.max()) < 1.0
+    for axis, size in enumerate(found.extent):
+        assert float(found.positions[:, axis].max() - found.positions[:, axis].min()) > 0.9 * size
 
 
 # The task

@@ -53,7 +53,7 @@ def test_a_report_says_what_was_run_what_came_out_and_how_to_repeat_it(experimen
     for expected in (
         "torus-diffusion", "trained − none", "floor: decoding the true activity", "Zeros by layer",
         "recurrent.weight_hh_l0", "reciprocity", "moduli compare &lt;navigation&gt;", "task.walk_length",
-        summary["versions"]["torch"],
+        summary["versions"]["torch"], "an embedding or a decoder, stay dense.",
     ):  # fmt: skip
         assert expected in shown
     assert page.count("data:image/png;base64,") == 7

@@ -1,5 +1,6 @@
 """Clauses T3 and T4: what results say is read as it was written, checked, and drawn from disk alone."""
 
+import csv
 import dataclasses
 import json
 import math
@@ -31,6 +32,7 @@ from moduli.tasks.figures.geometry import neuron_figure, shape_figure
 from moduli.tasks.figures.picture import Picture, read_caption
 from moduli.tasks.navigation.settings import NavigationSettings
 from moduli.tasks.report import write_report
+from moduli.tasks.report.table import notes, score_table
 from moduli.tasks.report.terminal import result_table
 from moduli.tasks.task import Task
 from tests.conftest import seeded
@@ -278,6 +280,92 @@ def test_layers_of_different_sizes_each_have_their_neurons(tmp_path, name):
     assert [len(points) for points in network.embeddings.values()] == [8, 5]
     assert network.recurrent_weight().shape == (8, 8)
     assert network.weights["second.weight_hh_l0"].shape == (15, 5)
+
+
+class Learned(Sum):
+    """A task that counts as learned at a score that its networks reach in the third of four validations."""
+
+    criterion = 3.5
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.validations = 0
+
+    def validate(self, model):
+        self.validations += 1
+        return 5.0 - self.validations / 2
+
+
+@pytest.fixture
+def learned(tmp_path, monkeypatch):
+    """Return a comparison of a task with a criterion; a ticket's validations go on from the network's."""
+    monkeypatch.setattr(SumSettings, "task", f"{__name__}:Learned")
+    training = dataclasses.replace(TINY.training, steps=8, log_interval=2)
+    configuration = dataclasses.replace(TINY, task=SumSettings(), training=training)
+    return Comparison(configuration, ["dense", "none"], [0, 1], tmp_path, "table")
+
+
+def columns_of_steps(summary):
+    table = score_table(summary)
+    found = {name: index for index, name in enumerate(table.columns) if "steps" in name}
+    return {name: [row[index].text for row in table.rows] for name, index in found.items()}
+
+
+def test_steps_to_the_criterion_stand_in_the_table_and_in_the_csv(learned):
+    summary = learned.summarize([carry_out(run) for run in learned.runs])
+    assert (summary.criterion, summary.steps_to_criterion[1]) == (3.5, {"trained": [6, 6], "ticket": [2, 2]})
+    assert Summary.read(learned.folder / "results.json") == summary
+    expected = {"trained: steps to 3.5": ["6", "6"], "ticket: steps to 3.5": ["2", "2"]}
+    assert columns_of_steps(summary) == expected
+    with (learned.folder / "results.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert [line["steps to 3.5"] for line in lines] == ["6", "2"] * 4
+    assert notes(summary)[1].startswith("Steps to 3.5: the first step at which a validation was at or below")
+    alone = Summary.of_run("here", carry_out(learned.runs[0]))
+    assert columns_of_steps(alone) == {name: texts[:1] for name, texts in expected.items()}
+
+
+def test_a_task_that_is_never_learned_says_never(learned, monkeypatch):
+    monkeypatch.setattr(Learned, "criterion", 1.5)
+    summary = learned.summarize([carry_out(run) for run in learned.runs])
+    assert summary.steps_to_criterion[0] == {"trained": [None, None], "ticket": [6, 6]}
+    assert columns_of_steps(summary)["trained: steps to 1.5"] == ["never", "never"]
+    with (learned.folder / "results.csv").open() as file:
+        assert [line["steps to 1.5"] for line in csv.DictReader(file)] == ["nan", "6"] * 4
+
+
+def test_a_task_without_a_criterion_has_no_such_column(finished):
+    assert not columns_of_steps(finished[1])
+    assert finished[1].criterion is finished[1].steps_to_criterion is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda stored: stored.pop("criterion"), "of criterion and steps_to_criterion one is missing"),
+        (lambda stored: stored["steps_to_criterion"].pop(), "steps_to_criterion does not have an entry for"),
+        (lambda stored: stored["steps_to_criterion"][0].pop("ticket"), "does not have an entry for"),
+        (lambda stored: stored["steps_to_criterion"][0].update(ticket=[2]), "does not have an entry for"),
+        (lambda stored: stored["steps_to_criterion"][0].update(ticket=[2, "x"]), "steps_to_criterion: "),
+    ],
+)
+def test_steps_that_do_not_fit_the_table_are_named(learned, change, message):
+    learned.summarize([carry_out(run) for run in learned.runs])
+    path = learned.folder / "results.json"
+    stored = json.loads(path.read_text())
+    change(stored)
+    path.write_text(json.dumps(stored))
+    with pytest.raises(DamagedFile, match=message):
+        Summary.read(path)
+
+
+def test_a_result_whose_steps_are_not_a_number_is_named(learned, tmp_path):
+    carry_out(learned.runs[0])
+    stored = json.loads((learned.runs[0].stage("trained") / "results.json").read_text())
+    stored["measurements"]["steps to 3.5"] = "six"
+    (tmp_path / "results.json").write_text(json.dumps(stored))
+    with pytest.raises(DamagedFile, match=r"measurements\.steps to 3\.5 is not a whole number"):
+        StageResult.read(tmp_path / "results.json")
 
 
 class Pictured(Sum):
