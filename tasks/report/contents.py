@@ -17,7 +17,7 @@ from moduli.tasks.experiments.stages import STAGES, recurrent_among
 from moduli.tasks.experiments.summary import Row, Summary
 from moduli.tasks.figures.comparison import CAPTIONS
 from moduli.tasks.figures.picture import read_caption
-from moduli.tasks.report.table import Entry, Table, contrast_table, reference_table, score_table
+from moduli.tasks.report.table import Entry, Table, contrast_table, reference_table, score_table, shortness
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class Contents:
         Every setting.
     tables : list of Table
         Scores, references, sparsity by layer, graphs.
+    warning : str or None
+        Why nothing should be concluded from it.
     figures : dict of str to str
         Each figure's caption and its image as a data URI.
     """
@@ -42,6 +44,7 @@ class Contents:
     facts: dict[str, str]
     settings: dict[str, str]
     tables: list[Table]
+    warning: str | None = None
     figures: dict[str, str] = field(default_factory=dict)
 
 
@@ -78,6 +81,7 @@ def read_contents(folder: Path) -> Contents:
             _layers(networks),
             _graphs(networks),
         ],
+        warning=shortness(summary),
         figures=_figures(folder / "figures"),
     )
 
