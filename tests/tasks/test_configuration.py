@@ -282,9 +282,9 @@ def test_a_run_that_goes_on_has_the_name_that_it_had(tmp_path, monkeypatch, logg
     monkeypatch.setattr(f"lightning.pytorch.loggers.{kind}", Recorder)
     monkeypatch.setattr(Recorder, "made", [])
     folder = Run(preset("navigation", "smoke"), "none", 0, tmp_path).open("trained")
-    with pytest.raises(KeyboardInterrupt), MetricsLog(folder, 0, Execution(logger=logger)) as log:
-        log.append(ROW)
-        raise KeyboardInterrupt
+    first_log = MetricsLog(folder, 0, Execution(logger=logger))
+    first_log.append(ROW)
+    first_log.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
     with MetricsLog(folder, 2, Execution(logger=logger)) as log:
         log.append(ROW | {"step": 4})
     first, second = Recorder.made
