@@ -16,11 +16,16 @@ project = "moduli"
 author = project_copyright = "The moduli authors"
 version = release = installed_version("moduli")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+# Of the tools for notebooks as text, MyST-NB is the one that also runs them, as pages of the site.
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 default_role = "any"
 
 myst_enable_extensions = ["deflist", "dollarmath"]
 myst_heading_anchors = 3
+
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300
 
 add_module_names = False
 autodoc_default_options = {"members": True, "member-order": "bysource"}

@@ -44,7 +44,10 @@ class ExperimentCommand:
     checkpoint_seconds: float = 10.0
     """Seconds between two checkpoints of a run."""
     tensorboard: bool = False
-    """Write metrics for TensorBoard as well."""
+    """Write metrics for TensorBoard as well, as --logger tensorboard does."""
+    logger: str = ""
+    """Where metrics go as well: tensorboard, wandb, mlflow or csv; or package.module:Class, a logger of
+    Lightning that takes save_dir."""
     verify: bool = True
     """Verify each method's manifold, regularizer and pruning on its network before anything is trained."""
     out: Path = Path("runs")

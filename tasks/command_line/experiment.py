@@ -37,6 +37,7 @@ def execute(command: CompareCommand | RunCommand, arguments: Sequence[str]) -> b
         max(1, (os.cpu_count() or 1) // jobs),
         command.checkpoint_seconds,
         command.tensorboard,
+        command.logger,
         command.verify,
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as after Ctrl-C, what there is is saved

@@ -19,6 +19,8 @@ class Execution:
     """Seconds between two checkpoints: a run that is killed loses at most this much work."""
     tensorboard: bool = False
     """Write the metrics for TensorBoard as well."""
+    logger: str = ""
+    """Where else the metrics go, by the word for one of Lightning's loggers; see ``loggers``."""
     verify: bool = True
     """Verify every method on its network before anything is trained."""
 

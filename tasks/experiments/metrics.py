@@ -1,4 +1,4 @@
-"""The metrics of a training: metrics.csv, and TensorBoard's files when they are wanted."""
+"""The metrics of a training: metrics.csv, and TensorBoard's files or another logger when they are wanted."""
 
 import csv
 from pathlib import Path
@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from moduli.requirements import require_package
 from moduli.tasks.experiments.execution import Execution
 from moduli.tasks.experiments.files import cannot_write, damaged, is_there, write_atomically
+from moduli.tasks.experiments.loggers import make_logger
 from moduli.tasks.experiments.run_folder import RunFolder
 
 if TYPE_CHECKING:
+    from lightning.pytorch.loggers import Logger
     from torch.utils.tensorboard import SummaryWriter
 
 Metrics = dict[str, float]
@@ -27,22 +29,30 @@ class MetricsLog:
     step : int
         Last step that counts: what a killed run wrote after it is dropped.
     execution : Execution
-        Whether to write for TensorBoard as well.
+        Where else to write.
     rank : int
         Only the first of several devices writes.
 
     Raises
     ------
+    InvalidConfiguration
+        If no logger has the name that is asked for.
     MissingDependency
-        If TensorBoard is asked for and not installed.
+        If TensorBoard or a logger is asked for and not installed.
     """
 
     def __init__(self, folder: RunFolder, step: int, execution: Execution, rank: int = 0) -> None:
         self._path = folder.path / "metrics.csv"
         self._silent = rank > 0
-        self._board = _board(folder.path, step) if execution.tensorboard and not self._silent else None
-        if not self._silent:
-            self._truncate(step)
+        self._board: SummaryWriter | None = None
+        self._logger: Logger | None = None
+        if self._silent:
+            return
+        if execution.tensorboard or execution.logger == "tensorboard":
+            self._board = _board(folder.path, step)
+        if execution.logger not in ("", "tensorboard"):
+            self._logger = make_logger(execution.logger, folder.path)
+        self._truncate(step)
 
     def __enter__(self) -> "MetricsLog":
         return self
@@ -52,6 +62,8 @@ class MetricsLog:
     ) -> None:
         if self._board is not None:
             self._board.close()
+        if self._logger is not None:
+            self._logger.finalize("success" if error is None else "failed")
 
     def append(self, row: Metrics) -> None:
         """Write the metrics of a step.
@@ -75,6 +87,9 @@ class MetricsLog:
         if self._board is not None:
             for name in row.keys() - {"step"}:
                 self._board.add_scalar(name, row[name], int(row["step"]))
+        if self._logger is not None:
+            numbers = {name: value for name, value in row.items() if name != "step"}
+            self._logger.log_metrics(numbers, int(row["step"]))
 
     def _truncate(self, last_step: int) -> None:
         if not self._path.exists():

@@ -139,6 +139,8 @@ class Summary(Record):
     steps_to_criterion : list of dict of str to list, or None
         For each row and stage the first validated step at which each seed's network had learned the task, and
         None for a network that never did; None where there is no criterion.
+    smoke : bool or None
+        Whether training was no longer than in the task's preset ``smoke``, which is too short to learn much.
 
     All that may be None is so in files of versions that did not write it.
     """
@@ -160,6 +162,7 @@ class Summary(Record):
     margin: float | None = None
     criterion: float | None = None
     steps_to_criterion: list[dict[Stage, list[int | None]]] | None = None
+    smoke: bool | None = None
 
     def __post_init__(self) -> None:
         seeds = len(self.seeds)
@@ -238,6 +241,21 @@ class Summary(Record):
             (score - floor) / (bound - floor)
             for score, floor, bound in zip(scores, floors, bounds, strict=True)
         ]
+
+    @property
+    def outdone(self) -> tuple[list[str], list[str]]:
+        """The names of the rows that some reference outdoes, trained or as tickets, and of those references.
+
+        The floor is left out: nothing can be expected to reach it.
+        """
+        pairs = [
+            (row, reference)
+            for row, own in zip(self.names, self.rows, strict=True)
+            for reference, values in self.references.items()
+            if reference != self.floor
+            and any(not mean(own.scores(stage)) <= mean(values) for stage in STAGES)
+        ]
+        return list(dict.fromkeys(row for row, _ in pairs)), list(dict.fromkeys(name for _, name in pairs))
 
     @property
     def compared(self) -> bool:

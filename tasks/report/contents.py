@@ -18,7 +18,15 @@ from moduli.tasks.experiments.stages import STAGES, recurrent_among
 from moduli.tasks.experiments.summary import Row, Summary
 from moduli.tasks.figures.comparison import CAPTIONS
 from moduli.tasks.figures.picture import read_caption
-from moduli.tasks.report.table import Entry, Table, contrast_table, notes, reference_table, score_table
+from moduli.tasks.report.table import (
+    Entry,
+    Table,
+    contrast_table,
+    notes,
+    reference_table,
+    score_table,
+    shortness,
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,8 @@ class Contents:
         Scores, references, sparsity by layer, graphs.
     notes : list of str
         What must be known of the first table.
+    warning : str or None
+        Why nothing should be concluded from it.
     figures : dict of str to str
         Each figure's caption and its image as a data URI.
     """
@@ -46,6 +56,7 @@ class Contents:
     settings: dict[str, str]
     tables: list[Table]
     notes: list[str]
+    warning: str | None = None
     figures: dict[str, str] = field(default_factory=dict)
 
 
@@ -83,6 +94,7 @@ def read_contents(folder: Path) -> Contents:
             _graphs(networks),
         ],
         notes=notes(summary),
+        warning=shortness(summary),
         figures=_figures(folder / "figures"),
     )
 

@@ -166,6 +166,18 @@ def reference_table(summary: Summary) -> Table:
     return Table("Without any network", ["reference", summary.score_name], rows)
 
 
+def shortness(summary: Summary) -> str | None:
+    """Return what to say of a smoke run in which references outdo networks; None where there is nothing."""
+    rows, references = summary.outdone
+    if not summary.smoke or not rows:
+        return None
+    who = ", ".join(rows) if len(rows) < 4 else f"{len(rows)} of {len(summary.rows)} rows"
+    return (
+        f"Too short to conclude from: {who} did worse than {' and '.join(references)}, without any network; "
+        "train for more steps, as in --preset small."
+    )
+
+
 def _entries(row: Row, summary: Summary) -> list[Entry]:
     entries = [Entry.number(row.sparsity, "{:.1%}")]
     if summary.several_matrices:

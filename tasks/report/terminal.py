@@ -13,7 +13,7 @@ from moduli.tasks.experiments.metrics import read_metrics
 from moduli.tasks.experiments.run import Run, label
 from moduli.tasks.experiments.stages import STAGES, Stage
 from moduli.tasks.experiments.summary import Summary
-from moduli.tasks.report.table import Table, contrast_table, notes, reference_table, score_table
+from moduli.tasks.report.table import Table, contrast_table, notes, reference_table, score_table, shortness
 
 MOST_LINES = 16
 
@@ -134,6 +134,8 @@ def print_summary(console: Console, comparison: Comparison, summary: Summary) ->
     if summary.contrasts:
         together = "all tests together" if summary.family == "table" else "each kind of network alone"
         console.print(f"d: Cohen's d of paired differences. Corrected: by Holm's method, {together}.")
+    if (short := shortness(summary)) is not None:
+        console.print(short)
     if len(comparison.seeds) == 1:
         console.print("One seed says little: --seeds 5 gives intervals, and keeps what is here.")
     console.print(f"Results, weights and figures: {comparison.folder}")

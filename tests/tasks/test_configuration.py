@@ -1,7 +1,10 @@
 """Settings: presets, styles of pruning, TOML files, and names of methods."""
 
+import csv
 import sys
 from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import ClassVar
 
 import pytest
 
@@ -14,6 +17,7 @@ from moduli.tasks.errors import UnknownMethod, UnknownPreset, UnknownTask
 from moduli.tasks.experiments.execution import Execution
 from moduli.tasks.experiments.methods import explained_methods, method, split_methods
 from moduli.tasks.experiments.methods.words import A_PRIORI, CHANGES, CONTROLS, DIAGONALS
+from moduli.tasks.experiments.metrics import MetricsLog
 from moduli.tasks.experiments.presets import presets_of, with_style
 from moduli.tasks.experiments.protocol import carry_out
 from moduli.tasks.experiments.run import Run
@@ -197,6 +201,9 @@ def test_commas_inside_parentheses_do_not_split_methods():
     ("library", "execution", "settings", "message"),
     [
         ("torch.utils.tensorboard", Execution(tensorboard=True), {}, r"pip install 'moduli\[tensorboard\]'"),
+        ("lightning.pytorch.loggers", Execution(logger="csv"), {}, r"pip install 'moduli\[lightning\]'"),
+        ("wandb", Execution(logger="wandb"), {}, r"pip install 'moduli\[wandb\]'"),
+        ("mlflow", Execution(logger="mlflow"), {}, r"pip install 'moduli\[mlflow\]'"),
         ("lightning.fabric", Execution(devices=2), {}, r"pip install 'moduli\[lightning\]'"),
         ("lightning.fabric", Execution(), {"precision": "bf16-mixed"}, r"pip install 'moduli\[lightning\]'"),
     ],
@@ -224,3 +231,62 @@ def test_tensorboard_gets_every_row_once(tmp_path):
     carry_out(run, Execution(tensorboard=True))
     events = EventAccumulator(str(run.stage("trained") / "tensorboard")).Reload()
     assert [event.step for event in events.Scalars("loss")] == [2, 4, 6]
+
+
+ROW = {"step": 2, "loss": 0.5, "validation": 1.5}
+
+
+@pytest.mark.parametrize("logger", ["csv", "lightning.pytorch.loggers:CSVLogger"])
+def test_a_logger_of_lightning_gets_every_row(tmp_path, logger):
+    folder = Run(preset("navigation", "smoke"), "none", 0, tmp_path).open("trained")
+    with MetricsLog(folder, 0, Execution(logger=logger)) as log:
+        for step in (2, 4):
+            log.append(ROW | {"step": step})
+    with MetricsLog(folder, 0, Execution(logger=logger), rank=1) as log:
+        log.append(ROW | {"step": 6})
+    (path,) = (path for path in folder.path.rglob("metrics.csv") if path.parent != folder.path)
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["step"], row["loss"], row["validation"]) for row in rows] == [
+        ("2", "0.5", "1.5"), ("4", "0.5", "1.5"),
+    ]  # fmt: skip
+
+
+class Recorder:
+    """Stands for loggers that write to a server; it says how it was made, and how it ended."""
+
+    made: ClassVar[list["Recorder"]] = []
+
+    def __init__(self, *arguments, **options):
+        self.arguments, self.options, self.steps, self.end = arguments, options, [], None
+        self.made.append(self)
+
+    def log_metrics(self, metrics, step):
+        assert "step" not in metrics
+        self.steps.append(step)
+
+    def finalize(self, status):
+        self.end = status
+
+
+@pytest.mark.parametrize(("logger", "kind"), [("wandb", "WandbLogger"), ("mlflow", "MLFlowLogger")])
+def test_a_run_that_goes_on_has_the_name_that_it_had(tmp_path, monkeypatch, logger, kind):
+    monkeypatch.setitem(sys.modules, logger, ModuleType(logger))
+    monkeypatch.setattr(f"lightning.pytorch.loggers.{kind}", Recorder)
+    monkeypatch.setattr(Recorder, "made", [])
+    folder = Run(preset("navigation", "smoke"), "none", 0, tmp_path).open("trained")
+    first_log = MetricsLog(folder, 0, Execution(logger=logger))
+    first_log.append(ROW)
+    first_log.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    with MetricsLog(folder, 2, Execution(logger=logger)) as log:
+        log.append(ROW | {"step": 4})
+    first, second = Recorder.made
+    assert (first.arguments, first.options) == (second.arguments, second.options)
+    assert "navigation" in str(first.arguments + tuple(first.options.values()))
+    assert [(each.steps, each.end) for each in Recorder.made] == [([2], "failed"), ([4], "success")]
+
+
+def test_a_logger_that_is_not_known_is_named_with_a_suggestion(tmp_path):
+    folder = Run(preset("navigation", "smoke"), "none", 0, tmp_path).open("trained")
+    with pytest.raises(InvalidConfiguration, match="No logger is called 'wand'; did you mean 'wandb'"):
+        MetricsLog(folder, 0, Execution(logger="wand"))
