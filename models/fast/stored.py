@@ -159,7 +159,8 @@ def _matrix(name: str, state: Mapping[str, Tensor]) -> Tensor:
     parts = ("values", "targets", "sources", "heights", "widths") if diagonal else COMPRESSED
     tensors = _tensors(name, (*parts, "size"), state)
     rest = f"{name}.rest"
-    strays = _tensors(rest, COMPRESSED, state) if diagonal and f"{rest}.values" in state else None
+    has_rest = diagonal and any(f"{rest}.{part}" in state for part in COMPRESSED)
+    strays = _tensors(rest, COMPRESSED, state) if has_rest else None
     try:
         if diagonal:
             values, targets, sources, heights, widths, size = tensors
