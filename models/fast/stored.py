@@ -127,7 +127,7 @@ def _values(name: str, own: Mapping[str, Tensor], weight: Tensor) -> dict[str, T
     sizes = [tensor.numel() for tensor in values.values()]
     numbered = {
         key: part.view(tensor.shape).to(tensor.device)
-        for (key, tensor), part in zip(values.items(), numbers.clone().split(sizes), strict=True)
+        for (key, tensor), part in zip(values.items(), torch.split(numbers.clone(), sizes), strict=True)
     }
     if f"{name}.dead" in own:
         numbered[f"{name}.values"][own[f"{name}.dead"]] = 0
@@ -141,7 +141,7 @@ def _values(name: str, own: Mapping[str, Tensor], weight: Tensor) -> dict[str, T
     found = weight.new_zeros(1 + len(numbers)).index_put((places.long(),), weight)[1:]
     return {
         key: part.view(tensor.shape)
-        for (key, tensor), part in zip(values.items(), found.split(sizes), strict=True)
+        for (key, tensor), part in zip(values.items(), torch.split(found, sizes), strict=True)
     }
 
 
@@ -160,7 +160,8 @@ def _matrix(name: str, state: Mapping[str, Tensor]) -> Tensor:
     tensors = _tensors(name, (*parts, "size"), state)
     rest = f"{name}.rest"
     has_rest = diagonal and any(f"{rest}.{part}" in state for part in COMPRESSED)
-    strays = _tensors(rest, COMPRESSED, state) if has_rest else None
+    found = _tensors(rest, COMPRESSED, state) if has_rest else None
+    strays = None if found is None else (found[0], found[1], found[2])
     try:
         if diagonal:
             values, targets, sources, heights, widths, size = tensors

@@ -68,7 +68,7 @@ def draw_neuron_in_space(
     strength = incoming_weights(weight, gate, embedding, neuron)
 
     def heat(points: Tensor) -> Tensor:
-        parts = points.to(embedding).split(max(1, DISTANCES // len(embedding)))
+        parts = torch.split(points.to(embedding), max(1, DISTANCES // len(embedding)))
         nearest = torch.cat([manifold.pairwise(part, embedding).argmin(dim=1) for part in parts])
         return strength[nearest]
 

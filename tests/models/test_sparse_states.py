@@ -1,4 +1,4 @@
-"""What sparse modules refuse or take: states of another form, scripts, masks, and a second `compress`."""
+"""Clause S12: what sparse modules refuse or take: states, scripts, masks, and a second `compress`."""
 
 import copy
 
@@ -97,7 +97,7 @@ def last_wins(sparse_wins):
 
 
 @pytest.mark.parametrize("make", [*SPARSE, squares])
-def test_a_dense_state_comes_back(make, sparse_wins):
+def test_s12_a_dense_state_comes_back(make, sparse_wins):
     torch.manual_seed(0)
     model = make()
     if make is squares:
@@ -116,7 +116,7 @@ def test_a_dense_state_comes_back(make, sparse_wins):
 
 @pytest.mark.parametrize("make", SPARSE)
 @pytest.mark.parametrize("strict", [True, False])
-def test_a_dense_state_is_refused_by_name(make, strict):
+def test_s12_a_dense_state_is_refused_by_name(make, strict):
     torch.manual_seed(0)
     model = make()
     before = copy.deepcopy(model.state_dict())
@@ -129,12 +129,12 @@ def test_a_dense_state_is_refused_by_name(make, strict):
     ("there", "here"),
     [(single_weights, lambda: Reader(sparse_rnn("gru", 2, 82))), (blocks, bridged), (bridged, blocks)],
 )
-def test_a_state_of_another_mask_or_kernel_is_refused_by_name(there, here):
+def test_s12_a_state_of_another_mask_or_kernel_is_refused_by_name(there, here):
     with pytest.raises(StateMismatch, match=r"weight_hh_l0 by another mask, or for another kernel.* there, "):
         here().load_state_dict(there().state_dict())
 
 
-def test_a_state_of_other_tiles_is_refused():
+def test_s12_a_state_of_other_tiles_is_refused():
     one, other = (sparse_rnn("gru", 2, 80, sparsity=0.75, seed=seed) for seed in (0, 1))
     with pytest.raises(
         StateMismatch, match=r"connects other neurons.* same manifold, sparsity, bridges, seed"
@@ -146,7 +146,7 @@ def test_a_state_of_other_tiles_is_refused():
     assert one.to("meta").load_state_dict(other.state_dict(), assign=True)
 
 
-def test_weights_that_a_sparse_model_lacks_are_not_dropped():
+def test_s12_weights_that_a_sparse_model_lacks_are_not_dropped():
     model = blocks()
     dense = dense_state(model.state_dict())
     dead = dense["weight_hh_l0"] == 0
@@ -170,7 +170,7 @@ def test_weights_that_a_sparse_model_lacks_are_not_dropped():
             call(model)
 
 
-def test_a_state_that_describes_no_matrix_is_refused():
+def test_s12_a_state_that_describes_no_matrix_is_refused():
     for make, name in ((blocks, "weight_hh_l0"), (single_weights, "rnn.weight_hh_l0")):
         state = make().state_dict()
         for key in list(state):
@@ -186,7 +186,7 @@ def test_a_state_that_describes_no_matrix_is_refused():
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # Dynamo does so
 @pytest.mark.parametrize("make", SPARSE)
-def test_scripting_is_refused_with_what_works_instead(make):
+def test_s12_scripting_is_refused_with_what_works_instead(make):
     model = make()
     with pytest.raises(
         CannotScript, match=r"torch\.jit\.script; use torch\.export\.export or torch\.compile"
@@ -202,7 +202,7 @@ def test_scripting_is_refused_with_what_works_instead(make):
 
 @pytest.mark.parametrize("winner", [GatherKernel, RowsKernel])
 @pytest.mark.parametrize("make", SPARSE)
-def test_compress_takes_what_is_sparse_already(make, winner, monkeypatch):
+def test_s12_compress_takes_what_is_sparse_already(make, winner, monkeypatch):
     torch.manual_seed(0)
     place = [GatherKernel, RowsKernel].index(winner)
     monkeypatch.setattr(
@@ -230,7 +230,7 @@ def test_compress_takes_what_is_sparse_already(make, winner, monkeypatch):
     assert all(torch.equal(dense[name], tensor) for name, tensor in dense_state(before).items())
 
 
-def test_compress_keeps_what_a_tiled_module_answers():
+def test_s12_compress_keeps_what_a_tiled_module_answers():
     model = bridged()
     fast = compress(model)
     assert torch.equal(fast.mask.to_dense(), model.mask.to_dense())
@@ -241,7 +241,7 @@ def test_compress_keeps_what_a_tiled_module_answers():
     assert tie[0].weight is tie[1].weight
 
 
-def test_a_module_that_is_sparse_is_not_made_sparse_again():
+def test_s12_a_module_that_is_sparse_is_not_made_sparse_again():
     for make, name in ((blocks, "weight_hh_l0"), (tiled, "rnn.weight_hh_l1"), (cell, "weight_hh")):
         model = make()
         mask = torch.ones(*model.get_submodule(name).shape)
@@ -257,7 +257,7 @@ def test_a_module_that_is_sparse_is_not_made_sparse_again():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.int64, torch.uint8])
-def test_masks_of_zeros_and_ones_are_booleans(dtype):
+def test_s12_masks_of_zeros_and_ones_are_booleans(dtype):
     module, mask = nn.Linear(6, 4), random_mask(4, 6, sparsity=0.5)
     expected = train_survivors(module, {"weight": mask}).weight
     found = train_survivors(module, {"weight": mask.to(dtype)}).weight
@@ -268,7 +268,7 @@ def test_masks_of_zeros_and_ones_are_booleans(dtype):
 
 
 @pytest.mark.parametrize("value", [0.5, -1.0, 2.0, float("nan"), float("inf"), 1 + 1e-6])
-def test_masks_of_other_numbers_are_refused(value):
+def test_s12_masks_of_other_numbers_are_refused(value):
     mask = torch.ones(4, 6)
     mask[2, 3] = value
     for call in (
@@ -281,7 +281,7 @@ def test_masks_of_other_numbers_are_refused(value):
             call()
 
 
-def test_a_model_without_numbers_is_refused():
+def test_s12_a_model_without_numbers_is_refused():
     for call in (compress, lambda model: train_survivors(model, {"weight": torch.ones(4, 6)})):
         with pytest.raises(CannotCompress, match="Linear is on the meta device, which holds no numbers"):
             call(nn.Linear(6, 4, device="meta"))
