@@ -492,8 +492,9 @@ stands for one with AdamW. `recurrent=` names the recurrent weights of such cell
 made sparse by `train_survivors`, which says so by name; the rest of its model is.
 """
 
-SPARSE_HEAD = """Modules that hold surviving weights alone train without a sparsifier. Each ✓ stands for a test that trains
-one beside the dense module that has its weights and masks, and finds equal weights and outputs in the end.
+SPARSE_HEAD = """Modules that hold surviving weights alone train without a sparsifier. Each ✓ stands for a
+test that trains one beside the dense module that has its weights and masks, and finds equal weights and
+outputs in the end.
 """
 
 

@@ -168,7 +168,7 @@ def _matrix(name: str, state: Mapping[str, Tensor]) -> Tensor:
             return spread(values, targets, sources, heights, widths, size, strays)
         values, columns, row_offsets, size = tensors
         return expanded(values, columns, row_offsets, (int(size[0]), int(size[1])))
-    except (IndexError, RuntimeError, TypeError, ValueError, ZeroDivisionError) as error:
+    except (ArithmeticError, IndexError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).partition("\n")[0].rstrip(".")
         raise StateMismatch(f"The tensors of {name} do not describe a matrix ({reason}).") from error
 

@@ -171,7 +171,8 @@ class Largest(TorchDispatchMode):
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         result = function(*args, **(kwargs or {}))
         for tensor in result if isinstance(result, tuple | list) else [result]:
-            if isinstance(tensor, torch.Tensor) and not tensor.is_meta and not tensor.is_sparse:
+            stored = isinstance(tensor, torch.Tensor) and not tensor.is_meta
+            if stored and tensor.layout == torch.strided:  # others count their zeros
                 self.elements = max(self.elements, tensor.numel())
         return result
 
