@@ -9,15 +9,35 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load, save
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from moduli.manifolds import Torus
-from moduli.models import CannotCompress, CubicSchedule, Regrowth, Sparsifier, compress, train_survivors
+from moduli.models import (
+    CannotCompress,
+    CubicSchedule,
+    Regrowth,
+    Sparsifier,
+    compress,
+    dense_state,
+    random_mask,
+    sparse_rnn,
+    sparse_state,
+    tile_mask,
+    train_survivors,
+)
 from moduli.regularizers import Diffusion
 from tests import test_lightning
 from tests.conftest import seeded
-from tests.models import test_dead_weights, test_fast_modules, test_processes, test_refusals, test_regrowth
+from tests.models import (
+    test_dead_weights,
+    test_fast_modules,
+    test_processes,
+    test_refusals,
+    test_regrowth,
+    test_sparse_states,
+)
 from tests.models.test_hand_written_cells import CTRNN, LRU, Elman, Gated, LowRank, Masked, MinGRU
 from tests.test_sparsifier import Reader
 
@@ -276,6 +296,123 @@ def test_s12_fast_modules_fit_in(module, what):
         torch.testing.assert_close(ours, theirs, **tolerance)
 
 
+def of_tiles(kind, gates, **options):
+    """Return a model and the mask of its tiles, with bridges between them."""
+    points = Torus().random_point(64, seeded())
+    mask = tile_mask("torus", points, sparsity=0.75, bridges=0.1).repeat(gates, 1)
+    return train_survivors(Reader(kind, 64, **options), {"rnn.weight_hh_l0": mask})
+
+
+def born_sparse(kind, **options):
+    """Return a reader that holds a module of `sparse_rnn`."""
+    model = Reader(KINDS[kind], 24, **{name: value for name, value in options.items() if name != "bridges"})
+    model.rnn = sparse_rnn(kind, 3, 24, sparsity=0.75, **options)
+    return model
+
+
+def cut_cell():
+    model = Cells()
+    return train_survivors(model, {"cell.weight_hh": random_mask(36, 12, sparsity=0.7)})
+
+
+KINDS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+SPARSE = {
+    "`sparse_rnn`, RNN": (lambda: born_sparse("rnn"), lambda: Reader(nn.RNN, 24)),
+    "`sparse_rnn`, GRU, bridges": (lambda: born_sparse("gru", bridges=0.2), lambda: Reader(nn.GRU, 24)),
+    "`sparse_rnn`, LSTM, 2 layers, bidirectional": (
+        lambda: born_sparse("lstm", num_layers=2, bidirectional=True),
+        lambda: Reader(nn.LSTM, 24, num_layers=2, bidirectional=True),
+    ),
+    "`train_survivors`, GRU, tiles, bridges": (lambda: of_tiles(nn.GRU, 3), lambda: Reader(nn.GRU, 64)),
+    "`train_survivors`, LSTM, tiles, bridges": (lambda: of_tiles(nn.LSTM, 4), lambda: Reader(nn.LSTM, 64)),
+    "`train_survivors`, GRUCell, single weights": (cut_cell, Cells),
+}
+USES = {
+    **{
+        feature: FEATURES[feature]
+        for feature in ("plain", "accumulation", "clipping", "autocast", "compiled", "float64")
+    },
+    "deepcopy": "the model copied half-way, training goes on with the copy",
+    "state_dict": "another model restored half-way from its state",
+    "file": "the same, by a file of safetensors",
+    "dense and back": "the same, by `dense_state` and `sparse_state`",
+    "exported": "`torch.export` of the trained model",
+    "compress": "the model compressed in the end, with equal outputs",
+}
+ANEW = ("deepcopy", "state_dict", "file", "dense and back", "float64")
+"""After these, the parameters are others, and so is the optimizer."""
+
+
+@pytest.mark.parametrize("module", SPARSE)
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # Dynamo does so
+def test_s12_sparse_modules_train_as_their_masked_dense_ones(module, use):
+    make, make_dense = SPARSE[module]
+    torch.manual_seed(0)
+    sparse, dense = make(), make_dense()
+    dense.load_state_dict(dense_state(sparse.state_dict()))
+    masks = {
+        name: weight != 0
+        for name, weight in dense.named_parameters()
+        if weight.dim() == 2 and (weight == 0).any()
+    }
+    assert masks
+    if use == "autocast" and not _runs_in_bfloat16(dense):
+        pytest.skip("PyTorch itself cannot run this module in bfloat16 on this processor.")
+    single = use in ("autocast", "float64")
+    if not single:
+        sparse, dense = sparse.double(), dense.double()
+    sparsifier = Sparsifier(dense, masks=masks)
+    generator, dtype = seeded(), torch.float32 if single else torch.float64
+    for step in range(6):
+        if step == 0 or (step == 3 and use in ANEW):
+            optimizers = [OPTIMIZERS["SGD, momentum"](each.parameters()) for each in (sparse, dense)]
+        inputs = [batch(generator).to(dtype) for _ in range(2 if use == "accumulation" else 1)]
+        for each, optimizer in zip((sparse, dense), optimizers, strict=True):
+            call = each
+            if use == "compiled" and each is sparse:
+                call = torch.compile(each, backend="eager")
+            for x in inputs:
+                with torch.autocast("cpu", torch.bfloat16, enabled=use == "autocast"):
+                    output = call(x)
+                (10 * output.to(dtype).square().mean()).backward()
+            if use == "clipping":
+                nn.utils.clip_grad_norm_(each.parameters(), 0.01)
+            optimizer.step()
+            optimizer.zero_grad()
+        sparsifier.step()
+        if step == 2 and use == "float64":
+            sparse, dense, dtype = sparse.double(), dense.double(), torch.float64
+        elif step == 2:
+            sparse = _handed_on(sparse, make, use)
+    state, x = dense_state(sparse.state_dict()), batch(generator).to(dtype)
+    tolerance = {"autocast": 0.05, "float64": 1e-5}.get(use, 1e-10)
+    for name, weight in dense.state_dict().items():
+        torch.testing.assert_close(state[name], weight, rtol=0, atol=tolerance)
+        assert name not in masks or torch.equal(state[name] != 0, masks[name])
+    expected = dense(x).detach()
+    if use == "exported":
+        sparse = torch.export.export(sparse, (x,)).module()
+    if use == "compress":
+        sparse = compress(sparse)
+    torch.testing.assert_close(sparse(x).detach(), expected, rtol=0, atol=tolerance)
+
+
+def _handed_on(model, make, use):
+    """Return the model, or another one that has its weights."""
+    if use == "deepcopy":
+        return copy.deepcopy(model)
+    if use not in ("state_dict", "file", "dense and back"):
+        return model
+    state, other = model.state_dict(), make().to(next(model.parameters()).dtype)
+    if use == "file":
+        state = load(save(state))
+    if use == "dense and back":
+        state = sparse_state(dense_state(state), other)
+    other.load_state_dict(state)
+    return other
+
+
 AROUND = {
     test_processes.test_s3_two_processes_keep_the_same_masks: (
         "two processes of `DistributedDataParallel` with different data"
@@ -328,6 +465,15 @@ AROUND = {
     test_fast_modules.test_s12_packed_sequences_come_out_packed: "packed sequences through fast modules",
     test_fast_modules.test_s12_autocast_gives_what_the_dense_module_gives: "fast modules under autocast",
     test_fast_modules.test_s12_half_precision_runs_and_trains: "fast modules in half precision",
+    test_sparse_states.test_s12_a_dense_state_is_refused_by_name: (
+        "a dense state for a sparse module: refused by name; `sparse_state` brings it in"
+    ),
+    test_sparse_states.test_s12_scripting_is_refused_with_what_works_instead: (
+        "`torch.jit.script` of a sparse module: refused by name; `torch.export` and `torch.compile` work"
+    ),
+    test_sparse_states.test_s12_a_module_that_is_sparse_is_not_made_sparse_again: (
+        "masks or a sparsifier for a module that is sparse already: refused by name"
+    ),
     test_fast_modules.test_s12_transformer_encoders_run_in_training_and_by_their_fast_path: (
         "fast modules in `nn.TransformerEncoder`"
     ),
@@ -346,6 +492,11 @@ stands for one with AdamW. `recurrent=` names the recurrent weights of such cell
 made sparse by `train_survivors`, which says so by name; the rest of its model is.
 """
 
+SPARSE_HEAD = """Modules that hold surviving weights alone train without a sparsifier. Each ✓ stands for a
+test that trains one beside the dense module that has its weights and masks, and finds equal weights and
+outputs in the end.
+"""
+
 
 def page():
     """Return the page that says what the tests above try."""
@@ -358,6 +509,9 @@ def page():
                 for module in MODULES
             ]
             lines.append(f"| {clause} | **{feature}**: {meaning} | " + " | ".join(marks) + " |")
+    lines += ["", SPARSE_HEAD, "| | | " + " | ".join(SPARSE) + " |", "|---|---|" + "---|" * len(SPARSE)]
+    for use, meaning in USES.items():
+        lines.append(f"| S12 | **{use}**: {meaning} | " + " | ".join("✓" for _ in SPARSE) + " |")
     lines += ["", "| | around one module | the test |", "|---|---|---|"]
     for test, meaning in AROUND.items():
         _, clause, *_ = test.__name__.split("_")

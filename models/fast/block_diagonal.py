@@ -86,7 +86,7 @@ class BlockDiagonalKernel(Kernel):
             targets += [_filled(gate, height, shape[0]) for gate in numpy.split(block.targets, gates)]
             sources.append(_filled(block.sources, width, shape[1]))
             sizes.append((gates * height, width))
-        heights, widths = torch.tensor(sizes).unbind(dim=1)
+        heights, widths = map(torch.tensor, zip(*sizes, strict=True))
         self.values = nn.Parameter(torch.zeros(int((heights * widths).sum())))
         self.rest = None
         for name, tensor in {
@@ -163,8 +163,8 @@ class BlockDiagonalKernel(Kernel):
     def to_sparse(self) -> Tensor:
         """Return the weight as a sparse tensor of coordinates, ``(n_targets, n_sources)``; differentiable."""
         pairs = [
-            torch.stack(torch.broadcast_tensors(targets.unsqueeze(2), sources.unsqueeze(1))).flatten(1)
-            for targets, sources in self.ends()
+            torch.stack([targets.unsqueeze(2).expand(group), sources.unsqueeze(1).expand(group)]).flatten(1)
+            for group, (targets, sources) in zip(self._groups, self.ends(), strict=True)
         ]
         places = torch.cat(pairs, dim=1)
         alive = (places < self.size.unsqueeze(1)).all(dim=0)
@@ -194,7 +194,9 @@ class BlockDiagonalKernel(Kernel):
         counts = [count * height for count, height, _ in self._groups]
         parts = torch.split(self.values, [c * h * w for c, h, w in self._groups])
         scales = []
-        for (targets, sources), part, stray in zip(self.ends(), parts, strays.split(counts), strict=True):
+        for (targets, sources), part, stray in zip(
+            self.ends(), parts, torch.split(strays, counts), strict=True
+        ):
             there = (targets < self.n_targets).unsqueeze(2) & (sources < self.n_sources).unsqueeze(1)
             inputs = (sources < self.n_sources).sum(dim=1).view(-1, 1, 1) + stray.view(*targets.shape, 1)
             scale = (self.n_sources / inputs).sqrt()

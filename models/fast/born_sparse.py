@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from moduli.errors import InvalidParameter
 from moduli.manifolds import Manifold
+from moduli.manifolds.tensors import require_tensor
 from moduli.models.arguments import as_manifold, as_seed, as_sparsity
 from moduli.models.errors import InvalidEmbedding, InvalidSparsity, StateMismatch
 from moduli.models.fast.block_diagonal import BlockDiagonalKernel
@@ -218,6 +219,7 @@ def sparse_rnn(
     if embedding is None:
         embedding = manifold.random_point(hidden_size, generator=torch.Generator().manual_seed(seed))
     manifold.check_points(embedding, "The embedding")
+    require_tensor(embedding, "The embedding", with_values=True)
     if len(embedding) != hidden_size:
         raise InvalidEmbedding(f"{hidden_size} neurons need as many points, got {len(embedding)}.")
     if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
@@ -239,7 +241,7 @@ def sparse_rnn(
             dtype=dtype,
             **options,
         )
-    except (RuntimeError, TypeError, ValueError) as error:
+    except (OverflowError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).partition("\n")[0].rstrip(".")
         raise InvalidParameter(f"sparse_rnn: {reason}.") from error
     points = embedding.detach()

@@ -106,7 +106,8 @@ class SparseKernel(Kernel):
         within = torch.arange(side, device=self.columns.device)
         rows = torch.repeat_interleave(self.row_offsets.diff().long()).view(-1, 1, 1) * side
         columns = self.columns.long().view(-1, 1, 1) * side
-        places = torch.broadcast_tensors(rows + within.unsqueeze(1), columns + within)
+        shape = (-1, side, side)
+        places = (rows + within.unsqueeze(1)).expand(shape), (columns + within).expand(shape)
         return coordinates(torch.stack(places).flatten(1), self.values.flatten(), self.shape)
 
     def extra_repr(self) -> str:

@@ -127,7 +127,7 @@ def _values(name: str, own: Mapping[str, Tensor], weight: Tensor) -> dict[str, T
     sizes = [tensor.numel() for tensor in values.values()]
     numbered = {
         key: part.view(tensor.shape).to(tensor.device)
-        for (key, tensor), part in zip(values.items(), numbers.clone().split(sizes), strict=True)
+        for (key, tensor), part in zip(values.items(), torch.split(numbers.clone(), sizes), strict=True)
     }
     if f"{name}.dead" in own:
         numbered[f"{name}.values"][own[f"{name}.dead"]] = 0
@@ -141,7 +141,7 @@ def _values(name: str, own: Mapping[str, Tensor], weight: Tensor) -> dict[str, T
     found = weight.new_zeros(1 + len(numbers)).index_put((places.long(),), weight)[1:]
     return {
         key: part.view(tensor.shape)
-        for (key, tensor), part in zip(values.items(), found.split(sizes), strict=True)
+        for (key, tensor), part in zip(values.items(), torch.split(found, sizes), strict=True)
     }
 
 
@@ -159,14 +159,16 @@ def _matrix(name: str, state: Mapping[str, Tensor]) -> Tensor:
     parts = ("values", "targets", "sources", "heights", "widths") if diagonal else COMPRESSED
     tensors = _tensors(name, (*parts, "size"), state)
     rest = f"{name}.rest"
-    strays = _tensors(rest, COMPRESSED, state) if diagonal and f"{rest}.values" in state else None
+    has_rest = diagonal and any(f"{rest}.{part}" in state for part in COMPRESSED)
+    found = _tensors(rest, COMPRESSED, state) if has_rest else None
+    strays = None if found is None else (found[0], found[1], found[2])
     try:
         if diagonal:
             values, targets, sources, heights, widths, size = tensors
             return spread(values, targets, sources, heights, widths, size, strays)
         values, columns, row_offsets, size = tensors
         return expanded(values, columns, row_offsets, (int(size[0]), int(size[1])))
-    except (IndexError, RuntimeError, TypeError, ValueError, ZeroDivisionError) as error:
+    except (ArithmeticError, IndexError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).partition("\n")[0].rstrip(".")
         raise StateMismatch(f"The tensors of {name} do not describe a matrix ({reason}).") from error
 

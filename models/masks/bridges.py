@@ -43,7 +43,7 @@ def nearest_across(manifold: Manifold, points: Tensor, tile: Tensor, count: int,
             [2]])
     """
     generator = torch.Generator().manual_seed(seed)
-    members = tile.argsort(stable=True).split(tile.bincount().tolist())
+    members = torch.split(tile.argsort(stable=True), tile.bincount().tolist())
     middles, radii = _middles(manifold, points, members)
     sizes = torch.tensor([len(each) for each in members], device=points.device)
     ordered = torch.cat(members)

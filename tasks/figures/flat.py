@@ -33,7 +33,8 @@ def draw_neuron_on_plane(
     manifold : Manifold
         The plane, or a torus, cylinder, Klein bottle or Möbius band of dimension 2.
     weight : Tensor
-        Recurrent weight ``(n, n)``, indexed ``[target, source]``; of a GRU or LSTM ``(gates * n, n)``.
+        Recurrent weight ``(n, n)``, indexed ``[target, source]``; of a GRU or LSTM ``(gates * n, n)``. It may
+        be a mask, or a sparse tensor of coordinates.
     places : Tensor
         Points of the neurons, ``(n, 2)``.
     neuron : int

@@ -16,7 +16,8 @@ def one_gate(weight: Tensor, gate: str | int | None) -> Tensor:
     Parameters
     ----------
     weight : Tensor
-        Recurrent weight ``(gates * n, n)``, indexed ``[target, source]``; ``nn.RNN`` has one gate.
+        Recurrent weight ``(gates * n, n)``, indexed ``[target, source]``; ``nn.RNN`` has one gate. A sparse
+        tensor of coordinates stays one.
     gate : str, int or None
         Which gate: of a GRU ``"reset"``, ``"update"`` or ``"new"``, of an LSTM ``"input"``,
         ``"forget"``, ``"cell"`` or ``"output"``, or its number from 0; None where there is but one.
@@ -24,7 +25,7 @@ def one_gate(weight: Tensor, gate: str | int | None) -> Tensor:
     Returns
     -------
     Tensor
-        A view ``(n, n)``.
+        ``(n, n)``, a view of a dense weight.
 
     Raises
     ------
@@ -61,7 +62,16 @@ def one_gate(weight: Tensor, gate: str | int | None) -> Tensor:
         gate = names.index(gate)
     if isinstance(gate, bool) or not isinstance(gate, int) or not 0 <= gate < count:
         raise InvalidParameter(f"gate must be {known}, got {gate!r}.")
+    n = weight.shape[1]
+    if weight.is_sparse:
+        return weight.index_select(0, torch.arange(gate * n, (gate + 1) * n, device=weight.device))
     return weight.chunk(count)[gate]
+
+
+def magnitudes_of(weights: Tensor) -> Tensor:
+    """Return the magnitudes of weights; of a mask, 1 where a weight is alive."""
+    weights = weights.detach()
+    return weights.float() if weights.dtype == torch.bool else weights.abs()
 
 
 def relative_magnitudes(magnitudes: Tensor, own: Tensor) -> Tensor:
@@ -77,6 +87,8 @@ def relative_magnitudes(magnitudes: Tensor, own: Tensor) -> Tensor:
     own : Tensor
         Booleans of the same shape, True where a neuron is connected to itself.
     """
+    if not len(magnitudes):
+        return magnitudes
     largest = magnitudes.masked_fill(own, 0).max().clamp_min(torch.finfo(magnitudes.dtype).tiny)
     return (magnitudes / largest).clamp(max=1)
 
@@ -97,4 +109,5 @@ def incoming_weights(weight: Tensor, gate: str | int | None, places: Tensor, neu
     if not 0 <= neuron < len(weight):
         raise InvalidParameter(f"neuron must be a number below {len(weight)}, got {neuron}.")
     own = torch.arange(len(weight), device=weight.device) == neuron
-    return relative_magnitudes(weight[neuron].detach().abs(), own)
+    incoming = weight[neuron].detach()
+    return relative_magnitudes(magnitudes_of(incoming.to_dense() if incoming.is_sparse else incoming), own)

@@ -17,6 +17,9 @@ from moduli.tasks.figures.spaces import immerse, sheet
 
 RESOLUTION = 100
 
+DISTANCES = 2**23
+"""How many distances between places and neurons are in memory at once."""
+
 
 def draw_neuron_in_space(
     axes: Any,
@@ -39,7 +42,8 @@ def draw_neuron_in_space(
     manifold : Manifold
         A space that `immerse` draws.
     weight : Tensor
-        Recurrent weight ``(n, n)``, indexed ``[target, source]``; of a GRU or LSTM ``(gates * n, n)``.
+        Recurrent weight ``(n, n)``, indexed ``[target, source]``; of a GRU or LSTM ``(gates * n, n)``. It may
+        be a mask, or a sparse tensor of coordinates.
     embedding : Tensor
         Points of the neurons ``(n, *point_shape)``.
     neuron : int
@@ -64,7 +68,9 @@ def draw_neuron_in_space(
     strength = incoming_weights(weight, gate, embedding, neuron)
 
     def heat(points: Tensor) -> Tensor:
-        return strength[manifold.pairwise(points.to(embedding), embedding).argmin(dim=1)]
+        parts = torch.split(points.to(embedding), max(1, DISTANCES // len(embedding)))
+        nearest = torch.cat([manifold.pairwise(part, embedding).argmin(dim=1) for part in parts])
+        return strength[nearest]
 
     colours = ScalarMappable(Normalize(0, 1), colormaps["Blues"])
     _draw_sheet(axes, manifold, heat, embedding[neuron], colours)

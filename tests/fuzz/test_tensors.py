@@ -129,6 +129,23 @@ def calls_of_models():
     yield "tile_mask", lambda x: models.tile_mask(Torus(), x, sparsity=0.5), [POINTS]
     yield "wiring_length", lambda m, x: models.wiring_length(m, Torus(), x), [MASK, POINTS]
     yield "train_survivors", lambda m: models.train_survivors(nn.RNN(3, 6), {"weight_hh_l0": m}), [MASK]
+    yield "sparse_rnn", lambda x: models.sparse_rnn("gru", 3, 6, sparsity=0.5, embedding=x), [POINTS]
+    yield (
+        "sparse_rnn, bridges",
+        lambda x: models.sparse_rnn("rnn", 3, 6, sparsity=0.5, bridges=0.4, embedding=x),
+        [POINTS],
+    )
+    rnn = models.sparse_rnn("rnn", 3, 6, sparsity=0.6, bridges=0.3)
+    stored, dense = rnn.state_dict(), models.dense_state(rnn.state_dict())
+    for key, value in stored.items():
+        yield f"dense_state {key}", lambda t, key=key: models.dense_state(stored | {key: t}), [value]
+    for key, value in dense.items():
+        if value.dim() == 2:
+            yield (
+                f"sparse_state {key}",
+                lambda t, key=key: models.sparse_state(dense | {key: t}, rnn),
+                [value],
+            )
     yield "masks=", lambda m: models.Sparsifier(nn.RNN(3, 6), masks={"weight_hh_l0": m}), [MASK]
     yield "embedding=", lambda x: sparsifier(sparsity=0.5, embedding={"weight_hh_l0": x}).penalty(), [POINTS]
     yield "embedding=", lambda x: sparsifier(sparsity=0.5, scope="recurrent", embedding=x).penalty(), [POINTS]
@@ -209,6 +226,26 @@ def test_x4_odd_arguments_of_constructors(registry):
                     arguments = (odd, odd) if variadic else {parameter.name: odd}
                     what = f"{name}({parameter.name}={odd!r:.60})"
                     attempt(tally, what, partial(use, kind, arguments), lambda _: True)
+    tally.require_none_silent()
+
+
+FUNCTIONS = {
+    models.sparse_rnn: {"kind": "gru", "input_size": 2, "hidden_size": 6, "sparsity": 0.5},
+    models.compress: {"model": nn.Linear(4, 4)},
+    models.train_survivors: {"model": nn.Linear(6, 6), "masks": {"weight": MASK}},
+    models.dense_state: {"state": nn.Linear(6, 6).state_dict()},
+    models.sparse_state: {"state": nn.Linear(6, 6).state_dict(), "model": nn.Linear(6, 6)},
+}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)
+@pytest.mark.filterwarnings("ignore")  # PyTorch warns of dropout in one layer
+def test_x4_odd_arguments_of_functions(function):
+    tally, good = Tally(f"arguments of {function.__name__}"), FUNCTIONS[function]
+    for name in inspect.signature(function).parameters:
+        for odd in ODD_ARGUMENTS:
+            what = f"{function.__name__}({name}={odd!r:.60})"
+            attempt(tally, what, partial(function, **(good | {name: odd})), lambda _: True)
     tally.require_none_silent()
 
 

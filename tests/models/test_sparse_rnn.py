@@ -12,7 +12,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from moduli.errors import InvalidParameter
 from moduli.manifolds import Circle, InvalidPoints, Torus
-from moduli.models import InvalidEmbedding, InvalidSparsity, dense_state, sparse_rnn, tile_mask
+from moduli.models import InvalidEmbedding, InvalidSparsity, compress, dense_state, sparse_rnn, tile_mask
+from moduli.models.masks.bridges import nearest_across
+from moduli.models.masks.tiles import tiles_of
 from tests.conftest import seeded
 from tests.models.test_block_diagonal import assert_equal
 
@@ -39,13 +41,15 @@ def flat(value):
         {"bias": False},
         {"batch_first": True, "bidirectional": True, "num_layers": 2},
         {"num_layers": 3, "dropout": 0.5},
+        {"bridges": 0.3},
+        {"bridges": 0.1, "batch_first": True, "bidirectional": True, "num_layers": 2},
     ],
 )
 def test_it_is_the_module_of_pytorch_with_tiles(kind, options):
     torch.manual_seed(0)
     sparse = sparse_rnn(kind, 3, 82, sparsity=0.75, dtype=torch.float64, **options).eval()
     dense = as_dense(
-        sparse, **{name: value for name, value in options.items() if name != "num_layers"}
+        sparse, **{name: value for name, value in options.items() if name not in ("num_layers", "bridges")}
     ).eval()
     assert type(dense) is KINDS[kind]
     for name in dense.__constants__:
@@ -84,13 +88,56 @@ def test_its_mask_is_that_of_tiles():
     assert torch.equal(given.tile, sparse.tile)
 
 
-def test_weights_are_drawn_with_the_variance_of_a_dense_module():
+@pytest.mark.parametrize("manifold", ["torus", "sphere", "klein"])
+@pytest.mark.parametrize(("n", "sparsity", "bridges"), [(200, 0.9, 0.1), (301, 0.95, 0.5), (82, 0.75, 0.3)])
+def test_its_bridges_are_those_of_tiles(manifold, n, sparsity, bridges):
+    sparse = sparse_rnn("gru", 2, n, manifold=manifold, sparsity=sparsity, bridges=bridges)
+    expected = tile_mask(manifold, sparse.embedding, sparsity=sparsity, bridges=bridges)
+    assert torch.equal(sparse.mask.to_dense(), expected)
+    assert sparse.sparsity == pytest.approx(1 - float(expected.float().mean()))
+    apart = sparse.tile[:, None] != sparse.tile
+    share = float(expected[apart].sum() / expected.sum())
+    assert share == pytest.approx(bridges, abs=0.05)
+    assert sparse.weight_hh_l0.rest.values.numel() == 3 * int(expected[apart].sum())
+
+
+def test_of_equally_long_bridges_the_seed_chooses():
+    grid = torch.cartesian_prod(torch.arange(10.0), torch.arange(10.0))
+    options = {"manifold": "torus", "sparsity": 0.9, "bridges": 0.15, "embedding": grid}
+    one, same, other = (sparse_rnn("rnn", 2, 100, seed=seed, **options).mask for seed in (1, 1, 2))
+    assert torch.equal(one.to_dense(), same.to_dense())
+    assert not torch.equal(one.to_dense(), other.to_dense())
+    assert one.values().numel() == other.values().numel()
+
+
+@pytest.mark.parametrize("far", [False, True])
+def test_no_pair_that_is_left_out_is_nearer_than_a_bridge(far):
+    manifold = Torus()
+    points = manifold.random_point(120, seeded())
+    tile = torch.randint(12, (120,), generator=seeded()) if far else tiles_of(manifold, points, 12)
+    pairs = nearest_across(manifold, points, tile, 70, seed=0)
+    distance = manifold.pairwise(points)
+    apart = (tile[:, None] != tile).triu()
+    expected = distance[apart].sort().values[:70]
+    torch.testing.assert_close(distance[tuple(pairs)].sort().values, expected)
+    assert len(pairs.sort(dim=0).values.unique(dim=1).T) == 70
+    everything = nearest_across(manifold, points, tile, 10**6, seed=0)
+    assert everything.shape[1] == apart.sum()
+    assert nearest_across(manifold, points, tile, 0, seed=0).shape == (2, 0)
+
+
+@pytest.mark.parametrize("bridges", [0.0, 0.5])
+def test_weights_are_drawn_with_the_variance_of_a_dense_module(bridges):
     torch.manual_seed(0)
-    sparse, dense = sparse_rnn("gru", 5, 400, sparsity=0.9), nn.GRU(5, 400)
+    sparse, dense = sparse_rnn("gru", 5, 400, sparsity=0.9, bridges=bridges), nn.GRU(5, 400)
     states = torch.rand(400, 50, generator=seeded())
     torch.testing.assert_close(
         sparse.weight_hh_l0(states).std(), (dense.weight_hh_l0 @ states).std(), rtol=0.05, atol=0
     )
+    weight, inputs = sparse.weight_hh_l0.to_dense(), sparse.mask.to_dense().sum(dim=1).repeat(3)
+    largest = weight.abs() * inputs.sqrt()[:, None]  # each row has a scale of its own, by its inputs
+    assert largest.max() <= 1 + 1e-5
+    assert largest.amax(dim=1).mean() > 0.9
     assert sparse.bias_hh_l0.abs().max() <= 1 / 20
     torch.testing.assert_close(sparse.weight_ih_l0.dense.std(), dense.weight_ih_l0.std(), rtol=0.05, atol=0)
     before = sparse.weight_hh_l0.to_dense().detach()
@@ -124,23 +171,26 @@ class Largest(TorchDispatchMode):
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         result = function(*args, **(kwargs or {}))
         for tensor in result if isinstance(result, tuple | list) else [result]:
-            if isinstance(tensor, torch.Tensor) and not tensor.is_meta and not tensor.is_sparse:
+            stored = isinstance(tensor, torch.Tensor) and not tensor.is_meta
+            if stored and tensor.layout == torch.strided:  # others count their zeros
                 self.elements = max(self.elements, tensor.numel())
         return result
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_nothing_as_large_as_the_dense_matrix_is_made(kind):
+@pytest.mark.parametrize(("kind", "bridges"), [("rnn", 0.0), ("rnn", 0.1), ("gru", 0.1), ("lstm", 0.0)])
+def test_nothing_as_large_as_the_dense_matrix_is_made(kind, bridges):
     n, planted = 1000, lambda sparse: sparse.weight_hh_l0.to_dense()
     for fault in (None, planted):
         with Largest() as largest:
-            sparse = sparse_rnn(kind, 2, n, num_layers=2, sparsity=0.98)
+            sparse = sparse_rnn(kind, 2, n, num_layers=2, sparsity=0.98, bridges=bridges)
             optimizer = torch.optim.Adam(sparse.parameters())
             sparse(torch.randn(3, 4, 2))[0].sum().backward()
             optimizer.step()
             state = sparse.state_dict()
             sparse.load_state_dict(state)
             assert sparse.mask.values().numel() == 20 * n
+            assert sparse.weight_hh_l0.to_sparse().is_sparse
+            compress(sparse)
             copy.deepcopy(sparse)
             if fault is not None:
                 fault(sparse)
@@ -155,7 +205,7 @@ import resource, torch
 from moduli.models import sparse_rnn
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 before = peak()
-rnn = sparse_rnn("rnn", 2, 16384, sparsity=0.998)
+rnn = sparse_rnn("rnn", 2, 16384, sparsity=0.998, bridges=0.1)
 optimizer = torch.optim.Adam(rnn.parameters())
 rnn(torch.randn(4, 8, 2))[0].square().mean().backward()
 optimizer.step()
@@ -191,6 +241,10 @@ def test_bad_arguments_are_refused():
         sparse_rnn("gru", 2, 64, sparsity=0.2)
     with pytest.raises(InvalidSparsity, match=r"64 tiles at most, so that sparsity is at most 0\.984375"):
         sparse_rnn("gru", 2, 64, sparsity=0.99)
+    with pytest.raises(InvalidParameter, match=r"bridges is a share of the weights, in \[0, 1\); got 1"):
+        sparse_rnn("gru", 2, 64, bridges=1)
+    with pytest.raises(InvalidParameter, match="takes 100 tiles, but there are 64 neurons"):
+        sparse_rnn("gru", 2, 64, sparsity=0.9, bridges=0.9)
     for sparsity in (1.0, -0.1, float("nan"), "0.9", True):
         with pytest.raises(InvalidSparsity, match=r"in \[0, 1\)"):
             sparse_rnn("gru", 2, 64, sparsity=sparsity)

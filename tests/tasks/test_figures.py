@@ -24,6 +24,7 @@ from moduli.manifolds import (
     Sphere,
     Torus,
 )
+from moduli.models import sparse_rnn
 from moduli.models.analysis.topology import Topology, persistent_homology
 from moduli.regularizers import DifferenceOfGaussians, Diffusion, ShapeMismatch
 from moduli.tasks.figures import surfaces
@@ -38,6 +39,7 @@ from moduli.tasks.figures.sparsity import draw_error_against_sparsity
 from moduli.tasks.figures.surfaces import RESOLUTION, draw_field, draw_neuron_in_space
 from moduli.tasks.figures.survivors import draw_survivors
 from tests.conftest import seeded
+from tests.models.test_sparse_rnn import Largest
 
 FLAT = [Torus(2, (10.0, 4.0)), KleinBottle(), Cylinder(), MobiusBand(10.0, 3.0)]
 CURVED = [*FLAT, Sphere(), Circle(), Scaled(Torus(), 2.0)]
@@ -252,6 +254,49 @@ def test_weights_stand_at_the_distance_that_they_bridge():
     assert distance[-1] == pytest.approx(float(Torus().pairwise(places).max()))
     with pytest.raises(ShapeMismatch, match="places 24 neurons"):
         draw_weight_against_distance(axes(), Torus(), places[1:], weight, Diffusion())
+
+
+@pytest.mark.parametrize("gate", [None, "update"])
+def test_a_sparse_tensor_is_drawn_as_its_dense_one(gate):
+    rnn = sparse_rnn("rnn" if gate is None else "gru", 2, 40, sparsity=0.75, bridges=0.2)
+    named = {} if gate is None else {"gate": gate}
+    weight = rnn.weight_hh_l0.to_sparse()
+    for draw in (on_plane, in_space, as_matrix, against_distance):
+        found, expected = (drawn(draw, rnn.embedding, each, **named) for each in (weight, weight.to_dense()))
+        assert all(map(torch.equal, found, expected))
+        assert max(len(numbers.unique()) for numbers in found) > 10
+    for draw in (on_plane, as_matrix):
+        found, expected = (drawn(draw, rnn.embedding, each) for each in (rnn.mask, rnn.mask.to_dense()))
+        assert all(map(torch.equal, found, expected))
+    nothing = torch.zeros(40, 40).to_sparse()
+    assert as_matrix(axes(), rnn.embedding, nothing).get_array().max() == 0
+    against_distance(axes(), rnn.embedding, nothing)
+
+
+def test_a_large_sparse_matrix_is_drawn_in_few_pixels():
+    n, order, panel = 3000, torch.randperm(3000, generator=seeded()), axes()
+    targets, sources = torch.randint(n, (2, 300), generator=seeded(1))
+    weight = torch.zeros(n, n)
+    weight[targets, sources] = torch.rand(300, generator=seeded(2)) + 0.1
+    weight.fill_diagonal_(0)
+    shown = torch.as_tensor(draw_weight_matrix(panel, weight.to_sparse(), order).get_array().data)
+    expected = (weight[order][:, order] / weight.max()).view(1000, 3, 1000, 3).amax(dim=(1, 3))
+    torch.testing.assert_close(shown, expected)
+    assert panel.get_xlim() == (-0.5, n - 0.5)
+
+
+def test_drawing_a_sparse_network_makes_nothing_as_large_as_its_dense_matrix():
+    n = 4000
+    rnn = sparse_rnn("rnn", 2, n, sparsity=0.99, bridges=0.1)
+    for fault in (False, True):
+        with Largest() as largest:
+            weight = rnn.weight_hh_l0.to_sparse().detach()
+            for draw in (on_plane, in_space, as_matrix, against_distance):
+                draw(axes(projection="3d" if draw is in_space else None), rnn.embedding, weight)
+            on_plane(axes(), rnn.embedding, rnn.mask)
+            if fault:
+                as_matrix(axes(), rnn.embedding, weight.to_dense())
+        assert (largest.elements >= n * n) == fault
 
 
 def on_plane(panel, places, weight, **gate):
