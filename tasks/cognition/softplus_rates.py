@@ -51,7 +51,7 @@ class _Rates(torch.autograd.Function):
         return rates[1:].transpose(0, 1)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         rates, slopes, weight = ctx.saved_tensors
         to_driven, to_rates = torch.empty_like(slopes), torch.zeros_like(rates[0])

@@ -281,7 +281,7 @@ def test_a_killed_run_resumes_and_ends_bit_identical(cues, tmp_path, monkeypatch
         ({"problems": "dlydm3"}, "got 'dlydm3'; did you mean 'dlydm"),
         ({"problems": "go,al"}, "problems must be all, or some of .*; got 'al'"),
         ({"problems": ""}, "problems must be all, or some of .*; got ''"),
-        ({"cell": "lstm"}, "cell must be one of ctrnn, gru; got 'lstm'"),
+        ({"cell": "lstm"}, "cell must be one of ctrnn, gru, mingru, lru; got 'lstm'"),
         ({"activation": "tanh"}, "activation must be one of relu, softplus"),
         ({"units": 0}, "units must be positive"),
         ({"noise": -0.1}, "noise must be non-negative"),
