@@ -4,9 +4,9 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 
 from moduli.tasks.cognition.settings import Activation, Cell
+from moduli.tasks.cognition.softplus_rates import softplus_rates
 from moduli.tasks.recurrences.kinds import mixing_weights
 
 START = 0.5
@@ -63,10 +63,11 @@ class LeakyNetwork(nn.Module):
         if self.training and self.noise:
             size = math.sqrt(2 / self.leak) * self.noise
             driven = torch.add(driven, torch.randn_like(driven), alpha=size)
-        respond = softplus if self.activation == "softplus" else torch.relu
+        if self.activation == "softplus":
+            return softplus_rates(driven, self.weight_rec, self.leak)
         rates, all_rates, weight = torch.zeros_like(driven[:, 0]), [], self.weight_rec.T
         for drive in driven.unbind(dim=1):
-            rates = rates.lerp(respond(torch.addmm(drive, rates, weight)), self.leak)
+            rates = rates.lerp(torch.relu(torch.addmm(drive, rates, weight)), self.leak)
             all_rates.append(rates)
         return torch.stack(all_rates, dim=1)
 

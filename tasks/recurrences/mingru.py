@@ -42,7 +42,7 @@ class MinGRU(nn.Module):
         return tuple(f"layers.{index}.weight" for index in range(1, layers))
 
     def reset_parameters(self) -> None:
-        """Draw all weights anew, as `torch.nn.Linear` does."""
+        """Draw all weights anew, as ``nn.Linear`` does."""
         for layer in self.layers:
             assert isinstance(layer, nn.Linear)
             layer.reset_parameters()

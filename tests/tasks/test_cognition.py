@@ -13,6 +13,7 @@ from moduli.models import Sparsifier
 from moduli.tasks.cognition import task as cognition
 from moduli.tasks.cognition.network import Decider, LeakyNetwork
 from moduli.tasks.cognition.settings import PROBLEMS, CognitionSettings
+from moduli.tasks.cognition.softplus_rates import softplus_rates
 from moduli.tasks.cognition.sources import NeuroGym, Trial
 from moduli.tasks.cognition.task import Cognition
 from moduli.tasks.cognition.trials import Trials
@@ -22,6 +23,7 @@ from moduli.tasks.experiments.protocol import carry_out
 from moduli.tasks.experiments.run import Run
 from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.task import make_task
+from tests.conftest import seeded
 from tests.tasks.resumption import check_resumption
 
 TINY = CognitionSettings(problems="go,anti", units=24, time_step=50, test_trials=20)
@@ -125,6 +127,23 @@ def test_rates_follow_the_equation(activation):
         rates = 0.7 * rates + 0.3 * respond(drive.T + network.input.bias)
         expected.append(rates)
     assert torch.allclose(network(inputs), torch.stack(expected, dim=1), atol=1e-5)
+
+
+def test_the_gradient_of_softplus_rates_is_that_of_autograd():
+    driven = torch.randn(2, 4, 3, dtype=torch.float64, generator=seeded(), requires_grad=True)
+    weight = torch.randn(3, 3, dtype=torch.float64, generator=seeded(1), requires_grad=True)
+    assert torch.autograd.gradcheck(lambda *each: softplus_rates(*each, 0.3), (driven, weight))
+
+
+def test_softplus_rates_are_of_the_weight_s_precision_under_autocast():
+    network = LeakyNetwork(3, 5, leak=0.3, activation="softplus")
+    inputs = torch.randn(2, 6, 3, generator=seeded())
+    expected = network(inputs)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rates = network(inputs)
+    rates.sum().backward()
+    assert rates.dtype == network.weight_rec.grad.dtype == torch.float32
+    assert torch.allclose(rates, expected, atol=0.02)
 
 
 def test_noise_is_private_of_the_stated_size_and_gone_in_evaluation():
@@ -262,7 +281,7 @@ def test_a_killed_run_resumes_and_ends_bit_identical(cues, tmp_path, monkeypatch
         ({"problems": "dlydm3"}, "got 'dlydm3'; did you mean 'dlydm"),
         ({"problems": "go,al"}, "problems must be all, or some of .*; got 'al'"),
         ({"problems": ""}, "problems must be all, or some of .*; got ''"),
-        ({"cell": "lstm"}, "cell must be one of ctrnn, gru; got 'lstm'"),
+        ({"cell": "lstm"}, "cell must be one of ctrnn, gru, mingru, lru; got 'lstm'"),
         ({"activation": "tanh"}, "activation must be one of relu, softplus"),
         ({"units": 0}, "units must be positive"),
         ({"noise": -0.1}, "noise must be non-negative"),

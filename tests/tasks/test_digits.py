@@ -234,7 +234,7 @@ def test_a_killed_run_resumes_and_ends_bit_identical(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"cell": "lstm"}, "cell must be one of gru, rnn; got 'lstm'"),
+        ({"cell": "lstm"}, "cell must be one of gru, rnn, mingru, lru; got 'lstm'"),
         ({"order": "columns"}, "order must be one of rows, pixels; got 'columns'"),
         ({"units": 0}, "units must be positive"),
     ],
