@@ -162,7 +162,7 @@ def connections_of(mask: Tensor) -> Tensor:
     tensor([[ True,  True],
             [False, False]])
     """
-    return mask.unflatten(0, (-1, mask.shape[1])).any(dim=0)
+    return mask.reshape(-1, mask.shape[1], mask.shape[1]).any(dim=0)
 
 
 def graph_statistics(

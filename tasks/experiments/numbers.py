@@ -58,5 +58,5 @@ def has_graph(mask: Tensor) -> bool:
 
     The state of a projected LSTM is smaller than its gates, of which it then seems to have more than four.
     """
-    gates, rest = divmod(*mask.shape)
+    gates, rest = divmod(mask.shape[0], mask.shape[1])
     return rest == 0 and gates <= 4 and mask.shape[1] <= MOST_NEURONS
