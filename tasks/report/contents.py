@@ -16,8 +16,27 @@ from moduli.tasks.experiments.run_folder import RunFolder
 from moduli.tasks.experiments.stages import STAGES, recurrent_among
 from moduli.tasks.experiments.summary import Row, Summary
 from moduli.tasks.figures.comparison import CAPTIONS
-from moduli.tasks.figures.picture import read_caption
+from moduli.tasks.figures.picture import read_borders, read_caption
 from moduli.tasks.report.table import Entry, Table, contrast_table, reference_table, score_table, shortness
+
+
+@dataclass(frozen=True)
+class ShownFigure:
+    """A figure of a report.
+
+    Parameters
+    ----------
+    caption : str
+        What it shows.
+    image : str
+        The image as a data URI.
+    borders : list of float
+        Where its panels can be cut apart, as shares of its width from 0 to 1.
+    """
+
+    caption: str
+    image: str
+    borders: list[float]
 
 
 @dataclass(frozen=True)
@@ -36,8 +55,8 @@ class Contents:
         Scores, references, sparsity by layer, graphs.
     warning : str or None
         Why nothing should be concluded from it.
-    figures : dict of str to str
-        Each figure's caption and its image as a data URI.
+    figures : list of ShownFigure
+        What was drawn.
     """
 
     title: str
@@ -45,7 +64,7 @@ class Contents:
     settings: dict[str, str]
     tables: list[Table]
     warning: str | None = None
-    figures: dict[str, str] = field(default_factory=dict)
+    figures: list[ShownFigure] = field(default_factory=list)
 
 
 def read_contents(folder: Path) -> Contents:
@@ -194,17 +213,20 @@ def _graphs_of(network: StoredNetwork) -> list[list[Entry]]:
     return lines
 
 
-def _figures(folder: Path) -> dict[str, str]:
-    """Return each figure by its caption, as a data URI: those of every comparison, and then the task's."""
+def _figures(folder: Path) -> list[ShownFigure]:
+    """Return the figures of every comparison, and then those of the task."""
     found = {path.stem: path for path in sorted(folder.glob("*.png")) if is_there(path)}
     names = [name for name in CAPTIONS if name in found]
     names += [name for name in found if name not in CAPTIONS]
-    return {
-        # Figures of earlier versions have no caption of their own.
-        read_caption(found[name]) or CAPTIONS.get(name, name): "data:image/png;base64,"
-        + base64.b64encode(found[name].read_bytes()).decode()
+    return [
+        ShownFigure(
+            # Figures of earlier versions have no caption of their own.
+            read_caption(found[name]) or CAPTIONS.get(name, name),
+            f"data:image/png;base64,{base64.b64encode(found[name].read_bytes()).decode()}",
+            read_borders(found[name]),
+        )
         for name in names
-    }
+    ]
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
