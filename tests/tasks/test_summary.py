@@ -10,7 +10,9 @@ from typing import ClassVar
 
 import pytest
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from safetensors.torch import load_file
 from torch import nn
 
@@ -28,7 +30,7 @@ from moduli.tasks.experiments.summary import Summary
 from moduli.tasks.figures import geometry
 from moduli.tasks.figures.comparison import CAPTIONS, OF_ONE_SEED, draw_comparison
 from moduli.tasks.figures.geometry import neuron_figure, shape_figure
-from moduli.tasks.figures.picture import Picture, read_caption
+from moduli.tasks.figures.picture import Picture, read_borders, read_caption
 from moduli.tasks.navigation.settings import NavigationSettings
 from moduli.tasks.report import write_report
 from moduli.tasks.report.terminal import result_table
@@ -207,6 +209,32 @@ def test_every_figure_carries_its_caption_into_the_report(finished, tmp_path):
     (comparison.folder / "figures" / "old-figure.png").write_bytes(b"no image")
     with pytest.raises(DamagedFile, match=r"old-figure\.png is not an image"):
         write_report([comparison.folder], tmp_path / "report.html")
+
+
+def test_panels_are_cut_apart_between_what_they_say_and_a_colour_bar_stays_with_its_panel(tmp_path):
+    figure = Figure(figsize=(9, 3), layout="constrained")
+    panels = figure.subplots(1, 3)
+    for axes in panels:
+        image = axes.imshow([[0, 1], [2, 3]])
+        axes.set_ylabel("a label")
+    figure.colorbar(image, ax=panels)
+    path = tmp_path / "figure.png"
+    Picture(figure, "α < β").save(path)
+    first, left, right, last = read_borders(path)
+    assert (first, last) == (0, 1)
+    boxes = [axes.get_tightbbox() for axes in panels]
+    assert boxes[0].x1 < left * figure.bbox.width < boxes[1].x0
+    assert boxes[1].x1 < right * figure.bbox.width < boxes[2].x0
+    assert read_caption(path) == "α < β"
+
+
+@pytest.mark.parametrize("said", [None, "", "[0, 2, 1]", "[0, NaN, 1]", "7", '["a"]', "[]", "[0]", "{}"])
+def test_what_a_file_says_of_its_panels_is_not_believed_blindly(tmp_path, said):
+    metadata = PngInfo()
+    if said is not None:
+        metadata.add_text("Panels", said)
+    Image.new("RGB", (4, 4)).save(tmp_path / "figure.png", pnginfo=metadata)
+    assert read_borders(tmp_path / "figure.png") == [0, 1]
 
 
 def test_devices_are_abstract_or_final():
