@@ -1,9 +1,8 @@
-"""A figure with its caption and the borders of its panels, which travel in the file."""
+"""A figure with its caption and the places of its panels, which travel in the file."""
 
 import io
 import json
-import math
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ CAPTION = "Description"
 """The keyword of PNG's specification under which a caption is stored."""
 
 PANELS = "Panels"
-"""The keyword under which the borders between panels are stored."""
+"""The keyword under which the places of panels are stored."""
 
 DPI = 150
 
@@ -43,7 +42,7 @@ class Picture:
     caption: str
 
     def save(self, path: Path) -> None:
-        """Write the figure as PNG, with the caption and the panels' borders in its metadata, atomically.
+        """Write the figure as PNG, with the caption and the panels' places in its metadata, atomically.
 
         Raises
         ------
@@ -55,7 +54,7 @@ class Picture:
         canvas.draw()
         metadata = PngInfo()
         metadata.add_itxt(CAPTION, self.caption)
-        metadata.add_text(PANELS, json.dumps(borders(self.figure)))
+        metadata.add_text(PANELS, json.dumps([astuple(panel) for panel in panels(self.figure)]))
         content = io.BytesIO()
         size = canvas.get_width_height(physical=True)
         image = Image.frombuffer("RGBA", size, canvas.buffer_rgba(), "raw", "RGBA", 0, 1)
@@ -63,33 +62,62 @@ class Picture:
         write_atomically(path, content.getvalue())
 
 
-def borders(figure: "Figure") -> list[float]:
-    """Return where the panels of a drawn figure can be cut apart, to stack them on a narrow screen.
+@dataclass(frozen=True)
+class Panel:
+    """A part of a figure that can be shown alone.
+
+    Parameters
+    ----------
+    left, right : float
+        Where it begins and ends, as shares of the figure's width.
+    depth : float
+        How far down it reaches from the figure's top, as a share of its height.
+    """
+
+    left: float
+    right: float
+    depth: float
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.left < self.right <= 1 and 0 < self.depth <= 1):
+            raise ValueError(f"{self} is not within the figure")
+
+
+def panels(figure: "Figure") -> list[Panel]:
+    """Return the panels of a drawn figure, which a narrow screen shows below one another.
 
     Parameters
     ----------
     figure : Figure
-        A figure that was drawn, of panels side by side. What has no place of its own in their grid, such as a
-        colour bar, belongs to the panel on its left.
+        A figure that was drawn, of panels side by side. A legend beside a panel counts as one. What has no
+        place of its own in their grid, such as a colour bar, belongs to the panel on its left.
 
     Returns
     -------
-    list of float
-        Shares of the width, ascending from 0 to 1.
+    list of Panel
+        From left to right; together they cover the figure's width.
     """
-    spans = [
-        (box.x0, box.x1)
-        for axes in figure.axes
-        if axes.get_subplotspec() is not None and (box := axes.get_tightbbox()) is not None
-    ]
-    found, end = [0.0], math.inf
-    for left, right in sorted(spans):
-        if left >= end:
-            found.append((end + left) / 2 / figure.bbox.width)
-            end = right
+    boxes = []
+    for axes in figure.axes:
+        if axes.get_subplotspec() is not None:
+            legend = axes.get_legend()
+            artists = [artist for artist in axes.get_default_bbox_extra_artists() if artist is not legend]
+            boxes.append(axes.get_tightbbox(bbox_extra_artists=artists))
+            boxes.append(None if legend is None else legend.get_window_extent())
+    groups: list[tuple[float, float, float]] = []
+    for left, right, bottom in sorted((box.x0, box.x1, box.y0) for box in boxes if box is not None):
+        if groups and left < groups[-1][1]:
+            first, end, lowest = groups[-1]
+            groups[-1] = first, max(end, right), min(lowest, bottom)
         else:
-            end = right if end == math.inf else max(end, right)
-    return [*found, 1.0]
+            groups.append((left, right, bottom))
+    width, height = figure.bbox.size
+    middles = [(one[1] + other[0]) / 2 / width for one, other in pairwise(groups)]
+    margin = 0.02
+    return [
+        Panel(left, right, min(1.0, 1 - bottom / height + margin))
+        for (_, _, bottom), (left, right) in zip(groups, pairwise([0.0, *middles, 1.0]), strict=True)
+    ]
 
 
 def read_caption(path: Path) -> str | None:
@@ -104,8 +132,8 @@ def read_caption(path: Path) -> str | None:
     return None if caption is None else str(caption)
 
 
-def read_borders(path: Path) -> list[float]:
-    """Return where the panels of a PNG file can be cut apart; 0 and 1 alone if it does not say.
+def read_panels(path: Path) -> list[Panel]:
+    """Return the panels of a PNG file; none if it does not say, or what it says cannot be.
 
     Raises
     ------
@@ -113,11 +141,9 @@ def read_borders(path: Path) -> list[float]:
         If the file is not an image.
     """
     try:
-        found = [float(share) for share in json.loads(_information(path)[PANELS])]
+        return [Panel(*map(float, shares)) for shares in json.loads(_information(path)[PANELS])]
     except (KeyError, TypeError, ValueError):
-        return [0.0, 1.0]
-    ascending = all(one < other for one, other in pairwise(found))
-    return found if len(found) > 1 and ascending and found[0] == 0 and found[-1] == 1 else [0.0, 1.0]
+        return []
 
 
 def _information(path: Path) -> dict[str | tuple[int, int], Any]:

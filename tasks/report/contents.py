@@ -16,7 +16,7 @@ from moduli.tasks.experiments.run_folder import RunFolder
 from moduli.tasks.experiments.stages import STAGES, recurrent_among
 from moduli.tasks.experiments.summary import Row, Summary
 from moduli.tasks.figures.comparison import CAPTIONS
-from moduli.tasks.figures.picture import read_borders, read_caption
+from moduli.tasks.figures.picture import Panel, read_caption, read_panels
 from moduli.tasks.report.table import Entry, Table, contrast_table, reference_table, score_table, shortness
 
 
@@ -30,13 +30,13 @@ class ShownFigure:
         What it shows.
     image : str
         The image as a data URI.
-    borders : list of float
-        Where its panels can be cut apart, as shares of its width from 0 to 1.
+    panels : list of Panel
+        What a narrow screen shows below one another; none where the whole image is shown.
     """
 
     caption: str
     image: str
-    borders: list[float]
+    panels: list[Panel]
 
 
 @dataclass(frozen=True)
@@ -223,7 +223,7 @@ def _figures(folder: Path) -> list[ShownFigure]:
             # Figures of earlier versions have no caption of their own.
             read_caption(found[name]) or CAPTIONS.get(name, name),
             f"data:image/png;base64,{base64.b64encode(found[name].read_bytes()).decode()}",
-            read_borders(found[name]),
+            read_panels(found[name]),
         )
         for name in names
     ]
