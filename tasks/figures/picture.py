@@ -51,13 +51,13 @@ class Picture:
         """
         self.figure.set_dpi(DPI)
         canvas = FigureCanvasAgg(self.figure)
-        canvas.draw()
+        canvas.draw()  # type: ignore[no-untyped-call]
         metadata = PngInfo()
         metadata.add_itxt(CAPTION, self.caption)
         metadata.add_text(PANELS, json.dumps([astuple(panel) for panel in panels(self.figure)]))
         content = io.BytesIO()
         size = canvas.get_width_height(physical=True)
-        image = Image.frombuffer("RGBA", size, canvas.buffer_rgba(), "raw", "RGBA", 0, 1)
+        image = Image.frombuffer("RGBA", size, canvas.buffer_rgba(), "raw", "RGBA", 0, 1)  # type: ignore[no-untyped-call]
         image.save(content, "png", pnginfo=metadata, dpi=(DPI, DPI))
         write_atomically(path, content.getvalue())
 
