@@ -26,6 +26,7 @@ myst_heading_anchors = 3
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
+nb_merge_streams = True
 
 add_module_names = False
 autodoc_default_options = {"members": True, "member-order": "bysource"}

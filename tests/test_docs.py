@@ -4,6 +4,7 @@ import doctest
 import re
 import subprocess
 import sys
+import tomllib
 import types
 from pathlib import Path
 
@@ -120,11 +121,18 @@ def test_the_page_on_regularizers_shows_expressions_that_can_be_read():
         make_regularizer(expression)
 
 
+def test_site_citation_and_metadata_name_one_version():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert re.search(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)[1] == version
+    assert moduli.__version__ == version
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """Build the site as `make docs` does, in a process of its own."""
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet"]
+    command += ["-D", "nb_execution_mode=off"]  # test_notebooks runs them
     built = subprocess.run([*command, DOCS, folder], capture_output=True, text=True)
     assert built.returncode == 0, built.stderr
     return folder

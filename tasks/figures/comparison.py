@@ -1,5 +1,6 @@
 """The figures that every comparison leaves in its folder."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -93,6 +94,7 @@ def _task_pictures(run: Run) -> dict[str, Picture]:
     model = fresh_model(task)
     model.load_state_dict(network.weights)
     pictures = task.figures(model)
-    for picture in pictures.values():
-        picture.figure.suptitle(network.label, fontsize=9)
-    return pictures
+    return {
+        name: replace(picture, caption=f"{picture.caption} Method: {network.label}.")
+        for name, picture in pictures.items()
+    }

@@ -93,12 +93,12 @@ def neuron_figure(networks: Sequence[StoredNetwork]) -> Figure | None:
         axes = figure.add_subplot(1, len(panels), index, projection=None if flat else "3d")
         draw = draw_neuron_on_plane if flat else draw_neuron_in_space
         colours = draw(axes, manifold, weight, places, neuron)
-        axes.set_title(_neuron_title(network, home, weight, manifold, places), fontsize=9)
+        title = f"{_neuron_title(network, home, weight, manifold, places)}\nto neuron {neuron}"
+        axes.set_title(title, fontsize=9)
         kinds.setdefault(flat, ([], colours))[0].append(axes)
     for axes_of_kind, colours in kinds.values():
         bar = figure.colorbar(colours, ax=axes_of_kind, shrink=0.8)
         bar.set_label("|weight| relative to the largest from another neuron", fontsize=8)
-    figure.suptitle(f"Incoming weights of neuron {neuron}, where each method places the others", fontsize=10)
     return figure
 
 

@@ -29,6 +29,7 @@ def scores_figure(comparison: Comparison, summary: Summary) -> Figure:
         }
         draw_scores(axes, scores, _references(summary), summary.score_name)
         axes.set_title(stage, fontsize=9)
+        axes.tick_params(labelleft=True)  # a phone shows each panel alone
     lowest, highest = zip(*(axes.get_xlim() for axes in panels), strict=True)
     for axes in panels:
         axes.set_xlim(min(lowest), max(highest))
@@ -48,7 +49,7 @@ def training_figure(comparison: Comparison, summary: Summary) -> Figure:
         }
         draw_training(panel, metrics, _references(summary), summary.score_name)
         panel.set_title(f"{100 * wanted:.4g}%", fontsize=9)
-        panel.label_outer()
+        panel.tick_params(labelleft=True)
     for panel in panels[:-1]:
         panel.get_legend().remove()
     return figure

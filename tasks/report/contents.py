@@ -17,7 +17,7 @@ from moduli.tasks.experiments.run_folder import RunFolder
 from moduli.tasks.experiments.stages import STAGES, recurrent_among
 from moduli.tasks.experiments.summary import Row, Summary
 from moduli.tasks.figures.comparison import CAPTIONS
-from moduli.tasks.figures.picture import read_caption
+from moduli.tasks.figures.picture import Panel, read_caption, read_panels
 from moduli.tasks.report.table import (
     Entry,
     Table,
@@ -27,6 +27,25 @@ from moduli.tasks.report.table import (
     score_table,
     shortness,
 )
+
+
+@dataclass(frozen=True)
+class ShownFigure:
+    """A figure of a report.
+
+    Parameters
+    ----------
+    caption : str
+        What it shows.
+    image : str
+        The image as a data URI.
+    panels : list of Panel
+        What a narrow screen shows below one another; none where the whole image is shown.
+    """
+
+    caption: str
+    image: str
+    panels: list[Panel]
 
 
 @dataclass(frozen=True)
@@ -47,8 +66,8 @@ class Contents:
         What must be known of the first table.
     warning : str or None
         Why nothing should be concluded from it.
-    figures : dict of str to str
-        Each figure's caption and its image as a data URI.
+    figures : list of ShownFigure
+        What was drawn.
     """
 
     title: str
@@ -57,7 +76,7 @@ class Contents:
     tables: list[Table]
     notes: list[str]
     warning: str | None = None
-    figures: dict[str, str] = field(default_factory=dict)
+    figures: list[ShownFigure] = field(default_factory=list)
 
 
 def read_contents(folder: Path) -> Contents:
@@ -209,17 +228,20 @@ def _graphs_of(network: StoredNetwork) -> list[list[Entry]]:
     return lines
 
 
-def _figures(folder: Path) -> dict[str, str]:
-    """Return each figure by its caption, as a data URI: those of every comparison, and then the task's."""
+def _figures(folder: Path) -> list[ShownFigure]:
+    """Return the figures of every comparison, and then those of the task."""
     found = {path.stem: path for path in sorted(folder.glob("*.png")) if is_there(path)}
     names = [name for name in CAPTIONS if name in found]
     names += [name for name in found if name not in CAPTIONS]
-    return {
-        # Figures of earlier versions have no caption of their own.
-        read_caption(found[name]) or CAPTIONS.get(name, name): "data:image/png;base64,"
-        + base64.b64encode(found[name].read_bytes()).decode()
+    return [
+        ShownFigure(
+            # Figures of earlier versions have no caption of their own.
+            read_caption(found[name]) or CAPTIONS.get(name, name),
+            f"data:image/png;base64,{base64.b64encode(found[name].read_bytes()).decode()}",
+            read_panels(found[name]),
+        )
         for name in names
-    }
+    ]
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:

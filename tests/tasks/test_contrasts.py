@@ -265,6 +265,34 @@ def test_the_graph_of_a_gated_network_has_a_connection_where_any_gate_has_one():
     assert sparsifier.report().count("connections a neuron: 4.0 on average, at most 4 in and 4 out") == 1
 
 
+def test_a_smoke_run_says_that_it_is_too_short_where_a_reference_outdoes_it(finished):
+    comparison, summary = finished
+    reference = next(name for name in summary.references if name != summary.floor)
+    floors = {} if summary.floor is None else {summary.floor: [0.0] * 3}
+
+    def said(bound, smoke=True):
+        console = Console(width=400, record=True, file=io.StringIO())
+        found = replace(summary, smoke=smoke, references={reference: [bound] * 3} | floors)
+        print_summary(console, comparison, found)
+        return [line for line in console.export_text().splitlines() if line.startswith("Too short")]
+
+    (line,) = said(-1.0)
+    assert f"did worse than {reference}, without any network" in line
+    assert "Too short to conclude from: 4 of 4 rows did worse" in line
+    assert said(1e9) == []  # the floor is not counted
+    assert said(-1.0, smoke=False) == []
+    assert said(-1.0, smoke=None) == []
+
+
+def test_a_comparison_knows_whether_it_is_a_smoke_run(finished):
+    comparison, summary = finished
+    steps = preset(comparison.configuration.task.name, "smoke").training.steps
+    assert summary.smoke == (comparison.configuration.training.steps <= steps)
+    longer = replace(comparison.configuration.training, steps=steps + 1)
+    long = replace(comparison, configuration=replace(comparison.configuration, training=longer))
+    assert not long._is_smoke()
+
+
 def test_tables_say_what_was_tested_what_is_void_and_where_between_floor_and_ignorance(finished):
     comparison, summary = finished
     console = Console(width=200, record=True, file=io.StringIO())

@@ -60,6 +60,18 @@ def test_a_report_says_what_was_run_what_came_out_and_how_to_repeat_it(experimen
     assert not re.search(r'(src|href)="(?!data:)', page)
 
 
+def test_a_smoke_run_says_that_it_is_too_short(experiment, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(experiment.folder, folder)
+    summary = json.loads((folder / "results.json").read_text())
+    for score, expected in ((1e6, True), (0.0, False)):
+        for row in summary["rows"]:
+            row["trained"] = row["ticket"] = [score, score]
+        (folder / "results.json").write_text(json.dumps(sealed(summary)))
+        page = text(write_report([folder], tmp_path / "report.html").read_text())
+        assert ("Too short to conclude from: 5 of 5 rows did worse than" in page) == expected
+
+
 def test_one_seed_promises_no_interval(experiment, tmp_path):
     alone = replace(experiment, name="alone", seeds=[0])
     draw_comparison(alone, alone.summarize(alone.carry_out(jobs=1)))
@@ -150,6 +162,13 @@ FIRST_COLUMN = """(() => {
 })()"""
 
 
+# On how many lines the panels of the first figure of each report are: trained networks and tickets.
+STACKED = """[...document.querySelectorAll("article")].map(article => {
+  const panels = [...article.querySelector(".panels").children].filter(panel => panel.offsetParent);
+  return new Set(panels.map(panel => panel.getBoundingClientRect().top)).size;
+}).filter(lines => lines)"""
+
+
 @pytest.mark.skipif(PROGRAM is None, reason="No Chromium is installed: nothing shows the page.")
 def test_a_browser_shows_sorts_and_fits_the_page_without_a_complaint(experiment, tmp_path):
     longer = replace(experiment, name="a-comparison-" + 10 * "with-a-long-name-")
@@ -168,13 +187,18 @@ def test_a_browser_shows_sorts_and_fits_the_page_without_a_complaint(experiment,
             await page.evaluate(click)
             descending = await page.evaluate(column)
             images = await page.evaluate("[...document.images].every(image => image.naturalWidth > 100)")
+            stacked = [await page.evaluate(STACKED)]
             await page.open(report, width=360)
+            stacked.append(await page.evaluate(STACKED))
             width = await page.evaluate("document.documentElement.scrollWidth")
             kept = await page.evaluate(FIRST_COLUMN)
-            found = before, ascending, direction, descending, images, width, kept
+            found = before, ascending, direction, descending, images, stacked, width, kept
             return *found, page.complaints, page.requests
 
-    before, ascending, direction, descending, images, width, kept, complaints, requests = asyncio.run(look())
+    before, ascending, direction, descending, images, stacked, width, kept, complaints, requests = (
+        asyncio.run(look())
+    )
+    assert stacked == [[], [2, 2]]
     assert kept["scrolled"] > 0
     assert kept["column"] == kept["box"]
     assert sorted(before) == ascending != before

@@ -11,7 +11,9 @@ from typing import ClassVar
 
 import pytest
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from safetensors.torch import load_file
 from torch import nn
 
@@ -29,7 +31,7 @@ from moduli.tasks.experiments.summary import Summary
 from moduli.tasks.figures import geometry
 from moduli.tasks.figures.comparison import CAPTIONS, OF_ONE_SEED, draw_comparison
 from moduli.tasks.figures.geometry import neuron_figure, shape_figure
-from moduli.tasks.figures.picture import Picture, read_caption
+from moduli.tasks.figures.picture import Picture, read_caption, read_panels
 from moduli.tasks.navigation.settings import NavigationSettings
 from moduli.tasks.report import write_report
 from moduli.tasks.report.table import notes, score_table
@@ -209,6 +211,64 @@ def test_every_figure_carries_its_caption_into_the_report(finished, tmp_path):
     (comparison.folder / "figures" / "old-figure.png").write_bytes(b"no image")
     with pytest.raises(DamagedFile, match=r"old-figure\.png is not an image"):
         write_report([comparison.folder], tmp_path / "report.html")
+
+
+def test_panels_are_cut_apart_between_what_they_say_and_a_colour_bar_stays_with_its_panel(tmp_path):
+    figure = Figure(figsize=(9, 3), layout="constrained")
+    panels = figure.subplots(1, 3)
+    for axes in panels:
+        image = axes.imshow([[0, 1], [2, 3]])
+        axes.set_ylabel("a label")
+    figure.colorbar(image, ax=panels)
+    panels[0].plot([0], [0], label="inside")
+    panels[0].legend()
+    path = tmp_path / "figure.png"
+    Picture(figure, "α < β").save(path)
+    found = read_panels(path)
+    assert found[0].left == 0
+    assert found[-1].right == 1
+    left, right = found[1].left, found[1].right
+    assert (found[0].right, found[2].left) == (left, right)
+    boxes = [axes.get_tightbbox() for axes in panels]
+    assert boxes[0].x1 < left * figure.bbox.width < boxes[1].x0
+    assert boxes[1].x1 < right * figure.bbox.width < boxes[2].x0
+    assert read_caption(path) == "α < β"
+
+
+def test_a_legend_beside_a_panel_is_cut_from_it(tmp_path):
+    figure = Figure(figsize=(7, 3), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], label="a long name of a method")
+    legend = axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    Picture(figure, "").save(tmp_path / "figure.png")
+    panel, beside = read_panels(tmp_path / "figure.png")
+    border = panel.right
+    assert beside.depth < 0.5 < panel.depth  # below the legend nothing is shown
+    assert axes.get_window_extent().x1 < border * figure.bbox.width < legend.get_window_extent().x0
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        None,
+        "",
+        "7",
+        '["a"]',
+        "[]",
+        "{}",
+        "[[0, 1]]",
+        "[[0, 2, 1]]",
+        "[[0, NaN, 1]]",
+        "[[0.5, 0.2, 1]]",
+        "[[0, 1, 0]]",
+    ],
+)
+def test_what_a_file_says_of_its_panels_is_not_believed_blindly(tmp_path, said):
+    metadata = PngInfo()
+    if said is not None:
+        metadata.add_text("Panels", said)
+    Image.new("RGB", (4, 4)).save(tmp_path / "figure.png", pnginfo=metadata)
+    assert read_panels(tmp_path / "figure.png") == []
 
 
 def test_devices_are_abstract_or_final():
