@@ -139,7 +139,6 @@ def site(tmp_path_factory):
 
 
 @pytest.mark.xdist_group("site")  # one process builds it
-@pytest.mark.xdist_group("site")
 def test_the_site_builds_without_a_warning_and_its_links_lead_somewhere(site):
     pages = {page: page.read_text() for page in site.rglob("*.html")}
     assert len(pages) > len(PAGES)
@@ -155,7 +154,6 @@ def test_the_site_builds_without_a_warning_and_its_links_lead_somewhere(site):
 
 
 @pytest.mark.xdist_group("site")  # one process builds it
-@pytest.mark.xdist_group("site")
 def test_the_site_fetches_nothing_from_elsewhere(site):
     for page in site.rglob("*.html"):
         text = page.read_text()
@@ -167,7 +165,6 @@ def test_the_site_fetches_nothing_from_elsewhere(site):
 
 
 @pytest.mark.xdist_group("site")  # one process builds it
-@pytest.mark.xdist_group("site")
 def test_the_reference_describes_every_public_name(site):
     with (site / "objects.inv").open("rb") as file:
         inventory = InventoryFile.load(file, "", lambda base, path: path)
