@@ -7,7 +7,8 @@
 ``train`` continues where it stopped and prints no score. ``test`` reads what is finished, writes a table of
 networks, the tests and figures to ``results/which-property``, and prints its tables; it refuses to test
 anything before all networks of its parts are trained. ``repeat`` trains three networks, drawn at random from
-its parts, once more from nothing, and says whether their errors are the same to the last digit.
+its parts, once more from nothing, and says whether their weights are the same to the bit. Errors of the first
+networks stand beside it twice: as stored, and as this version scores the stored weights.
 """
 
 import argparse
@@ -27,6 +28,7 @@ import statsmodels.api as sm
 import torch
 from matplotlib.figure import Figure
 from scipy.stats import spearmanr, ttest_1samp
+from torch import Tensor
 
 from moduli.models import graph_statistics, spectral_radius
 from moduli.tasks import preset
@@ -35,7 +37,7 @@ from moduli.tasks.experiments.estimates import Estimate
 from moduli.tasks.experiments.execution import Execution
 from moduli.tasks.experiments.files import write_csv, write_json
 from moduli.tasks.experiments.networks import StoredNetwork
-from moduli.tasks.experiments.preparation import fresh_network
+from moduli.tasks.experiments.preparation import fresh_model, fresh_network
 from moduli.tasks.experiments.protocol import carry_out
 from moduli.tasks.experiments.records import provenance
 from moduli.tasks.experiments.run import Run
@@ -290,7 +292,7 @@ def test(parts: Sequence[str], stage: Stage, sparsity: float, out: Path, folder:
 
 
 def repeat(parts: Sequence[str], sparsity: float, out: Path, folder: Path) -> None:
-    """Train three networks of the parts again in a folder of their own, and compare their errors."""
+    """Train three networks of the parts again in a folder of their own, and compare their weights."""
     names = [(name, seed) for part in parts for name in PARTS[part][0] for seed in range(PARTS[part][1])]
     rows = []
     with tempfile.TemporaryDirectory() as again:
@@ -300,11 +302,29 @@ def repeat(parts: Sequence[str], sparsity: float, out: Path, folder: Path) -> No
             before, after = network_of(first, "trained"), network_of(second, "trained")
             assert before is not None
             assert after is not None
-            equal = (before.score, before.long) == (after.score, after.long)
-            print(f"{name} seed {before.seed}: {before.score} then {after.score}, equal: {equal}", flush=True)
+            weights, others = (StoredNetwork(run.stage("trained")).weights for run in (first, second))
+            equal = weights.keys() == others.keys() and all(
+                torch.equal(weight, others[key]) for key, weight in weights.items()
+            )
+            scored = rescored(first, weights)
+            print(
+                f"{name} seed {before.seed}: weights equal: {equal}; error {before.score} as stored, "
+                f"{scored} of the stored weights, {after.score} again",
+                flush=True,
+            )
             both = {"first": dataclasses.asdict(before), "again": dataclasses.asdict(after)}
-            rows.append(both | {"equal": equal})
+            rows.append(both | {"weights equal": equal, "first, scored by this version": scored})
     write_json(folder / "repeated.json", {"networks": rows} | provenance_of())
+
+
+def rescored(run: Run, weights: dict[str, Tensor]) -> float:
+    """Return the error of stored weights by this version."""
+    task = make_task(run.settings, run.seed)
+    model = fresh_model(task)
+    model.load_state_dict(weights)
+    model.eval()
+    with torch.no_grad():
+        return float(task.score(model))
 
 
 def errors(networks: Sequence[Network]) -> list[dict[str, Any]]:
