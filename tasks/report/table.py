@@ -173,9 +173,15 @@ def shortness(summary: Summary) -> str | None:
         return None
     who = ", ".join(rows) if len(rows) < 4 else f"{len(rows)} of {len(summary.rows)} rows"
     return (
-        f"Too short to conclude from: {who} did worse than {' and '.join(references)}, without any network; "
+        f"Too short to conclude from: {who} did worse than {_listed(references)}, without any network; "
         "train for more steps, as in --preset small."
     )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Join names by commas, and the last one by "and"."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _entries(row: Row, summary: Summary) -> list[Entry]:

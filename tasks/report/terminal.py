@@ -94,7 +94,7 @@ def _framed(table: Table) -> RichTable:
     shown = RichTable(title=table.title, title_justify="left")
     shown.add_column(table.columns[0], no_wrap=True)
     for name in table.columns[1:]:
-        shown.add_column(name, justify="right")
+        shown.add_column(name, justify="right", overflow="fold")
     for row in table.rows:
         shown.add_row(*(entry.text for entry in row))
     return shown

@@ -336,3 +336,10 @@ def test_a_margin_that_is_none_is_refused(capsys, tmp_path, monkeypatch):
     with pytest.raises(SystemExit):
         main(["compare", "adding", "--family", "tabel"])
     assert "table" in capsys.readouterr().err
+
+
+def test_a_narrow_terminal_shows_long_names_whole(finished):
+    comparison, summary = finished
+    console = Console(width=100, record=True, file=io.StringIO())
+    print_summary(console, comparison, replace(summary, control="rewired-torus-diffusion@a-priori"))
+    assert "…" not in console.export_text()
