@@ -244,7 +244,7 @@ class Summary(Record):
 
     @property
     def outdone(self) -> tuple[list[str], list[str]]:
-        """The names of the rows that some reference outdoes, trained or as tickets, and of those references.
+        """The methods that some reference outdoes, trained or as tickets, and those references.
 
         The floor is left out: nothing can be expected to reach it.
         """

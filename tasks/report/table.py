@@ -171,7 +171,7 @@ def shortness(summary: Summary) -> str | None:
     rows, references = summary.outdone
     if not summary.smoke or not rows:
         return None
-    who = ", ".join(rows) if len(rows) < 4 else f"{len(rows)} of {len(summary.rows)} rows"
+    who = ", ".join(rows) if len(rows) < 4 else f"{len(rows)} of {len(set(summary.names))} methods"
     return (
         f"Too short to conclude from: {who} did worse than {_listed(references)}, without any network; "
         "train for more steps, as in --preset small."

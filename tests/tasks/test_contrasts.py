@@ -278,7 +278,7 @@ def test_a_smoke_run_says_that_it_is_too_short_where_a_reference_outdoes_it(fini
 
     (line,) = said(-1.0)
     assert f"did worse than {reference}, without any network" in line
-    assert "Too short to conclude from: 4 of 4 rows did worse" in line
+    assert "Too short to conclude from: 4 of 4 methods did worse" in line
     assert said(1e9) == []  # the floor is not counted
     assert said(-1.0, smoke=False) == []
     assert said(-1.0, smoke=None) == []
