@@ -141,7 +141,7 @@ def as_masks(value: object) -> dict[str, Tensor]:
         if len(strange):
             raise InvalidParameter(
                 f"The mask of {name} must be booleans, or numbers that are 0 or 1; it holds "
-                f"{strange[0].item():g}. Pass weight != 0 to keep the weights that are not zero."
+                f"{strange[0].item()!r}. Pass weight != 0 to keep the weights that are not zero."
             )
     return dict(masks)
 

@@ -350,7 +350,7 @@ class Sparsifier(Tabular, Attachable, Storable):
         """Return a text about every pruned matrix: its sparsity, and the graph of a recurrent one."""
         fractions = self.sparsity()
         text = describe(self._pruned, self.masks, fractions, self.manifold, self.embeddings)
-        total = f"total: {fractions['total']:.2%} zeros after {self.steps_taken} steps"
+        total = f"total: {fractions['total']:.2%} zeros after {_steps(self.steps_taken)}"
         besides = self._weights.zeros_alive()
         notes = [f"{name}: {count} living weights are zero besides" for name, count in besides.items()]
         return "\n".join([text, *notes, total])
@@ -358,7 +358,7 @@ class Sparsifier(Tabular, Attachable, Storable):
     def table(self) -> Table:
         """Return shape, zeros and target of every pruned matrix; the sparsifier's ``repr`` shows it."""
         parts = [type(self.model).__name__, repr(self.regularizer), repr(self.manifold)]
-        title = f"Sparsifier({', '.join(parts)}, scope={self.scope!r}) after {self.steps_taken} steps"
+        title = f"Sparsifier({', '.join(parts)}, scope={self.scope!r}) after {_steps(self.steps_taken)}"
         return summary(title, self._pruned, self.sparsity(), self.pruner.wanted)
 
     def ticket(self, seed: int, *, correct_fan_in: bool = False) -> tuple[nn.Module, "Sparsifier"]:
@@ -423,6 +423,10 @@ class Sparsifier(Tabular, Attachable, Storable):
         self.masks.update({name: mask.to(self.masks[name].device, copy=True) for name, mask in masks.items()})
         self._charges.load_points(part(state, "embedding"))
         self._weights.records = _reads_gradient(self.regrowth, self.steps_taken + 1)
+
+
+def _steps(count: int) -> str:
+    return f"{count} step" if count == 1 else f"{count} steps"
 
 
 def _refuse_beside_masks(**options: object) -> None:

@@ -162,7 +162,8 @@ def sparse_rnn(
         within one pair.
     bridges : float
         About which share of the weights connects different tiles, in [0, 1), as `tile_mask` has it: there are
-        more tiles then, and what they leave connects the nearest neurons beyond their borders.
+        more tiles then, and what they leave connects the nearest neurons beyond their borders. Tiles
+        are whole, so that with few of them the share is coarse: at a sparsity of 0.5 a tenth is none.
     embedding : Tensor, optional
         Points of the neurons, ``(hidden_size, *point_shape)``; drawn at random when absent.
     seed : int

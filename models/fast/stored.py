@@ -100,6 +100,11 @@ def sparse_state(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Ten
     stored = {name for name in own if any(name.startswith(f"{path}.") for path in kernels)}
     expected = kernels | (own.keys() - stored)
     for name in state:
+        if name in stored:
+            raise StateMismatch(
+                f"The state holds {name}, as a sparse model's does: load it as it is, or pass "
+                "dense_state(state) where its kernels are others."
+            )
         if name not in expected:
             raise StateMismatch(
                 f"The state holds '{name}', which the model lacks; {suggestion(name, expected)}"

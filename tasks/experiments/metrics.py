@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 from moduli.requirements import require_package
 from moduli.tasks.experiments.execution import Execution
 from moduli.tasks.experiments.files import cannot_write, damaged, is_there, write_atomically
-from moduli.tasks.experiments.loggers import make_logger
+from moduli.tasks.experiments.loggers import Curves, make_curves
 from moduli.tasks.experiments.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from lightning.pytorch.loggers import Logger
     from torch.utils.tensorboard import SummaryWriter
 
 Metrics = dict[str, float]
@@ -36,7 +35,7 @@ class MetricsLog:
     Raises
     ------
     InvalidConfiguration
-        If no logger has the name that is asked for.
+        If no logger has the name that is asked for, or it cannot be made.
     MissingDependency
         If TensorBoard or a logger is asked for and not installed.
     """
@@ -45,13 +44,13 @@ class MetricsLog:
         self._path = folder.path / "metrics.csv"
         self._silent = rank > 0
         self._board: SummaryWriter | None = None
-        self._logger: Logger | None = None
+        self._curves: Curves | None = None
         if self._silent:
             return
         if execution.tensorboard or execution.logger == "tensorboard":
             self._board = _board(folder.path, step)
         if execution.logger not in ("", "tensorboard"):
-            self._logger = make_logger(execution.logger, folder.path)
+            self._curves = make_curves(execution.logger, folder.path)
         self._truncate(step)
 
     def __enter__(self) -> "MetricsLog":
@@ -62,8 +61,8 @@ class MetricsLog:
     ) -> None:
         if self._board is not None:
             self._board.close()
-        if self._logger is not None:
-            self._logger.finalize("success" if error is None else "failed")
+        if self._curves is not None:
+            self._curves.close(success=error is None)
 
     def append(self, row: Metrics) -> None:
         """Write the metrics of a step.
@@ -87,9 +86,9 @@ class MetricsLog:
         if self._board is not None:
             for name in row.keys() - {"step"}:
                 self._board.add_scalar(name, row[name], int(row["step"]))
-        if self._logger is not None:
+        if self._curves is not None:
             numbers = {name: value for name, value in row.items() if name != "step"}
-            self._logger.log_metrics(numbers, int(row["step"]))
+            self._curves.log(numbers, int(row["step"]))
 
     def _truncate(self, last_step: int) -> None:
         if not self._path.exists():

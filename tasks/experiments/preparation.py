@@ -127,8 +127,8 @@ def _require_recurrence(matrices: Sequence[WeightMatrix], run: Run) -> None:
     if not matrices:
         raise NothingToPrune(
             f"The method '{run.method_name}' is about recurrent weights, and this network of the task "
-            f"'{run.configuration.task.name}' has none; choose another cell or more layers, or the methods "
-            "dense and none@layer, which need none."
+            f"'{run.configuration.task.name}' has none; choose another cell or more layers, or one of the "
+            "methods dense (nothing is cut) and none@layer (every matrix is), which need none."
         )
 
 

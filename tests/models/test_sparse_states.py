@@ -305,3 +305,9 @@ def test_s12_a_model_without_numbers_is_refused():
         compress(sparse_rnn("gru", 2, 64, device="meta"))
     with pytest.raises(InvalidParameter, match="which the meta device lacks"):
         train_survivors(nn.Linear(6, 4), {"weight": torch.ones(4, 6, device="meta")})
+
+
+def test_s12_a_state_that_is_sparse_already_is_said_to_be():
+    rnn = sparse_rnn("gru", 3, 64)
+    with pytest.raises(StateMismatch, match="as a sparse model's does: load it as it is"):
+        sparse_state(rnn.state_dict(), rnn)

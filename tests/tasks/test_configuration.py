@@ -17,7 +17,7 @@ from moduli.tasks.errors import UnknownMethod, UnknownPreset, UnknownTask
 from moduli.tasks.experiments.execution import Execution
 from moduli.tasks.experiments.methods import explained_methods, method, split_methods
 from moduli.tasks.experiments.methods.words import A_PRIORI, CHANGES, CONTROLS, DIAGONALS
-from moduli.tasks.experiments.metrics import MetricsLog
+from moduli.tasks.experiments.metrics import MetricsLog, read_metrics
 from moduli.tasks.experiments.presets import presets_of, with_style
 from moduli.tasks.experiments.protocol import carry_out
 from moduli.tasks.experiments.run import Run
@@ -290,3 +290,50 @@ def test_a_logger_that_is_not_known_is_named_with_a_suggestion(tmp_path):
     folder = Run(preset("navigation", "smoke"), "none", 0, tmp_path).open("trained")
     with pytest.raises(InvalidConfiguration, match="No logger is called 'wand'; did you mean 'wandb'"):
         MetricsLog(folder, 0, Execution(logger="wand"))
+
+
+class Frail:
+    """Stands for a logger whose server goes away after two rows."""
+
+    def __init__(self, save_dir):
+        self.rows = []
+
+    def log_metrics(self, numbers, step):
+        self.rows.append(step)
+        if len(self.rows) == 3:
+            raise ConnectionError("server gone")
+
+    def finalize(self, status):
+        raise AssertionError("a logger that failed is left alone")
+
+
+def test_a_logger_that_fails_is_left_out_and_the_training_goes_on(tmp_path, monkeypatch):
+    loggers = pytest.importorskip("lightning.pytorch.loggers")
+    monkeypatch.setattr(loggers, "Logger", Frail)
+    folder = Run(preset("navigation", "smoke"), "none", 0, tmp_path).open("trained")
+    execution = Execution(logger=f"{__name__}:Frail")
+    log = MetricsLog(folder, 0, execution)
+    for step in (1, 2):
+        log.append({"step": step, "loss": 1.0})
+    with pytest.warns(
+        UserWarning, match="Frail failed .ConnectionError: server gone.*metrics.csv has every row"
+    ):
+        log.append({"step": 3, "loss": 1.0})
+    with log:
+        for step in (4, 5):
+            log.append({"step": step, "loss": 1.0})
+    assert [row["step"] for row in read_metrics(folder.path)] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("logger", "message"),
+    [
+        ("collections:OrderedDict", "is not a class of Lightning's loggers"),
+        ("math:pi", "is not a class of Lightning's loggers"),
+        ("lightning.pytorch.loggers:Logger", "cannot be made .TypeError.*takes save_dir"),
+    ],
+)
+def test_what_is_no_logger_is_refused_before_anything_is_trained(tmp_path, logger, message):
+    folder = Run(preset("navigation", "smoke"), "none", 0, tmp_path).open("trained")
+    with pytest.raises(InvalidConfiguration, match=message):
+        MetricsLog(folder, 0, Execution(logger=logger))
