@@ -1,5 +1,7 @@
 """What every test shares: one thread each, since the tests themselves run side by side."""
 
+import os
+
 import pytest
 import torch
 from hypothesis import Phase, settings
@@ -20,6 +22,7 @@ from moduli.manifolds import (
 )
 
 torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes that tests start
 
 # Timed deadlines would make tests fail on a busy machine; derandomised, a run repeats exactly.
 settings.register_profile("moduli", deadline=None, derandomize=True, max_examples=30)

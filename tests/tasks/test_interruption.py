@@ -108,7 +108,7 @@ def test_a_sweep_killed_at_random_moments_ends_bit_identical(tmp_path):
     ("number", "jobs", "before"),
     [
         (signal.SIGINT, 1, ""),
-        (signal.SIGTERM, 2, ""),
+        pytest.param(signal.SIGTERM, 2, "", marks=pytest.mark.thorough),
         pytest.param(signal.SIGTERM, 2, IGNORE_CTRL_C, marks=pytest.mark.thorough),
     ],
 )
@@ -133,6 +133,7 @@ def test_a_sweep_that_is_asked_to_stop_saves_exits_with_130_and_leaves_no_proces
     assert list(tmp_path.glob("networks/*/*/checkpoint.safetensors"))
 
 
+@pytest.mark.thorough
 def test_a_worker_that_dies_is_reported_and_costs_its_last_interval(tmp_path):
     process = start(tmp_path, jobs=2)
     wait_for_step(tmp_path, 10)
