@@ -16,7 +16,6 @@ from moduli.tasks.experiments.files import write_csv, write_sums
 from moduli.tasks.experiments.methods import method
 from moduli.tasks.experiments.methods.words import REWIRED
 from moduli.tasks.experiments.numbers import single_numbers
-from moduli.tasks.experiments.presets import presets_of
 from moduli.tasks.experiments.records import provenance
 from moduli.tasks.experiments.run import Run
 from moduli.tasks.experiments.run_folder import claimed
@@ -214,18 +213,12 @@ class Comparison:
             family=self.family,
             margin=self.margin,
             **learning(own.values()),
-            smoke=self._is_smoke(),
             **provenance(),
         )
         with claimed(self.folder):
             write_csv(self.folder / "results.csv", list(self._records(own)))
             write_sums(self.folder)
             return summary.write(self.folder / "results.json")
-
-    def _is_smoke(self) -> bool:
-        """Tell whether training is no longer than in the task's preset ``smoke``."""
-        smoke = presets_of(type(self.configuration.task))["smoke"]
-        return self.configuration.training.steps <= smoke.training.steps
 
     def _units(self, name: str, sparsity: float) -> int | None:
         """Return how many units a method's networks have, where it is not what the configuration says."""

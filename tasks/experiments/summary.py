@@ -138,9 +138,7 @@ class Summary(Record):
         The validation score at which the task counts as learned; None where a task has none.
     steps_to_criterion : list of dict of str to list, or None
         For each row and stage the first validated step at which each seed's network had learned the task, and
-        None for a network that never did; None where there is no criterion.
-    smoke : bool or None
-        Whether training was no longer than in the task's preset ``smoke``, which is too short to learn much.
+        None for a network that never did; None without a criterion.
 
     All that may be None is so in files of versions that did not write it.
     """
@@ -162,7 +160,6 @@ class Summary(Record):
     margin: float | None = None
     criterion: float | None = None
     steps_to_criterion: list[dict[Stage, list[int | None]]] | None = None
-    smoke: bool | None = None
 
     def __post_init__(self) -> None:
         seeds = len(self.seeds)

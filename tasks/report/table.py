@@ -167,14 +167,14 @@ def reference_table(summary: Summary) -> Table:
 
 
 def shortness(summary: Summary) -> str | None:
-    """Return what to say of a smoke run in which references outdo networks; None where there is nothing."""
+    """Return what to say where references outdo networks, as in a smoke run; None where there is nothing."""
     rows, references = summary.outdone
-    if not summary.smoke or not rows:
+    if not rows:
         return None
     who = ", ".join(rows) if len(rows) < 4 else f"{len(rows)} of {len(set(summary.names))} methods"
     return (
-        f"Too short to conclude from: {who} did worse than {_listed(references)}, without any network; "
-        "train for more steps, as in --preset small."
+        f"Too short to conclude from, or nothing was learned: {who} did worse than {_listed(references)}, "
+        "without any network."
     )
 
 

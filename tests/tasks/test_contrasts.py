@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import dataclass, replace
 from statistics import mean, stdev
+from typing import ClassVar
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ from moduli.models import Sparsifier, clique_mask, graph_statistics, random_mask
 from moduli.models.analysis.graphs import connections_of
 from moduli.tasks import preset
 from moduli.tasks.adding.settings import AddingSettings
+from moduli.tasks.adding.task import Adding
 from moduli.tasks.cli import main
 from moduli.tasks.command_line.experiment import _comparison
 from moduli.tasks.command_line.parsing import parse
@@ -265,32 +267,44 @@ def test_the_graph_of_a_gated_network_has_a_connection_where_any_gate_has_one():
     assert sparsifier.report().count("connections a neuron: 4.0 on average, at most 4 in and 4 out") == 1
 
 
-def test_a_smoke_run_says_that_it_is_too_short_where_a_reference_outdoes_it(finished):
+def test_what_did_worse_than_a_rule_without_any_network_is_named(finished):
     comparison, summary = finished
     reference = next(name for name in summary.references if name != summary.floor)
     floors = {} if summary.floor is None else {summary.floor: [0.0] * 3}
 
-    def said(bound, smoke=True):
+    def said(bound):
         console = Console(width=400, record=True, file=io.StringIO())
-        found = replace(summary, smoke=smoke, references={reference: [bound] * 3} | floors)
-        print_summary(console, comparison, found)
+        print_summary(console, comparison, replace(summary, references={reference: [bound] * 3} | floors))
         return [line for line in console.export_text().splitlines() if line.startswith("Too short")]
 
     (line,) = said(-1.0)
-    assert f"did worse than {reference}, without any network" in line
-    assert "Too short to conclude from: 4 of 4 methods did worse" in line
+    assert f"nothing was learned: 4 of 4 methods did worse than {reference}, without any network" in line
     assert said(1e9) == []  # the floor is not counted
-    assert said(-1.0, smoke=False) == []
-    assert said(-1.0, smoke=None) == []
 
 
-def test_a_comparison_knows_whether_it_is_a_smoke_run(finished):
-    comparison, summary = finished
-    steps = preset(comparison.configuration.task.name, "smoke").training.steps
-    assert summary.smoke == (comparison.configuration.training.steps <= steps)
-    longer = replace(comparison.configuration.training, steps=steps + 1)
-    long = replace(comparison, configuration=replace(comparison.configuration, training=longer))
-    assert not long._is_smoke()
+@dataclass(frozen=True)
+class Demanding:
+    """Settings that no preset can guess, and whose presets cannot be imported."""
+
+    length: int
+    units: int = 12
+    name: ClassVar[str] = "demanding"
+    task: ClassVar[str] = "tests.tasks.test_contrasts:DemandingTask"
+    presets: ClassVar[str] = "nowhere:PRESETS"
+
+
+class DemandingTask(Adding):
+    def __init__(self, settings, *arguments):
+        super().__init__(AddingSettings(length=settings.length, units=settings.units), *arguments)
+
+
+def test_a_table_needs_no_presets_of_its_task(tmp_path):
+    smoke = preset("adding", "smoke")
+    configuration = replace(
+        smoke, task=Demanding(length=5), training=replace(smoke.training, steps=4, log_interval=2)
+    )
+    comparison = Comparison(configuration, ["none"], [0], tmp_path, "table")
+    assert comparison.summarize(comparison.carry_out(jobs=1)).rows[0].ticket
 
 
 def test_tables_say_what_was_tested_what_is_void_and_where_between_floor_and_ignorance(finished):
