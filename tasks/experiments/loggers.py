@@ -1,4 +1,4 @@
-"""Curves for Weights & Biases, MLflow and whatever else Lightning has a logger for."""
+"""Curves for TensorBoard, Weights & Biases, MLflow and whatever else Lightning has a logger for."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -11,6 +11,9 @@ from moduli.requirements import require_package
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
+
+TENSORBOARD = "tensorboard"
+"""How TensorBoard's files are asked for."""
 
 PROJECT = "moduli"
 """How Weights & Biases calls the project of all runs, and MLflow their experiment."""
@@ -40,35 +43,39 @@ LOGGERS: Mapping[str, Callable[[Any, Path], "Logger"]] = {"csv": _csv, "mlflow":
 
 
 class Curves:
-    """A logger that may fail and ends no training: it is left out from there on, with a warning.
+    """What shows metrics elsewhere. If it fails it is left out from there on, with a warning.
 
     Parameters
     ----------
-    logger : Logger
-        One of Lightning's.
     name : str
         What it was asked for by.
+    log : callable
+        Shows the numbers of a step.
+    close : callable
+        Takes whether the training has ended well.
     """
 
-    def __init__(self, logger: "Logger", name: str) -> None:
-        self._logger: Logger | None = logger
-        self._name = name
+    def __init__(
+        self, name: str, log: Callable[[dict[str, float], int], None], close: Callable[[bool], None]
+    ) -> None:
+        self._name, self._log, self._close = name, log, close
+        self._failed = False
 
     def log(self, numbers: dict[str, float], step: int) -> None:
         """Show the metrics of a step."""
-        self._attempt(lambda logger: logger.log_metrics(numbers, step))
+        self._attempt(lambda: self._log(numbers, step))
 
     def close(self, success: bool) -> None:
         """Say that the training is over."""
-        self._attempt(lambda logger: logger.finalize("success" if success else "failed"))
+        self._attempt(lambda: self._close(success))
 
-    def _attempt(self, call: Callable[["Logger"], None]) -> None:
-        if self._logger is None:
+    def _attempt(self, call: Callable[[], None]) -> None:
+        if self._failed:
             return
         try:
-            call(self._logger)
+            call()
         except Exception as error:  # what writes to a server may fail in any way
-            self._logger = None
+            self._failed = True
             warnings.warn(
                 f"The logger {self._name} failed ({type(error).__name__}: {error}) and gets no more of this "
                 "training, which goes on; metrics.csv has every row.",
@@ -76,50 +83,76 @@ class Curves:
             )
 
 
-def make_curves(logger: str, folder: Path) -> Curves:
-    """Return a logger of Lightning for a run's metrics.
+def make_curves(logger: str, folder: Path, step: int) -> Curves:
+    """Return what shows a run's metrics elsewhere.
 
     Parameters
     ----------
     logger : str
-        ``csv``, ``mlflow`` or ``wandb``; or ``package.module:Class``, a logger that takes ``save_dir``.
-        Environment variables such as ``WANDB_MODE`` and ``MLFLOW_TRACKING_URI`` say where curves go.
+        ``tensorboard``; a logger of Lightning, ``csv``, ``mlflow`` or ``wandb``; or
+        ``package.module:Class``, one that takes ``save_dir``. Environment variables such as ``WANDB_MODE``
+        and ``MLFLOW_TRACKING_URI`` say where curves go.
     folder : Path
-        The folder of the run's stage, for what the logger keeps on disk.
+        The folder of the run's stage, for what is kept on disk.
+    step : int
+        Last step that counts: TensorBoard drops what a killed run wrote after it.
 
     Raises
     ------
     InvalidConfiguration
-        If there is no such word, or the logger cannot be made.
+        If no logger has the name, or it cannot be made.
     MissingDependency
         If Lightning, or what the logger writes for, is not installed.
     PluginError
         If a class cannot be imported.
     """
-    loggers = require_package("lightning.pytorch.loggers", "Loggers of Lightning", "lightning")
-    if ":" not in logger and logger not in LOGGERS:
+    if ":" not in logger and logger not in (TENSORBOARD, *LOGGERS):
         raise InvalidConfiguration(
-            f"No logger is called '{logger}'; {suggestion(logger, [*LOGGERS, 'tensorboard'])} "
+            f"No logger is called '{logger}'; {suggestion(logger, [TENSORBOARD, *LOGGERS])} "
             "A logger of your own is named as package.module:Class."
         )
-    found = import_string(logger, f"The logger {logger}") if ":" in logger else None
-    if found is not None and not (isinstance(found, type) and issubclass(found, loggers.Logger)):
-        raise InvalidConfiguration(
-            f"The logger {logger} is not a class of Lightning's loggers; derive it from "
-            "lightning.pytorch.loggers.Logger."
-        )
     try:
-        made: Logger = LOGGERS[logger](loggers, folder) if found is None else found(save_dir=folder)
+        return _tensorboard(folder, step) if logger == TENSORBOARD else _of_lightning(logger, folder)
     except ModuliError:
         raise
     except Exception as error:  # a constructor may fail in any way
         expected = (
-            "" if found is None else "; its constructor takes save_dir, and nothing else that is needed"
+            "; its constructor takes save_dir, and nothing else that is needed" if ":" in logger else ""
         )
         raise InvalidConfiguration(
             f"The logger {logger} cannot be made ({type(error).__name__}: {error}){expected}."
         ) from error
-    return Curves(made, logger)
+
+
+def _tensorboard(folder: Path, step: int) -> Curves:
+    """Return PyTorch's own writer, which needs no Lightning."""
+    require_package("tensorboard", "Files for TensorBoard", "tensorboard")  # torch's writer does not name it
+    tensorboard = require_package("torch.utils.tensorboard", "Files for TensorBoard", "tensorboard")
+    writer = tensorboard.SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
+
+    def log(numbers: dict[str, float], step: int) -> None:
+        for name, number in numbers.items():
+            writer.add_scalar(name, number, step)
+
+    return Curves(TENSORBOARD, log, lambda success: writer.close())
+
+
+def _of_lightning(name: str, folder: Path) -> Curves:
+    loggers = require_package("lightning.pytorch.loggers", "Loggers of Lightning", "lightning")
+    logger: Logger
+    if name in LOGGERS:
+        logger = LOGGERS[name](loggers, folder)
+    else:
+        found = import_string(name, f"The logger {name}")
+        if not (isinstance(found, type) and issubclass(found, loggers.Logger)):
+            raise InvalidConfiguration(
+                f"The logger {name} is not a class of Lightning's loggers; derive it from "
+                "lightning.pytorch.loggers.Logger."
+            )
+        logger = found(save_dir=folder)
+    return Curves(
+        name, logger.log_metrics, lambda success: logger.finalize("success" if success else "failed")
+    )
 
 
 def _name(folder: Path) -> str:

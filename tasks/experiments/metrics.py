@@ -3,16 +3,11 @@
 import csv
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
 
-from moduli.requirements import require_package
 from moduli.tasks.experiments.execution import Execution
 from moduli.tasks.experiments.files import cannot_write, damaged, is_there, write_atomically
-from moduli.tasks.experiments.loggers import Curves, make_curves
+from moduli.tasks.experiments.loggers import TENSORBOARD, Curves, make_curves
 from moduli.tasks.experiments.run_folder import RunFolder
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
 
 Metrics = dict[str, float]
 """The numbers of one step by name: a row of metrics.csv."""
@@ -43,14 +38,11 @@ class MetricsLog:
     def __init__(self, folder: RunFolder, step: int, execution: Execution, rank: int = 0) -> None:
         self._path = folder.path / "metrics.csv"
         self._silent = rank > 0
-        self._board: SummaryWriter | None = None
-        self._curves: Curves | None = None
+        self._curves: list[Curves] = []
         if self._silent:
             return
-        if execution.tensorboard or execution.logger == "tensorboard":
-            self._board = _board(folder.path, step)
-        if execution.logger not in ("", "tensorboard"):
-            self._curves = make_curves(execution.logger, folder.path)
+        wanted = {TENSORBOARD if execution.tensorboard else "", execution.logger} - {""}
+        self._curves = [make_curves(logger, folder.path, step) for logger in sorted(wanted)]
         self._truncate(step)
 
     def __enter__(self) -> "MetricsLog":
@@ -59,10 +51,8 @@ class MetricsLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._board is not None:
-            self._board.close()
-        if self._curves is not None:
-            self._curves.close(success=error is None)
+        for curves in self._curves:
+            curves.close(success=error is None)
 
     def append(self, row: Metrics) -> None:
         """Write the metrics of a step.
@@ -83,12 +73,9 @@ class MetricsLog:
                 writer.writerow(row)
         except OSError as error:
             raise cannot_write(self._path, error) from error
-        if self._board is not None:
-            for name in row.keys() - {"step"}:
-                self._board.add_scalar(name, row[name], int(row["step"]))
-        if self._curves is not None:
-            numbers = {name: value for name, value in row.items() if name != "step"}
-            self._curves.log(numbers, int(row["step"]))
+        numbers = {name: value for name, value in row.items() if name != "step"}
+        for curves in self._curves:
+            curves.log(numbers, int(row["step"]))
 
     def _truncate(self, last_step: int) -> None:
         if not self._path.exists():
@@ -129,10 +116,3 @@ def read_metrics(folder: Path) -> list[Metrics]:
             if row is not rows[-1]:
                 raise damaged(f"{path} is damaged ({error})") from error
     return found
-
-
-def _board(folder: Path, step: int) -> "SummaryWriter":
-    require_package("tensorboard", "Files for TensorBoard", "tensorboard")  # torch's writer does not name it
-    tensorboard = require_package("torch.utils.tensorboard", "Files for TensorBoard", "tensorboard")
-    writer: SummaryWriter = tensorboard.SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
-    return writer

@@ -325,6 +325,24 @@ def test_a_logger_that_fails_is_left_out_and_the_training_goes_on(tmp_path, monk
     assert [row["step"] for row in read_metrics(folder.path)] == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.parametrize("execution", [Execution(tensorboard=True), Execution(logger="tensorboard")])
+@pytest.mark.parametrize("method", ["add_scalar", "close"])
+def test_tensorboard_that_fails_is_left_out_too(tmp_path, monkeypatch, execution, method):
+    def full(*_, **__):
+        raise OSError("no space left")
+
+    def show():
+        with MetricsLog(folder, 0, execution) as log:
+            for step in (1, 2):
+                log.append({"step": step, "loss": 1.0})
+
+    monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter." + method, full)
+    folder = Run(preset("navigation", "smoke"), "none", 0, tmp_path).open("trained")
+    with pytest.warns(UserWarning, match="tensorboard failed .OSError: no space left"):
+        show()
+    assert len(read_metrics(folder.path)) == 2
+
+
 @pytest.mark.parametrize(
     ("logger", "message"),
     [
