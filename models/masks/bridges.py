@@ -42,6 +42,8 @@ def nearest_across(manifold: Manifold, points: Tensor, tile: Tensor, count: int,
     tensor([[1],
             [2]])
     """
+    if count == 0:
+        return torch.empty(2, 0, dtype=torch.int64, device=points.device)
     generator = torch.Generator().manual_seed(seed)
     members = torch.split(tile.argsort(stable=True), tile.bincount().tolist())
     middles, radii = _middles(manifold, points, members)
@@ -63,7 +65,7 @@ def nearest_across(manifold: Manifold, points: Tensor, tile: Tensor, count: int,
         ties = torch.cat([ties, torch.rand(len(rows), generator=generator)])
         if len(distances) > 2 * count:
             pairs, distances, ties = _first(count, pairs, distances, ties)
-            farthest = float(distances.max()) if count else -math.inf
+            farthest = float(distances.max())
     pairs, _, _ = _first(count, pairs, distances, ties)
     return pairs.to(points.device)
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from moduli.models import Sparsifier, graph_statistics
 from moduli.models.analysis.graphs import connections_of
+from moduli.models.matrices import MOST_GATES
 
 MOST_NEURONS = 1024
 """Graphs of more neurons take minutes, and are left out."""
@@ -56,7 +57,7 @@ def graph_numbers(sparsifier: Sparsifier, recurrent: Collection[str]) -> dict[st
 def has_graph(mask: Tensor) -> bool:
     """Tell whether a recurrent mask leads from neurons to the same neurons, of which there are not too many.
 
-    The state of a projected LSTM is smaller than its gates, of which it then seems to have more than four.
+    The state of a projected LSTM is smaller than its gates, of which it seems to have more than any cell has.
     """
     gates, rest = divmod(mask.shape[0], mask.shape[1])
-    return rest == 0 and gates <= 4 and mask.shape[1] <= MOST_NEURONS
+    return rest == 0 and gates <= MOST_GATES and mask.shape[1] <= MOST_NEURONS
