@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from textwrap import fill
 
 from matplotlib.figure import Figure
 
@@ -96,7 +95,7 @@ def _task_pictures(run: Run) -> dict[str, Picture]:
     model.load_state_dict(network.weights)
     pictures = task.figures(model)
     for picture in pictures.values():  # over the first panel, which may be cut from the others
-        picture.figure.suptitle(fill(network.label, 22), x=0.01, ha="left", fontsize=9)
+        picture.figure.suptitle(network.label.replace("@", "\n@"), x=0.01, ha="left", fontsize=9)
     return {
         name: replace(picture, caption=f"{picture.caption} Method: {network.label}.")
         for name, picture in pictures.items()

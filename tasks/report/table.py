@@ -167,14 +167,14 @@ def reference_table(summary: Summary) -> Table:
 
 
 def shortness(summary: Summary) -> str | None:
-    """Return what to say where references outdo networks, as in a smoke run; None where there is nothing."""
+    """Return what to say where references outdo networks, as in smoke runs; None where there is nothing."""
     rows, references = summary.outdone
     if not rows:
         return None
-    who = ", ".join(rows) if len(rows) < 4 else f"{len(rows)} of {len(set(summary.names))} methods"
+    who = _listed(rows) if len(rows) < 4 else f"{len(rows)} of {len(set(summary.names))} methods"
     return (
-        f"Too short to conclude from, or nothing was learned: {who} did worse than {_listed(references)}, "
-        "without any network."
+        f"{who} did worse than {_listed(references)}, without any network; the training may be too short "
+        "to conclude from."
     )
 
 

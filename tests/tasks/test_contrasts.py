@@ -275,10 +275,10 @@ def test_what_did_worse_than_a_rule_without_any_network_is_named(finished):
     def said(bound):
         console = Console(width=400, record=True, file=io.StringIO())
         print_summary(console, comparison, replace(summary, references={reference: [bound] * 3} | floors))
-        return [line for line in console.export_text().splitlines() if line.startswith("Too short")]
+        return [line for line in console.export_text().splitlines() if "too short" in line]
 
     (line,) = said(-1.0)
-    assert f"nothing was learned: 4 of 4 methods did worse than {reference}, without any network" in line
+    assert line.startswith(f"4 of 4 methods did worse than {reference}, without any network; the training")
     assert said(1e9) == []  # the floor is not counted
 
 
