@@ -22,8 +22,9 @@ PARTS: dict[str, Callable[[torch.device, speeds.Sizes], Iterator[dict[str, Any]]
     "checks": lambda device, sizes: run_checks(device, checks.WAYS[: -1 if sizes is speeds.TOY else None]),
     "distances": speeds.pairwise,
     "penalties": speeds.penalties,
-    "fast modules": speeds.fast_modules,
     "navigation": speeds.navigation,
+    "fast modules": speeds.fast_modules,
+    "large networks": speeds.large_networks,
 }
 """What is done, most worthy first."""
 
@@ -60,7 +61,11 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def main(
-    device: str = "cuda", minutes: float = 9.0, out: Path = Path("accelerator"), toy: bool = False
+    device: str = "cuda",
+    minutes: float = 9.0,
+    parts: tuple[str, ...] = tuple(PARTS),
+    out: Path = Path("accelerator"),
+    toy: bool = False,
 ) -> None:
     """Carry out the parts, as many as there is time for.
 
@@ -70,6 +75,8 @@ def main(
         PyTorch device.
     minutes : float
         After so many minutes no further row is begun.
+    parts : tuple of str
+        Which parts, in this order.
     out : Path
         Folder of the results.
     toy : bool
@@ -79,7 +86,7 @@ def main(
     sizes = speeds.TOY if toy else speeds.Sizes()
     out.mkdir(parents=True, exist_ok=True)
     done: dict[str, Any] = {"machine": machine(place), "finished": False}
-    for name, part in PARTS.items():
+    for name, part in ((name, PARTS[name]) for name in parts):
         rows = done[name] = []
         try:
             for row in part(place, sizes):

@@ -10,8 +10,9 @@ from moduli.manifolds.errors import InvalidDistance
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 
-# Coordinates handled at once: fewer cost calls, more leave the processor's cache (benchmarks/README.md).
-CHUNK = 2**19
+# Coordinates handled at once: fewer cost calls, more leave the processor's cache (benchmarks/README.md); a
+# graphics processor is kept busy by more.
+CHUNK, CHUNK_ELSEWHERE = 2**19, 2**25
 
 # Coordinates so few that one call costs less than eight smaller ones.
 SMALL = 2**9
@@ -70,7 +71,7 @@ def pairwise_distances(distance: Distance, x: Tensor, y: Tensor | None, name: st
 
 def _row_chunks(x: Tensor, y: Tensor | None) -> Iterator[slice]:
     width = max(1, len(x if y is None else y) * x[:1].numel())
-    height = max(1, CHUNK // width)
+    height = max(1, (CHUNK if x.device.type == "cpu" else CHUNK_ELSEWHERE) // width)
     if y is None and _coordinates(x, y) > SMALL:
         # Half of each chunk on the diagonal is computed in vain; eight chunks keep that to a sixteenth.
         height = min(height, -(-len(x) // 8) or 1)

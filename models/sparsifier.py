@@ -1,6 +1,5 @@
 """The sparsifier: penalty, pruning schedule and masks of one model, put together from their parts."""
 
-import copy
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import get_args
@@ -19,6 +18,7 @@ from moduli.models.arguments import (
     as_sparsity,
     as_strength,
 )
+from moduli.models.copies import copied
 from moduli.models.description import describe, summary
 from moduli.models.errors import LayerCollapse
 from moduli.models.matrices import (
@@ -387,7 +387,7 @@ class Sparsifier(Tabular, Attachable, Storable):
         CannotRedraw
             If a module does not know how to initialise itself.
         """
-        model, sparsifier = copy.deepcopy((self.model, self))
+        model, sparsifier = copied(self.model, self)
         redraw_weights(model, seed)
         sparsifier.pruner, sparsifier.regrowth, sparsifier.strength = NoPruner(), None, 0.0
         sparsifier._weights.records = False

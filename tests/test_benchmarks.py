@@ -29,7 +29,7 @@ def test_every_part_for_accelerators_works_on_a_cpu(tmp_path):
     assert found["finished"]
     assert [row["check"] for row in found["checks"] if not row["holds"]] == []
     assert len(found["checks"]) > 40
-    for part in ("distances", "penalties", "fast modules", "navigation"):
+    for part in ("distances", "penalties", "fast modules", "large networks", "navigation"):
         assert found[part]
         assert not [row for row in found[part] if "failed" in row]
     losses = [(row["loss"], row["minimal loss"]) for row in found["navigation"]]
@@ -43,8 +43,11 @@ def test_the_published_tables_are_trained_piece_by_piece(tmp_path):
     cut = run(script, *common, "--minutes", 0.0, "--out", tmp_path)
     assert "the same command goes on" in cut
     whole = run(script, *common, "--minutes", 5, "--out", tmp_path)
-    assert "none, trained:" in whole
-    assert "of the way from the floor to standing still" in whole
+    assert "method none, seed 0, stage trained, error (cm)" in whole
+    (row,) = csv.DictReader((tmp_path / "networks.csv").read_text().splitlines())
+    (result,) = (json.loads(path.read_text()) for path in tmp_path.rglob("results.json"))
+    assert float(row["error (cm)"]) == result["score"]
+    assert float(row["left of recurrent.weight_hh_l0"]) == 1 - result["sparsity"]["total"]
 
 
 @pytest.fixture

@@ -1,22 +1,35 @@
 """What takes how long on a device, each against what anybody would use there instead."""
 
+import copy
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from moduli.manifolds import make
-from moduli.models import CubicSchedule, Sparsifier, compress, geometric_mask, train_survivors
+from moduli.models import (
+    CubicSchedule,
+    Sparsifier,
+    compress,
+    geometric_mask,
+    sparse_rnn,
+    tile_mask,
+    train_survivors,
+)
 from moduli.models.fast.kernels import timings
 from moduli.regularizers import Diffusion, penalty
 from moduli.tasks.navigation.settings import NavigationSettings
 from moduli.tasks.navigation.task import Navigation
 
 Row = dict[str, str | float | None]
+
+DENSE = 16_384
+"""Up to so many units a dense network is made for comparison."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +45,10 @@ class Sizes:
     walk: int = 50
     batch: int = 200
     rounds: int = 7
+    large: tuple[int, ...] = (1024, 4096, 16384, 65536)
 
 
-TOY = Sizes((64, 128), 32, (1, 4), (0.9,), 3, 16, 4, 4, 1)
+TOY = Sizes((64, 128), 32, (1, 4), (0.9,), 3, 16, 4, 4, 1, (256,))
 
 
 def pairwise(device: torch.device, sizes: Sizes) -> Iterator[Row]:
@@ -84,11 +98,15 @@ def penalties(device: torch.device, sizes: Sizes) -> Iterator[Row]:
 
 def fast_modules(device: torch.device, sizes: Sizes) -> Iterator[Row]:
     """Time inference and training steps of sparse networks against the dense one, and products by layout."""
-    torch.manual_seed(0)
-    for sparsity in sizes.sparsities:
+    torus, points = make("torus"), make("torus").random_point(sizes.units, torch.Generator().manual_seed(0))
+    masks: dict[str, Callable[[float], Tensor]] = {
+        "tiles": lambda sparsity: tile_mask(torus, points, sparsity=sparsity),
+        "single weights": lambda sparsity: geometric_mask(Diffusion(), torus, points, sparsity=sparsity),
+    }
+    for sparsity, (name, mask_of) in product(sizes.sparsities, masks.items()):
+        torch.manual_seed(0)
         dense = nn.RNN(2, sizes.units, nonlinearity="relu", bias=False).to(device)
-        points = make("torus").random_point(sizes.units, torch.Generator().manual_seed(0))
-        mask = geometric_mask(Diffusion(), make("torus"), points, sparsity=sparsity).to(device)
+        mask = mask_of(sparsity).to(device)
         survivors = train_survivors(dense, {"weight_hh_l0": mask})
         with torch.no_grad():
             dense.weight_hh_l0.mul_(mask)
@@ -98,11 +116,30 @@ def fast_modules(device: torch.device, sizes: Sizes) -> Iterator[Row]:
             seconds = _medians([_inference(dense, x), _inference(fast, x)], device, sizes.rounds)
             trained = _medians([_training(dense, x), _training(survivors, x)], device, sizes.rounds)
             yield {
-                "sparsity": sparsity, "batch": batch,
+                "sparsity": sparsity, "mask": name, "batch": batch,
                 "dense ms": 1e3 * seconds[0], "compressed": seconds[0] / seconds[1],
+                "kernel": "plain" if isinstance(fast, nn.RNNBase) else type(fast.weight_hh_l0).__name__,
                 "dense training ms": 1e3 * trained[0], "survivors": trained[0] / trained[1],
+                "survivors in a graph": _ratio(trained[0], _graphed(survivors, x, device, sizes.rounds)),
                 **_products(dense.weight_hh_l0.detach(), batch, sizes.rounds),
             }  # fmt: skip
+
+
+def large_networks(device: torch.device, sizes: Sizes) -> Iterator[Row]:
+    """Time training steps of networks that are sparse from birth, with 64 weights for each neuron."""
+    for units in sizes.large:
+        x = torch.randn(sizes.steps, 32, 2, device=device)
+        module = sparse_rnn("rnn", 2, units, sparsity=1 - 64 / units, nonlinearity="relu").to(device)
+        steps, row = [_training(module, x)], Row(units=units)
+        row["MiB"] = _memory(device, steps[0], 0)
+        if units <= DENSE:
+            dense = nn.RNN(2, units, nonlinearity="relu", bias=False, device=device)
+            steps.append(_training(dense, x))
+            row["dense MiB"] = _memory(device, steps[1], 0)
+        names, seconds = ("ms", "dense ms"), _medians(steps, device, sizes.rounds)
+        row |= {name: 1e3 * each for name, each in zip(names, seconds, strict=False)}
+        graphed = _graphed(module, x, device, sizes.rounds)
+        yield row | {"ms in a graph": 1e3 * graphed if isinstance(graphed, float) else graphed}
 
 
 def navigation(device: torch.device, sizes: Sizes) -> Iterator[Row]:
@@ -114,9 +151,10 @@ def navigation(device: torch.device, sizes: Sizes) -> Iterator[Row]:
         tuning="difference-of-gaussians",
         test_walks=10,
     )
-    for precision in ("float32", "tf32", "bfloat16"):
-        torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
-        half = precision == "bfloat16"
+    for precision in ("float32", "tf32", "autocast"):
+        torch.set_float32_matmul_precision("highest" if precision == "float32" else "high")
+        torch.backends.cudnn.allow_tf32 = precision != "float32"
+        half = precision == "autocast"
         ours, minimal = (each(settings, sizes.batch, device, half) for each in (task_step, minimal_step))
         seconds = _medians([ours, minimal], device, sizes.rounds)
         yield {
@@ -124,6 +162,7 @@ def navigation(device: torch.device, sizes: Sizes) -> Iterator[Row]:
             "ratio": seconds[0] / seconds[1], "loss": float(ours()), "minimal loss": float(minimal()),
         }  # fmt: skip
     torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = True
 
 
 def task_step(
@@ -201,8 +240,19 @@ def _training(model: nn.Module, x: Tensor) -> Callable[[], object]:
     return lambda: model(x)[0].square().mean().backward()
 
 
-def _against(what: str, other: str, seconds: Sequence[float]) -> Row:
-    return {"what": what, "ms": 1e3 * seconds[0], "against": other, "ms there": 1e3 * seconds[1]}
+def _graphed(module: nn.Module, x: Tensor, device: torch.device, rounds: int) -> float | str | None:
+    """Return the seconds of a training step whose launches are recorded once; None without CUDA."""
+    if device.type != "cuda":
+        return None
+    try:
+        graphed = torch.cuda.make_graphed_callables(copy.deepcopy(module), (x,))
+    except RuntimeError as error:  # such as a kernel that waits for the device
+        return str(error).partition("\n")[0]
+    return _medians([_training(graphed, x)], device, rounds)[0]
+
+
+def _ratio(seconds: float, others: float | str | None) -> float | str | None:
+    return seconds / others if isinstance(others, float) else others
 
 
 def _products(weight: Tensor, batch: int, rounds: int) -> Row:

@@ -16,8 +16,9 @@ from moduli.regularizers import ShapeMismatch
 
 State = tuple[Tensor, ...]
 
-# The input weights of a narrow batch are read once for as many time steps as make up so many columns.
-COLUMNS = 64
+# The input weights of a narrow batch are read once for as many time steps as make up so many columns; where
+# each call is a launch, for many more.
+COLUMNS, COLUMNS_ELSEWHERE = 64, 2**14
 
 
 class SparseRecurrent(SparseModule):
@@ -232,7 +233,8 @@ class SparseRecurrent(SparseModule):
         if constant is not None:
             constant = constant.unsqueeze(1)
             constant = constant if numbering is None else numbering.gates.inside(constant)
-        steps = max(1, COLUMNS // max(1, sequence[0].shape[1]))
+        columns = COLUMNS if sequence[0].device.type == "cpu" else COLUMNS_ELSEWHERE
+        steps = max(1, columns // max(1, sequence[0].shape[1]))
         for start in range(0, len(sequence), steps):
             part = sequence[start : start + steps]
             drives = product(torch.cat(part, dim=1))

@@ -1,11 +1,11 @@
 """Copies of models in which sparse modules take the place of linear and recurrent ones."""
 
-import copy
 from collections.abc import Callable, Mapping
 
 from torch import nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
+from moduli.models.copies import copied
 from moduli.models.errors import CannotCompress
 from moduli.models.fast.cells import SparseCell
 from moduli.models.fast.linear import SparseLinear
@@ -90,7 +90,7 @@ def with_replaced_modules(
                 f"{path or 'The model'} ({type(module).__name__}) has hooks, which its replacement would "
                 "lose; remove them first, those of torch.nn.utils.prune with prune.remove."
             )
-    model = copy.deepcopy(model)
+    model, _ = copied(model, None)
     replacements = {module: make(path, module) for path in found for module in [model.get_submodule(path)]}
     some_differ = any(old is not new for old, new in replacements.items())
     for parent in list(model.modules()):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
 from moduli.errors import InvalidConfiguration
@@ -42,6 +43,10 @@ class Devices(ABC):
     @abstractmethod
     def backward(self, loss: Tensor) -> None:
         """Add the gradients of a loss; the mean over all devices' parts of the batch."""
+
+    @abstractmethod
+    def clip(self, model: nn.Module, optimizer: Optimizer, norm: float) -> None:
+        """Scale the gradients down to a norm, both as ``prepare`` returned them."""
 
     @abstractmethod
     def gather(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -80,6 +85,10 @@ class OneDevice(Devices):
         """Add the gradients of a loss."""
         loss.backward()  # type: ignore[no-untyped-call]
 
+    def clip(self, model: nn.Module, optimizer: Optimizer, norm: float) -> None:
+        """Scale the gradients down to a norm."""
+        clip_grad_norm_(model.parameters(), norm)
+
     def gather(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return each tensor with a new first axis of length 1."""
         return {name: tensor[None] for name, tensor in tensors.items()}
@@ -100,22 +109,43 @@ class FabricDevices(Devices):
     ----------
     fabric : Fabric
         A launched Fabric.
+    precision : str
+        Its number format.
     """
 
-    def __init__(self, fabric: "Fabric") -> None:
+    def __init__(self, fabric: "Fabric", precision: str) -> None:
         self._fabric = fabric
+        self._precision = precision
         self.device = fabric.device
         self.rank = fabric.global_rank
         self.count = fabric.world_size
 
     def prepare(self, model: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:
-        """Return both as Fabric wraps them."""
+        """Return both as Fabric wraps them.
+
+        Raises
+        ------
+        InvalidConfiguration
+            If gradients would vanish: autocast runs the recurrent modules of PyTorch in float16 on CUDA, even
+            where bfloat16 is asked for, and nothing scales the loss then.
+        """
+        recurrent = any(isinstance(module, nn.RNNBase) for module in model.modules())
+        if recurrent and self.device.type == "cuda" and self._precision == "bf16-mixed":
+            raise InvalidConfiguration(
+                "The precision 'bf16-mixed' cannot train this network on CUDA: PyTorch computes nn.RNN, "
+                "nn.GRU and nn.LSTM in float16 there, whose gradients vanish unless the loss is scaled; "
+                "choose '16-mixed', which scales it, or '32-true'."
+            )
         prepared: tuple[Any, Any] = self._fabric.setup(model, optimizer)
         return prepared
 
     def backward(self, loss: Tensor) -> None:
         """Add the gradients of a loss, averaged over the devices."""
         self._fabric.backward(loss)
+
+    def clip(self, model: nn.Module, optimizer: Optimizer, norm: float) -> None:
+        """Scale the gradients down to a norm, those of a scaled loss once they are not scaled any more."""
+        self._fabric.clip_gradients(model, optimizer, max_norm=norm, error_if_nonfinite=False)
 
     def gather(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return each tensor with those of all devices stacked along a new first axis."""
@@ -170,12 +200,12 @@ def on_devices(work: Callable[[Devices], None], device: str, count: int, precisi
         precision=precision,
         strategy="ddp_spawn" if count > 1 else "auto",
     )
-    fabric.launch(partial(_on_fabric, work=work, parent=os.getpid()))
+    fabric.launch(partial(_on_fabric, work=work, precision=precision, parent=os.getpid()))
 
 
-def _on_fabric(fabric: "Fabric", work: Callable[[Devices], None], parent: int) -> None:
+def _on_fabric(fabric: "Fabric", work: Callable[[Devices], None], precision: str, parent: int) -> None:
     end_with_parent(parent)
-    work(FabricDevices(fabric))
+    work(FabricDevices(fabric, precision))
 
 
 def resolved(device: str) -> str:

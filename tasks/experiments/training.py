@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
 from moduli.models import Sparsifier
@@ -90,7 +89,7 @@ def train(
             penalty = sparsifier.penalty() if sparsifier else torch.zeros_like(loss)
             optimizer.zero_grad()
             devices.backward(loss + penalty)
-            clip_grad_norm_(model.parameters(), settings.clip)
+            devices.clip(prepared, optimizer, settings.clip)
             optimizer.step()
             if sparsifier:
                 sparsifier.step()
