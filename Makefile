@@ -33,9 +33,11 @@ thorough: .venv/.test ## run all tests on all cores
 fuzz: .venv/.test ## try thousands of damaged files and odd inputs (some minutes)
 	@MODULI_FUZZ_CASES=2000 $(BIN)/python -m pytest --quiet --capture=no tests/fuzz
 
-docs: .venv/.docs ## build the documentation's site into build/site
-	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -d build/doctrees docs build/site
-	@echo "Open build/site/index.html"
+docs: .venv/.docs ## build this version's site into build/site, beside those that were built before
+	@version=$$($(BIN)/python -c 'import moduli; print(moduli.__version__)') \
+		&& $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -d build/doctrees docs build/site/$$version \
+		&& $(BIN)/python docs/versions.py build/site \
+		&& echo "Open build/site/$$version/index.html"
 
 clean: ## remove everything that was installed or built
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

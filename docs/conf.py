@@ -41,6 +41,19 @@ html_css_files = ["site.css"]
 html_math_renderer = "mathml"
 html_copy_source = False
 html_show_sphinx = False
+# Furo's own, less advertisements, and a way to the versions that are built side by side (versions.py).
+html_sidebars = {
+    "**": [
+        "sidebar/brand.html",
+        "sidebar/search.html",
+        "sidebar/scroll-start.html",
+        "sidebar/navigation.html",
+        "sidebar/scroll-end.html",
+        "versions.html",
+    ]
+}
+templates_path = ["templates"]
+exclude_patterns = ["templates"]
 
 
 def setup(app: Sphinx) -> None:

@@ -130,11 +130,12 @@ def test_site_citation_and_metadata_name_one_version():
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """Build the site as `make docs` does, in a process of its own."""
-    folder = tmp_path_factory.mktemp("site")
+    folder = tmp_path_factory.mktemp("site") / moduli.__version__
     command = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet"]
     command += ["-D", "nb_execution_mode=off"]  # test_notebooks runs them
     built = subprocess.run([*command, DOCS, folder], capture_output=True, text=True)
     assert built.returncode == 0, built.stderr
+    subprocess.run([sys.executable, DOCS / "versions.py", folder.parent], check=True)
     return folder
 
 
@@ -151,6 +152,17 @@ def test_the_site_builds_without_a_warning_and_its_links_lead_somewhere(site):
             assert target.is_file(), f"{page.name} links to {link}"
             if anchor and target.suffix == ".html":
                 assert f'id="{anchor}"' in pages[target], f"{page.name} links to {link}"
+
+
+@pytest.mark.xdist_group("site")  # one process builds it
+def test_versions_that_are_built_side_by_side_are_listed_newest_first(site):
+    older = [site.parent / version for version in ("0.1.0", "0.1.0rc1", "0.10.0")]
+    for folder in older:
+        folder.mkdir(exist_ok=True)
+        (folder / "objects.inv").touch()
+    subprocess.run([sys.executable, DOCS / "versions.py", site.parent], check=True)
+    listed = re.findall(r'href="([^"/]+)/index.html"', (site.parent / "index.html").read_text())
+    assert listed == ["0.10.0", moduli.__version__, "0.1.0", "0.1.0rc1"]
 
 
 @pytest.mark.xdist_group("site")  # one process builds it
