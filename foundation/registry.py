@@ -226,7 +226,10 @@ class Registry(Generic[T]):
     def _from_plugin(self, name: str) -> T:
         plugins = self._plugins().get(name, [])
         if not plugins:
-            raise self.unknown(f"No {self.kind} is called '{name}'; {suggestion(name, self.names())}")
+            raise self.unknown(
+                f"No {self.kind} is called '{name}'; {suggestion(name, self.names())} One of your own must "
+                f"be registered first: by an import, or by an installed plugin (entry points '{self.group}')."
+            )
         if len(plugins) > 1:
             raise PluginError(
                 f"Two plugins want the {self.kind} name '{name}': {' and '.join(map(_origin, plugins))}; "
@@ -267,7 +270,11 @@ def import_string(target: str, what: str) -> Any:
         for part in qualified_name.split("."):
             found = getattr(found, part)
     except (Exception, SystemExit) as error:  # an import may fail in any way, and must break nothing else
-        raise PluginError(f"{what} could not be imported: {type(error).__name__}: {error}.") from error
+        absent = isinstance(error, ModuleNotFoundError) and error.name == module.partition(".")[0]
+        remedy = "; install it, or put its folder on PYTHONPATH, as in PYTHONPATH=. before the command"
+        raise PluginError(
+            f"{what} could not be imported: {type(error).__name__}: {error}{remedy if absent else ''}."
+        ) from error
     return found
 
 

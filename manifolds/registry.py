@@ -120,6 +120,12 @@ def make(name: str, *, kwargs: Mapping[str, Any] | None = None, **arguments: Any
         raise InvalidParameter(f"kwargs of '{name}' must be a mapping of arguments, got {shown(kwargs)}.")
     given = {**(kwargs or {}), **arguments}
     check_depth(given, f"The spec of '{name}'")
+    if isinstance(name, str) and "(" in name:
+        word, _, inner = name.partition("(")
+        raise UnknownManifold(
+            f"No manifold is called '{name}'; a name stands alone here, and arguments are keywords: "
+            f"make('{word}', {inner.removesuffix(')') or '...'})."
+        )
     cls = MANIFOLDS.loaded(name) if isinstance(name, str) and ":" in name else MANIFOLDS.get(name)
     return made(cls, given)
 

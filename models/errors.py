@@ -76,5 +76,9 @@ class BrokenSparsifier(BrokenClause):
     """A sparsifier breaks a clause of what a sparsifier must do."""
 
 
+class EarlyTicket(UserWarning):
+    """A ticket is drawn before everything is cut that shall be."""
+
+
 class NotPruned(UserWarning):
     """A weight matrix stays dense, although the scope seems to cover it."""

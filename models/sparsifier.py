@@ -20,7 +20,7 @@ from moduli.models.arguments import (
 )
 from moduli.models.copies import copied
 from moduli.models.description import describe, summary
-from moduli.models.errors import LayerCollapse
+from moduli.models.errors import EarlyTicket, LayerCollapse
 from moduli.models.matrices import (
     check_recurrence,
     check_untied,
@@ -47,6 +47,9 @@ from moduli.models.storage import Storable
 from moduli.models.table import Table, Tabular
 from moduli.regularizers import Regularizer
 from moduli.requirements import require_choice
+
+LATE_ENOUGH = 0.95
+"""A ticket with less than this part of the zeros that are wanted was drawn before its time."""
 
 
 class Sparsifier(Tabular, Attachable, Storable):
@@ -387,6 +390,15 @@ class Sparsifier(Tabular, Attachable, Storable):
         CannotRedraw
             If a module does not know how to initialise itself.
         """
+        zeros = self.sparsity()["total"]
+        if zeros < LATE_ENOUGH * self.target and not isinstance(self.pruner, NoPruner):
+            warnings.warn(
+                f"The ticket has {zeros:.1%} zeros after {_steps(self.steps_taken)}; the target "
+                f"is {self.target:.1%}: call step() after each step of the optimizer, and draw the ticket "
+                "when the schedule has ended.",
+                EarlyTicket,
+                stacklevel=2,
+            )
         model, sparsifier = copied(self.model, self)
         redraw_weights(model, seed)
         sparsifier.pruner, sparsifier.regrowth, sparsifier.strength = NoPruner(), None, 0.0

@@ -56,6 +56,10 @@ class OutOfMemory(ModuliError, MemoryError):
     """A run needs more memory than there is."""
 
 
+class LeftOut(UserWarning):
+    """A report lacks what cannot be computed any more."""
+
+
 class NothingToReport(ModuliError, LookupError):
     """A folder holds no finished experiment."""
 

@@ -217,7 +217,7 @@ def constructor(manifold: Manifold) -> str:
     except ModuliError:
         return repr(manifold)
     cls = type(manifold)
-    if "<locals>" in cls.__qualname__:
+    if "<locals>" in cls.__qualname__ or cls.__module__ == "__main__":
         return repr(manifold)
     return f"make('{cls.__module__}:{cls.__qualname__}', **{arguments!r})"
 

@@ -50,10 +50,13 @@ class LivingWeights:
     def __init__(self, model: nn.Module, masks: Mapping[str, Tensor]) -> None:
         self.model = model
         for name, mask in masks.items():
-            if mask.shape != self.weight(name).shape:
+            shape = self.weight(name).shape
+            if mask.shape != shape:
+                gates, rest = divmod(shape[0], len(mask)) if mask.dim() == 2 and len(mask) else (0, 1)
+                fits = gates > 1 and not rest and mask.shape[1] == shape[1]
+                remedy = f"; it stacks {gates} gates: pass mask.repeat({gates}, 1)" if fits else ""
                 raise ShapeMismatch(
-                    f"The mask of {name} has shape {tuple(mask.shape)}, "
-                    f"the weight {tuple(self.weight(name).shape)}."
+                    f"The mask of {name} has shape {tuple(mask.shape)}, the weight {tuple(shape)}{remedy}."
                 )
         self.masks = Masks({name: mask.bool().clone() for name, mask in masks.items()})
         self.records = False

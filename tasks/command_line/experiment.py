@@ -1,12 +1,13 @@
 """`moduli compare` and `moduli run`."""
 
 import json
-import os
 import shlex
 import signal
 import sys
 from collections.abc import Sequence
 
+import joblib
+import torch
 from rich.console import Console
 from rich.live import Live
 
@@ -20,7 +21,7 @@ from moduli.tasks.experiments.presets import presets_of, with_style
 from moduli.tasks.experiments.run import readable
 from moduli.tasks.experiments.toml_files import write_toml
 from moduli.tasks.figures.comparison import draw_comparison
-from moduli.tasks.report.terminal import Progress, print_summary
+from moduli.tasks.report.terminal import Announcements, Progress, print_summary
 
 
 def execute(command: CompareCommand | RunCommand, arguments: Sequence[str]) -> bool:
@@ -30,11 +31,13 @@ def execute(command: CompareCommand | RunCommand, arguments: Sequence[str]) -> b
         return True
     comparison = _comparison(command)
     require(command.jobs is None or command.jobs > 0, "jobs", "positive", command.jobs)
-    jobs = 1 if command.devices > 1 else min(command.jobs or os.cpu_count() or 1, len(comparison.runs))
+    # What this process may use, which a scheduler or OMP_NUM_THREADS can make less than the machine has.
+    processors = joblib.cpu_count()
+    jobs = 1 if command.devices > 1 else min(command.jobs or processors, len(comparison.runs))
     execution = Execution(
         command.device,
         command.devices,
-        max(1, (os.cpu_count() or 1) // jobs),
+        max(1, min(processors, torch.get_num_threads()) // jobs),
         command.checkpoint_seconds,
         command.tensorboard,
         command.logger,
@@ -45,7 +48,12 @@ def execute(command: CompareCommand | RunCommand, arguments: Sequence[str]) -> b
     where = f"on {command.dask}" if command.dask else f"{jobs} at once"
     count = len(comparison.runs)
     console.print(f"{count} {'run' if count == 1 else 'runs'}, {where}, in {command.out}")
-    with Live(Progress(comparison), console=console, refresh_per_second=2, transient=True):
+    progress = (
+        Live(Progress(comparison), console=console, refresh_per_second=2, transient=True)
+        if console.is_terminal
+        else Announcements(console, comparison)
+    )
+    with progress:
         results = comparison.carry_out(jobs, execution, command.dask)
     summary = comparison.summarize(results, f"moduli {shlex.join(arguments)}")
     print_summary(console, comparison, summary)

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from moduli.tasks.experiments.extensions import Extension, extensions
 from moduli.tasks.experiments.methods import Method, method
 from moduli.tasks.experiments.run_folder import RunFolder
 from moduli.tasks.experiments.settings import Configuration, PruningSettings, plain
@@ -60,6 +61,11 @@ class Run:
         return self.method.configuration(self.configuration)
 
     @property
+    def extensions(self) -> list[Extension]:
+        """What the method and the task use that is registered and not this library's own."""
+        return extensions((self.method.name, self.configuration.task.name))
+
+    @property
     def label(self) -> str:
         """How tables and figures call the run, without its seed."""
         sparsity = self.configuration.pruning.sparsity if self.method.has_sparsity else 0.0
@@ -67,13 +73,15 @@ class Run:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What determines the run's numbers."""
+        """What determines the run's numbers; of things that are not this library's own, their sources too."""
         pruning = self.pruning
-        return self.settings.as_dict() | {
+        known = self.settings.as_dict() | {
             "pruning": None if pruning is None else plain(pruning),
             "method": self.method_name,
             "seed": self.seed,
         }
+        code = {f"{each.kind} {each.name}": each.digest for each in self.extensions if each.digest}
+        return known | {"code": code} if code else known
 
     @cached_property
     def folder(self) -> Path:

@@ -58,6 +58,9 @@ class StageResult(Record):
     criterion : float or None
         The validation score at which the task counts as learned, whose step is among the measurements by the
         name `steps_to`; None where a task has none, and in files of versions that did not write it.
+    code : dict of str to str or None
+        Digests of the sources of what the run used that is registered and not this library's own; None where
+        it used no such thing.
     """
 
     format: int
@@ -79,6 +82,7 @@ class StageResult(Record):
     graphs: dict[str, dict[str, float | None]] | None = None
     verified: bool | None = None
     criterion: float | None = None
+    code: dict[str, str] | None = None
 
     def __post_init__(self) -> None:
         if "total" not in self.sparsity:
@@ -90,7 +94,8 @@ class StageResult(Record):
     def identity(self) -> dict[str, Any]:
         """What determined the numbers; see `moduli.tasks.experiments.run.Run.identity`."""
         names = ("format", "name", "task", "training", "pruning", "method", "seed", "stage")
-        return {name: getattr(self, name) for name in names}
+        known = {name: getattr(self, name) for name in names}
+        return known if self.code is None else known | {"code": self.code}
 
     @property
     def matrices(self) -> dict[str, float]:

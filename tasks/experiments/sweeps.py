@@ -11,6 +11,7 @@ from moduli.errors import InvalidConfiguration
 from moduli.requirements import require_package
 from moduli.tasks.errors import WorkerDied
 from moduli.tasks.experiments.execution import Execution
+from moduli.tasks.experiments.extensions import Extension, register_extensions
 from moduli.tasks.experiments.interruption import end_with_parent
 from moduli.tasks.experiments.protocol import carry_out
 from moduli.tasks.experiments.run import Run
@@ -59,7 +60,8 @@ def carry_out_all(
             jobs = -1
         try:
             results: list[Results] = joblib.Parallel(n_jobs=jobs, batch_size=1)(
-                joblib.delayed(_carry_out)(run, execution, None if dask else os.getpid()) for run in runs
+                joblib.delayed(_carry_out)(run, execution, None if dask else os.getpid(), run.extensions)
+                for run in runs
             )
         except TerminatedWorkerError as error:
             raise WorkerDied(
@@ -69,8 +71,11 @@ def carry_out_all(
     return results
 
 
-def _carry_out(run: Run, execution: Execution, parent: int | None) -> Results:
+def _carry_out(
+    run: Run, execution: Execution, parent: int | None, extensions: Sequence[Extension]
+) -> Results:
     """Carry a run out in a worker, which ends with the process that started it; a cluster's does not."""
+    register_extensions(extensions)
     if parent is None:
         return carry_out(run, execution)
     end_with_parent(parent)

@@ -48,7 +48,7 @@ def immerse(manifold: Manifold, points: Tensor) -> Tensor:
     """
     raise CannotDraw(
         f"{manifold!r} is not drawn in space; circles, spheres, tori, Klein bottles, cylinders and Möbius "
-        "bands of dimension 1 or 2 are."
+        "bands of dimension 1 or 2 are. draw_weight_against_distance draws weights on any space."
     )
 
 
@@ -182,7 +182,7 @@ def offsets(manifold: Manifold, origin: Tensor, points: Tensor) -> Tensor:
         return torch.stack([(line[..., 0] + half).remainder(2 * half) - half, line[..., 1]], dim=-1)
     raise CannotDraw(
         f"{manifold!r} is not drawn flat; the plane, and tori, cylinders, Klein bottles and Möbius bands of "
-        "dimension 2 are."
+        "dimension 2 are. draw_weight_against_distance draws weights on any space."
     )
 
 

@@ -1,15 +1,18 @@
 """What a report says of one experiment, as plain values read from its folder."""
 
 import base64
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from moduli.errors import ModuliError
+from moduli.manifolds import Manifold
 from moduli.models import graph_statistics
 from moduli.models.analysis.graphs import connections_of
 from moduli.showing import shown
-from moduli.tasks.errors import NothingToReport
+from moduli.tasks.errors import LeftOut, NothingToReport
 from moduli.tasks.experiments.files import SUMS, changed_files, damaged, is_there
 from moduli.tasks.experiments.networks import StoredNetwork
 from moduli.tasks.experiments.numbers import has_graph
@@ -22,6 +25,7 @@ from moduli.tasks.report.table import (
     Entry,
     Table,
     contrast_table,
+    meanings,
     notes,
     reference_table,
     score_table,
@@ -104,7 +108,7 @@ def read_contents(folder: Path) -> Contents:
     return Contents(
         title=folder.name,
         facts=_facts(summary) | {"files": _agreement(folder, summary)},
-        settings=_flat(summary.configuration),
+        settings=_settings(summary),
         tables=[
             score_table(summary),
             contrast_table(summary),
@@ -112,7 +116,7 @@ def read_contents(folder: Path) -> Contents:
             _layers(networks),
             _graphs(networks),
         ],
-        notes=notes(summary),
+        notes=[*notes(summary), *meanings(summary)],
         warning=shortness(summary),
         figures=_figures(folder / "figures"),
     )
@@ -217,15 +221,23 @@ def _graphs_of(network: StoredNetwork) -> list[list[Entry]]:
         mask, points = network.masks[layer], network.embeddings.get(layer)
         if not has_graph(mask):
             continue
-        found = graph_statistics(
-            connections_of(mask), network.manifold if points is not None else None, points
-        )
+        manifold = None if points is None else _manifold_of(network)
+        found = graph_statistics(connections_of(mask), manifold, None if manifold is None else points)
         numbers = (
             found.connections, found.reciprocity, found.clustering, found.small_worldness,
             found.strong_components, found.wiring, found.wiring_by_chance,
         )  # fmt: skip
         lines.append([Entry.word(layer), *(Entry.number(number, "{:.4g}") for number in numbers)])
     return lines
+
+
+def _manifold_of(network: StoredNetwork) -> Manifold | None:
+    """Return a network's manifold; None, with a warning, where its plugin is not there any more."""
+    try:
+        return network.manifold
+    except ModuliError as error:
+        warnings.warn(f"The page lacks the distances of {network.label}: {error}", LeftOut, stacklevel=2)
+        return None
 
 
 def _figures(folder: Path) -> list[ShownFigure]:
@@ -242,6 +254,15 @@ def _figures(folder: Path) -> list[ShownFigure]:
         )
         for name in names
     ]
+
+
+def _settings(summary: Summary) -> dict[str, str]:
+    """Return all settings; of the sparsity what the rows have, which need not be the configuration's."""
+    settings = _flat(summary.configuration)
+    if "pruning.sparsity" in settings:
+        asked = dict.fromkeys(f"{row.sparsity:.4g}" for row in summary.rows if row.sparsity)
+        settings["pruning.sparsity"] = ", ".join(asked) or settings["pruning.sparsity"]
+    return settings
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:

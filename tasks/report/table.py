@@ -22,6 +22,10 @@ COVERED = {
 """What is pruned, by scope."""
 
 
+FEW = 4
+"""Fewer seeds make intervals that may reach beyond what is possible."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """One entry of a table.
@@ -122,6 +126,28 @@ def notes(summary: Summary) -> list[str]:
             f"{steps_to(summary.criterion).capitalize()}: the first step at which a validation was at or "
             "below that, perhaps before anything was cut; the median over seeds."
         )
+    return found
+
+
+def meanings(summary: Summary) -> list[str]:
+    """Return what the columns and words of a table mean, of those that it has."""
+    found = ["Wiring: mean distance that surviving recurrent weights bridge, relative to chance."]
+    if summary.floor is not None and summary.ignorance is not None:
+        found.append("In brackets: the share of the way from the floor to what ignorance reaches.")
+    if any(any(summary.void(row, stage)) for row in summary.rows for stage in STAGES):
+        found.append(f"Void: not better than {summary.ignorance or 'any number'}; nothing was learned.")
+    if summary.compared:
+        found.append(f"Differences from {summary.control} are taken seed by seed; below 0 is better.")
+    elif len(summary.rows) > 1 and len(summary.seeds) > 1:
+        found.append(
+            f"No differences are tested: {summary.control} is not among the methods; --control METHOD names "
+            "one of them to compare the others with."
+        )
+    if summary.contrasts:
+        together = "all tests together" if summary.family == "table" else "each kind of network alone"
+        found.append(f"d: Cohen's d of paired differences. Corrected: by Holm's method, {together}.")
+    if 1 < len(summary.seeds) < FEW:
+        found.append(f"With {len(summary.seeds)} seeds intervals are wide; --seeds 5 makes them narrower.")
     return found
 
 

@@ -1,6 +1,7 @@
 """What a comparison shows on a terminal: progress while it runs, and its table."""
 
 import time
+from threading import Event, Thread
 from typing import Any
 
 from rich.console import Console, Group
@@ -13,7 +14,15 @@ from moduli.tasks.experiments.metrics import read_metrics
 from moduli.tasks.experiments.run import Run, label
 from moduli.tasks.experiments.stages import STAGES, Stage
 from moduli.tasks.experiments.summary import Summary
-from moduli.tasks.report.table import Table, contrast_table, notes, reference_table, score_table, shortness
+from moduli.tasks.report.table import (
+    Table,
+    contrast_table,
+    meanings,
+    notes,
+    reference_table,
+    score_table,
+    shortness,
+)
 
 MOST_LINES = 16
 
@@ -79,6 +88,48 @@ class Progress:
         ]
 
 
+class Announcements:
+    """One line for each network that is done, where nothing can be drawn: output to a file, for instance.
+
+    Parameters
+    ----------
+    console : Console
+        Where to print.
+    comparison : Comparison
+        What is being carried out.
+    """
+
+    def __init__(self, console: Console, comparison: Comparison) -> None:
+        self._console = console
+        self._waiting = {
+            run.stage(stage) / "results.json": f"{run.label}, seed {run.seed}, {stage}"
+            for run in comparison.runs
+            for stage in STAGES
+        }
+        self._count = len(self._waiting)
+        self._over = Event()
+        self._thread = Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> None:
+        self._waiting = {path: name for path, name in self._waiting.items() if not path.exists()}
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._announce()
+
+    def _watch(self) -> None:
+        while not self._over.wait(2):
+            self._announce()
+
+    def _announce(self) -> None:
+        for path in [path for path in self._waiting if path.exists()]:
+            name = self._waiting.pop(path)
+            done = self._count - len(self._waiting)
+            self._console.print(f"{done} of {self._count} networks: {name} is done", style="dim")
+
+
 def result_table(summary: Summary) -> RichTable:
     """Return the table of a comparison.
 
@@ -124,16 +175,8 @@ def print_summary(console: Console, comparison: Comparison, summary: Summary) ->
                 count, seeds = zeros.count(1.0), len(zeros)
                 where = f" in {count} of {seeds} seeds" if seeds > 1 else ""
                 console.print(f"{label(*wanted)}: nothing is left of {matrix}{where}.")
-    console.print("Wiring: mean distance that surviving recurrent weights bridge, relative to chance.")
-    if summary.floor is not None and summary.ignorance is not None:
-        console.print("In brackets: the share of the way from the floor to what ignorance reaches.")
-    if any(any(summary.void(row, stage)) for row in summary.rows for stage in STAGES):
-        console.print(f"Void: not better than {summary.ignorance or 'any number'}; nothing was learned.")
-    if summary.compared:
-        console.print(f"Differences from {comparison.control} are taken seed by seed; below 0 is better.")
-    if summary.contrasts:
-        together = "all tests together" if summary.family == "table" else "each kind of network alone"
-        console.print(f"d: Cohen's d of paired differences. Corrected: by Holm's method, {together}.")
+    for meaning in meanings(summary):
+        console.print(meaning)
     if (short := shortness(summary)) is not None:
         console.print(short)
     if len(comparison.seeds) == 1:

@@ -272,7 +272,7 @@ def test_what_a_file_says_of_its_panels_is_not_believed_blindly(tmp_path, said):
 
 
 def test_devices_are_abstract_or_final():
-    assert Devices.__abstractmethods__ == {"prepare", "backward", "gather", "any", "wait"}
+    assert Devices.__abstractmethods__ == {"prepare", "backward", "clip", "gather", "any", "wait"}
     for kind in (OneDevice, FabricDevices):
         assert kind.__bases__ == (Devices,)
         assert kind.__final__

@@ -1,0 +1,109 @@
+"""Things of a user's own in comparisons: in other processes, and as part of who a run is."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from moduli.manifolds import Manifold, register
+from moduli.manifolds.registry import MANIFOLDS
+from moduli.tasks import preset
+from moduli.tasks.errors import LeftOut
+from moduli.tasks.experiments.extensions import extensions, register_extensions
+from moduli.tasks.experiments.run import Run
+from moduli.tasks.report import write_report
+
+SCRIPT = '''
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from moduli.manifolds import Manifold, register
+from moduli.tasks import preset
+from moduli.tasks.experiments.comparison import Comparison
+from moduli.tasks.experiments.execution import Execution
+
+
+@register("interval")
+class Interval(Manifold):
+    """Numbers from 0 to 1."""
+
+    point_shape = (1,)
+
+    def distance(self, x, y):
+        return (x - y).abs().squeeze(-1) * SCALE
+
+    def random_point(self, n, generator=None):
+        return torch.rand(n, 1, generator=generator)
+
+
+if __name__ == "__main__":
+    small = preset("navigation", "smoke")
+    small = replace(
+        small,
+        task=replace(small.task, units=12, cells=10, walk_length=4, test_walks=20),
+        training=replace(small.training, steps=4, batch=4),
+    )
+    methods = ["dense", "interval-diffusion"]
+    comparison = Comparison(small, methods, [0], Path(sys.argv[1]), "mine")
+    comparison.summarize(comparison.carry_out(2, Execution(verify=False)))
+'''
+
+
+@pytest.fixture
+def clean_registry():
+    before = MANIFOLDS.snapshot()
+    yield
+    MANIFOLDS.restore(before)
+
+
+def carried_out(folder, scale):
+    """Compare on a space that a script defines, with two processes; return the folders of its networks."""
+    script = folder / "own_space.py"
+    script.write_text(SCRIPT.replace("SCALE", scale))
+    process = subprocess.run(
+        [sys.executable, "-W", "ignore", script, folder / "runs"], capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 0, process.stderr
+    return {path.name for path in (folder / "runs" / "networks").iterdir()}
+
+
+def test_a_space_of_a_script_is_known_to_its_workers_and_trained_again_when_its_formula_changes(tmp_path):
+    first = carried_out(tmp_path, "1.0")
+    assert len(first) == 2
+    assert carried_out(tmp_path, "1.0") == first
+    changed = carried_out(tmp_path, "2.0") - first
+    assert len(changed) == 1
+    assert "interval" in changed.pop()
+    with pytest.warns(LeftOut, match="lacks the distances of interval-diffusion 90%: No manifold is called"):
+        page = write_report([tmp_path / "runs" / "mine"], None)
+    assert "interval-diffusion" in Path(page).read_text()
+
+
+def test_a_thing_is_as_another_process_knows_it(clean_registry):
+    @register("somewhere")
+    class Somewhere(Manifold):
+        """Anywhere."""
+
+        point_shape = (1,)
+
+        def distance(self, x, y):
+            return (x - y).abs().squeeze(-1)
+
+        def random_point(self, n, generator=None):
+            raise NotImplementedError
+
+    (own,) = extensions(["permuted-somewhere-diffusion", "navigation"])
+    assert own[:3] == ("manifold", "somewhere", Somewhere)
+    assert own.digest is not None
+    assert not extensions(["torus-diffusion", "navigation"])
+    register_extensions([own._replace(digest="0123456789")])
+    (again,) = extensions(["somewhere-diffusion"])
+    assert again.digest == "0123456789"
+
+
+def test_runs_of_the_library_s_own_things_are_who_they_were(tmp_path):
+    assert "code" not in Run(preset("navigation", "smoke"), "torus-diffusion", 0, tmp_path).identity
