@@ -252,8 +252,10 @@ def test_a_module_that_cannot_redraw_is_named():
             self.rnn = nn.RNN(2, 3)
             self.gain = nn.Parameter(torch.ones(1))
 
+    sparsifier = Sparsifier(Custom())
+    sparsifier.step()
     with pytest.raises(CannotRedraw, match=r"Custom.*gain.*reset_parameters"):
-        Sparsifier(Custom()).ticket(0)
+        sparsifier.ticket(0)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from moduli.manifolds.verification.generators import watched_generators
-from moduli.models.errors import CannotRedraw, LayerCollapse
+from moduli.models.errors import CannotRedraw, EarlyTicket, LayerCollapse
 from moduli.models.pruning.masks import emptied, zeros_in
 from moduli.models.sparsifier import Sparsifier
 
@@ -145,7 +145,9 @@ class Trial:
     def _draw_ticket(self) -> None:
         masks = {name: mask.clone() for name, mask in self.sparsifier.masks.items()}
         try:
-            model, ticket = self.sparsifier.ticket(seed=1)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", EarlyTicket)  # clause "zeros" says it
+                model, ticket = self.sparsifier.ticket(seed=1)
         except CannotRedraw:
             return
         self.silent.discard("ticket")

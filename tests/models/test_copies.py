@@ -20,6 +20,7 @@ def test_tickets_and_compressed_models_are_in_one_piece(kind, flattened):
     torch.manual_seed(0)
     model = nn.Sequential(kind(3, 8), nn.Linear(8, 1))
     sparsifier = Sparsifier(model)
+    sparsifier.step()
     flattened.clear()
     ticket, _ = sparsifier.ticket(seed=1)
     assert flattened == [ticket[0]]
