@@ -28,7 +28,7 @@ def picture(runs: Path) -> Figure:
     for axes, name in zip(figure.subplots(1, 3), ("dense", "rewired", "torus"), strict=True):
         network = networks[name]
         draw_neuron_on_plane(axes, manifold, network.weights[RECURRENT], places, NEURON)
-        axes.set(xticks=[], yticks=[], xlabel="")
+        axes.set(xticks=[], yticks=[])
         axes.set_title(name, fontsize=22)
         axes.set_xlabel(f"{network.result.score:.1f} cm", fontsize=22)
     return figure

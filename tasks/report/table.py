@@ -140,7 +140,7 @@ def meanings(summary: Summary) -> list[str]:
         found.append(f"Differences from {summary.control} are taken seed by seed; below 0 is better.")
     elif len(summary.rows) > 1 and len(summary.seeds) > 1:
         found.append(
-            f"No differences are tested: {summary.control} is not among the methods; --control METHOD names "
+            f"No differences are tested: '{summary.control}' is not among the methods; --control METHOD names "
             "one of them to compare the others with."
         )
     if summary.contrasts:
