@@ -140,8 +140,8 @@ def meanings(summary: Summary) -> list[str]:
         found.append(f"Differences from {summary.control} are taken seed by seed; below 0 is better.")
     elif len(summary.rows) > 1 and len(summary.seeds) > 1:
         found.append(
-            f"No differences are tested: '{summary.control}' is not among the methods; --control METHOD names "
-            "one of them to compare the others with."
+            f"No differences are tested: '{summary.control}' is not among the methods; --control METHOD "
+            "names one of them to compare the others with."
         )
     if summary.contrasts:
         together = "all tests together" if summary.family == "table" else "each kind of network alone"
