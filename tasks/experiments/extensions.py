@@ -1,7 +1,8 @@
-"""What a run uses that is registered and not this library's own: for its workers, and for who the run is."""
+"""What a run uses that is not this library's own: for its workers, and for who the run is."""
 
 import hashlib
 import inspect
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,24 +13,30 @@ from moduli.models.masks.registry import MASK_FAMILIES
 from moduli.registry import LIBRARY, Registry
 from moduli.regularizers.registry import REGULARIZERS
 from moduli.tasks.registry import TASKS
+from moduli.tasks.task import task_class
 
 REGISTRIES: dict[str, Registry[Any]] = {
     registry.kind: registry for registry in (MANIFOLDS, REGULARIZERS, MASK_FAMILIES, TASKS)
 }
 """The registries, by what they hold."""
 
-_DIGESTS: "WeakKeyDictionary[Any, str | None]" = WeakKeyDictionary()
+INSTALLED = sys.stdlib_module_names | {LIBRARY, "torch", "lightning", "geomstats"}
+"""Packages from which classes may descend without being part of who a run is: results name their versions."""
+
+_SOURCES: "WeakKeyDictionary[Any, str | None]" = WeakKeyDictionary()
 
 
 class Extension(NamedTuple):
-    """A registered thing that is not the library's own.
+    """A thing that is not the library's own.
 
     Parameters
     ----------
-    kind, name : str
-        Under what it is registered.
+    kind : str
+        What it is.
+    name : str
+        Under what it is registered, or its import string.
     thing : object
-        What is registered.
+        The thing.
     digest : str or None
         Of its source; None where there is none.
     """
@@ -40,41 +47,81 @@ class Extension(NamedTuple):
     digest: str | None
 
 
-def extensions(words: Iterable[str]) -> list[Extension]:
-    """Return what this process has registered that is not the library's own, if a word holds its name.
+def extensions(method: str, settings: Any) -> list[Extension]:
+    """Return what a run uses that is not the library's own.
 
     Parameters
     ----------
-    words : iterable of str
-        Such as the names of a method and of a task.
+    method : str
+        The name of its method: what this process has registered counts if its name is in there.
+    settings : dataclass
+        The settings of its task.
+
+    Raises
+    ------
+    PluginError, RegistrationError
+        If the task cannot be imported, or is not a complete one.
     """
-    whole = " ".join(words)
-    return [
-        Extension(kind, name, thing, _digest(thing))
+    found = [
+        Extension(kind, name, thing, digest(thing))
         for kind, registry in REGISTRIES.items()
         for name, thing in registry.registered().items()
-        if name in whole and getattr(thing, "__module__", LIBRARY).partition(".")[0] != LIBRARY
+        if registry is not TASKS and name in method and not _installed(thing)
     ]
+    chosen = type(settings)
+    if not (_installed(chosen) and _installed(task_class(settings))):
+        registered = TASKS.registered().get(settings.name) is chosen
+        name = settings.name if registered else f"{chosen.__module__}:{chosen.__qualname__}"
+        found.append(Extension(TASKS.kind, name, chosen, digest(chosen, task_class(settings))))
+    return found
 
 
 def register_extensions(found: Iterable[Extension]) -> None:
     """Register things under the names that they have in another process, which also knows their sources."""
     for each in found:
-        REGISTRIES[each.kind].add(each.name, each.thing, override=True)
-        _DIGESTS[each.thing] = each.digest
+        if ":" not in each.name:
+            REGISTRIES[each.kind].add(each.name, each.thing, override=True)
 
 
-def _digest(thing: Any) -> str | None:
-    """Return a digest of the module that holds a thing, since a formula may be anywhere in it.
+def digest(*things: Any) -> str | None:
+    """Return a digest of the modules that hold things and the classes from which they descend.
 
-    Of a thing in a notebook its own source counts. It is read once: later changes of a file are not at work.
+    A formula may be anywhere in a module, and in a base class. Functions that such a module imports
+    from elsewhere do not count, nor does what is installed beside this library. Of a thing in a
+    notebook its own source counts.
+
+    Parameters
+    ----------
+    *things : object
+        Classes or functions.
+
+    Returns
+    -------
+    str or None
+        None if the source of none can be read.
     """
-    if thing not in _DIGESTS:
+    kin = [each for thing in things for each in getattr(thing, "__mro__", (thing,)) if not _installed(each)]
+    sources = sorted({source for each in kin if (source := _source(each)) is not None})
+    return hashlib.sha256("".join(sources).encode()).hexdigest()[:10] if sources else None
+
+
+def _installed(thing: Any) -> bool:
+    """Return whether a thing comes with this library or beside it."""
+    return getattr(thing, "__module__", LIBRARY).partition(".")[0] in INSTALLED
+
+
+def _source(thing: Any) -> str | None:
+    """Return the source of the module that holds a thing, as it was when it was first asked for.
+
+    Later changes of a file are not at work in this process.
+    """
+    if thing not in _SOURCES:
         try:
             path = inspect.getsourcefile(thing)
             in_file = path is not None and Path(path).is_file()
-            source = Path(path).read_text() if in_file and path is not None else inspect.getsource(thing)
-            _DIGESTS[thing] = hashlib.sha256(source.encode()).hexdigest()[:10]
+            _SOURCES[thing] = (
+                Path(path).read_text() if in_file and path is not None else inspect.getsource(thing)
+            )
         except (OSError, TypeError):
-            _DIGESTS[thing] = None
-    return _DIGESTS[thing]
+            _SOURCES[thing] = None
+    return _SOURCES[thing]

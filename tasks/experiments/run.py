@@ -60,10 +60,10 @@ class Run:
         """The configuration with what the method changes of the network's size."""
         return self.method.configuration(self.configuration)
 
-    @property
+    @cached_property
     def extensions(self) -> list[Extension]:
-        """What the method and the task use that is registered and not this library's own."""
-        return extensions((self.method.name, self.configuration.task.name))
+        """What the method and the task use that is not this library's own; it travels with the run."""
+        return extensions(self.method.name, self.configuration.task)
 
     @property
     def label(self) -> str:

@@ -59,7 +59,7 @@ class StageResult(Record):
         The validation score at which the task counts as learned, whose step is among the measurements by the
         name `steps_to`; None where a task has none, and in files of versions that did not write it.
     code : dict of str to str or None
-        Digests of the sources of what the run used that is registered and not this library's own; None where
+        Digests of the sources of what the run used that is not this library's own; None where
         it used no such thing.
     """
 

@@ -60,7 +60,7 @@ def carry_out_all(
             jobs = -1
         try:
             results: list[Results] = joblib.Parallel(n_jobs=jobs, batch_size=1)(
-                joblib.delayed(_carry_out)(run, execution, None if dask else os.getpid(), run.extensions)
+                joblib.delayed(_carry_out)(run, run.extensions, execution, None if dask else os.getpid())
                 for run in runs
             )
         except TerminatedWorkerError as error:
@@ -72,7 +72,7 @@ def carry_out_all(
 
 
 def _carry_out(
-    run: Run, execution: Execution, parent: int | None, extensions: Sequence[Extension]
+    run: Run, extensions: Sequence[Extension], execution: Execution, parent: int | None
 ) -> Results:
     """Carry a run out in a worker, which ends with the process that started it; a cluster's does not."""
     register_extensions(extensions)

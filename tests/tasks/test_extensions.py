@@ -95,13 +95,64 @@ def test_a_thing_is_as_another_process_knows_it(clean_registry):
         def random_point(self, n, generator=None):
             raise NotImplementedError
 
-    (own,) = extensions(["permuted-somewhere-diffusion", "navigation"])
+    settings = preset("navigation", "smoke").task
+    (own,) = extensions("permuted-somewhere-diffusion", settings)
     assert own[:3] == ("manifold", "somewhere", Somewhere)
     assert own.digest is not None
-    assert not extensions(["torus-diffusion", "navigation"])
-    register_extensions([own._replace(digest="0123456789")])
-    (again,) = extensions(["somewhere-diffusion"])
-    assert again.digest == "0123456789"
+    assert not extensions("torus-diffusion", settings)
+    MANIFOLDS.restore({})
+    register_extensions([own])
+    assert MANIFOLDS.get("somewhere") is Somewhere
+
+
+BASE = """
+from moduli.tasks.adding.task import Adding
+
+class Longer(Adding):
+    FACTOR = 1
+"""
+
+TASK = """
+from dataclasses import dataclass
+from typing import ClassVar
+
+from adding_base import Longer
+from moduli.tasks.adding.settings import AddingSettings
+
+@dataclass(frozen=True)
+class OwnSettings(AddingSettings):
+    \"\"\"A task that no registry knows.\"\"\"
+
+    name: ClassVar[str] = "own-adding"
+    task: ClassVar[str] = "own_adding:Own"
+
+class Own(Longer):
+    pass
+"""
+
+
+@pytest.mark.parametrize("changed", ["adding_base", "own_adding"])
+def test_the_source_of_a_task_by_import_string_and_of_its_base_classes_is_part_of_who_a_run_is(
+    tmp_path, monkeypatch, changed
+):
+    sources = {"adding_base": BASE, "own_adding": TASK}
+
+    def code(folder, sources):
+        folder.mkdir()
+        for name, source in sources.items():
+            (folder / f"{name}.py").write_text(source)
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        monkeypatch.syspath_prepend(folder)
+        configuration = preset("own_adding:OwnSettings", "smoke")
+        (task,) = extensions("torus-diffusion", configuration.task)
+        assert task.name == "own_adding:OwnSettings"
+        return Run(configuration, "torus-diffusion", 0, tmp_path).identity["code"]
+
+    before = code(tmp_path / "before", sources)
+    assert list(before) == ["task own_adding:OwnSettings"]
+    assert code(tmp_path / "same", sources) == before
+    sources[changed] += "\nSCALE = 2\n"
+    assert code(tmp_path / "after", sources) != before
 
 
 def test_runs_of_the_library_s_own_things_are_who_they_were(tmp_path):
