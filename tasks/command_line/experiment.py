@@ -31,13 +31,11 @@ def execute(command: CompareCommand | RunCommand, arguments: Sequence[str]) -> b
         return True
     comparison = _comparison(command)
     require(command.jobs is None or command.jobs > 0, "jobs", "positive", command.jobs)
-    # What this process may use, which a scheduler or OMP_NUM_THREADS can make less than the machine has.
-    processors = joblib.cpu_count()
-    jobs = 1 if command.devices > 1 else min(command.jobs or processors, len(comparison.runs))
+    jobs, threads = _shared_out(1 if command.devices > 1 else command.jobs, len(comparison.runs))
     execution = Execution(
         command.device,
         command.devices,
-        max(1, min(processors, torch.get_num_threads()) // jobs),
+        threads,
         command.checkpoint_seconds,
         command.tensorboard,
         command.logger,
@@ -61,6 +59,16 @@ def execute(command: CompareCommand | RunCommand, arguments: Sequence[str]) -> b
         print(json.dumps(summary.as_dict(), indent=2, default=str))
     draw_comparison(comparison, summary)
     return True
+
+
+def _shared_out(jobs: int | None, runs: int) -> tuple[int, int]:
+    """Return how many runs are carried out at once, and the threads of each.
+
+    Together they take the processors that this process was granted; OMP_NUM_THREADS limits each.
+    """
+    processors: int = joblib.cpu_count()
+    jobs = min(jobs or processors, runs)
+    return jobs, max(1, min(processors // jobs, torch.get_num_threads()))
 
 
 def _comparison(command: CompareCommand | RunCommand) -> Comparison:

@@ -4,12 +4,14 @@ import json
 import subprocess
 import sys
 
+import joblib
 import pytest
+import torch
 
 import moduli
 from moduli.tasks.cli import main
 from moduli.tasks.command_line.commands import CompareCommand, RunCommand
-from moduli.tasks.command_line.experiment import _comparison
+from moduli.tasks.command_line.experiment import _comparison, _shared_out
 from moduli.tasks.command_line.parsing import parse
 from moduli.tasks.experiments.presets import preset
 from moduli.tasks.registry import BUILT_IN
@@ -56,6 +58,23 @@ def test_seeds_that_nobody_has_looked_at_are_compared_in_a_folder_of_their_own()
     comparison = _comparison(command)
     assert list(comparison.seeds) == [200, 201]
     assert comparison.name == "navigation-demo-seeds-from-200"
+
+
+@pytest.mark.parametrize(
+    ("processors", "limit", "jobs", "runs", "expected"),
+    [
+        (8, 8, None, 20, (8, 1)),
+        (8, 8, None, 2, (2, 4)),
+        (8, 8, 1, 20, (1, 8)),
+        (8, 1, 1, 20, (1, 1)),
+        (8, 2, 4, 20, (4, 2)),
+        (2, 2, 5, 20, (5, 1)),
+    ],
+)
+def test_runs_share_the_processors_that_were_granted(monkeypatch, processors, limit, jobs, runs, expected):
+    monkeypatch.setattr(joblib, "cpu_count", lambda: processors)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: limit)
+    assert _shared_out(jobs, runs) == expected
 
 
 def test_a_command_of_a_task_alone_has_the_demo_s_settings():

@@ -34,7 +34,7 @@ from moduli.tasks.experiments.numbers import graph_numbers
 from moduli.tasks.experiments.run import Run
 from moduli.tasks.experiments.summary import Summary, void_runs
 from moduli.tasks.figures.comparison import draw_comparison
-from moduli.tasks.report.table import contrast_table, score_table
+from moduli.tasks.report.table import contrast_table, meanings, score_table
 from moduli.tasks.report.terminal import print_summary
 
 pytestmark = pytest.mark.xdist_group("contrasts")  # one process makes what all share
@@ -324,6 +324,16 @@ def test_tables_say_what_was_tested_what_is_void_and_where_between_floor_and_ign
     entries = [entry.text for entry in contrast_table(summary).rows[2]]
     assert entries[0] == "narrow 75%"
     assert entries[-1] == summary.contrasts[2].verdict or "void" in entries[-1]
+
+
+def test_a_table_without_its_control_says_that_nothing_was_tested(finished):
+    untested = "No differences are tested"
+    _, summary = finished
+    assert not [line for line in meanings(summary) if untested in line]
+    rows = [replace(row, difference=None) for row in summary.rows]
+    lacking = replace(summary, control="none", rows=rows, contrasts=None)
+    (line,) = [line for line in meanings(lacking) if untested in line]
+    assert "'none' is not among the methods; --control METHOD" in line
 
 
 @pytest.mark.parametrize(
