@@ -41,6 +41,16 @@ def sparse_wins(monkeypatch):
     monkeypatch.setattr(compression, "timings", last_wins)
 
 
+@pytest.mark.parametrize(("milliseconds", "fate"), [(2.0, "kept"), (0.5, "replaced")])
+def test_the_log_says_what_was_timed_and_what_came_of_it(monkeypatch, caplog, milliseconds, fate):
+    monkeypatch.setattr(compression, "timings", lambda calls, device: [[1e-3], [milliseconds / 1e3]])
+    model = nn.ModuleDict({"memory": nn.GRU(3, 8), "decoder": nn.Linear(8, 2)})
+    with caplog.at_level("INFO", logger="moduli"):
+        compress(model, batch_size=5)
+    times = f"{milliseconds:.3g} ms a call without its zeros, 1 ms as PyTorch has it, at batch size 5."
+    assert caplog.messages == [f"memory is {fate}: {times}", f"decoder is {fate}: {times}"]
+
+
 def flat(value):
     if isinstance(value, torch.Tensor):
         return [value]
