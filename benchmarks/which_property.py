@@ -109,24 +109,29 @@ def run_of(method: str, seed: int, sparsity: float, out: Path) -> Run:
     return Run(replace(WORLD, pruning=replace(WORLD.pruning, sparsity=sparsity)), method, seed, out)
 
 
-def train(parts: Sequence[str], stage: Stage, sparsity: float, out: Path) -> None:
+def runs_of(parts: Sequence[str], sparsity: float, out: Path) -> list[Run]:
+    """Return the runs of the parts, seed by seed."""
+    return [
+        run_of(method, FIRST_SEED + seed, sparsity, out)
+        for part in parts
+        for seed in range(PARTS[part][1])
+        for method in PARTS[part][0]
+    ]
+
+
+def train(runs: Sequence[Run], stage: Stage) -> None:
     """Train what is not trained yet, on one thread; verify each method first."""
     verification, verified = Verification(), set()
-    for part in parts:
-        methods, seeds = PARTS[part]
-        for seed in range(FIRST_SEED, FIRST_SEED + seeds):
-            for method in methods:
-                run = run_of(method, seed, sparsity, out)
-                if (run.stage(stage) / "results.json").exists():
-                    continue
-                if method not in verified:
-                    verification.verify(run)
-                    verified.add(method)
-                started = time.monotonic()
-                carry_out(
-                    run, Execution(threads=1), ("trained",) if stage == "trained" else ("trained", "ticket")
-                )
-                print(f"seed {seed} {run.label} {stage}: {time.monotonic() - started:.0f} s", flush=True)
+    stages: tuple[Stage, ...] = ("trained",) if stage == "trained" else ("trained", "ticket")
+    for run in runs:
+        if (run.stage(stage) / "results.json").exists():
+            continue
+        if run.label not in verified:
+            verification.verify(run)
+            verified.add(run.label)
+        started = time.monotonic()
+        carry_out(run, Execution(threads=1), stages)
+        print(f"seed {run.seed} {run.label} {stage}: {time.monotonic() - started:.0f} s", flush=True)
 
 
 def network_of(run: Run, stage: Stage) -> Network | None:
@@ -265,8 +270,7 @@ def test(parts: Sequence[str], stage: Stage, sparsity: float, out: Path, folder:
     """Test what the parts ask, where all of their networks are trained; write and print it."""
     networks: list[Network] = []
     for part in parts:
-        methods, count = PARTS[part]
-        runs = [run_of(name, FIRST_SEED + seed, sparsity, out) for seed in range(count) for name in methods]
+        runs = runs_of([part], sparsity, out)
         found = [network_of(run, stage) for run in runs]
         missing = sum(each is None for each in found)
         if missing:
@@ -467,7 +471,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results/which-property"))
     chosen = parser.parse_args()
     if chosen.what == "train":
-        train(chosen.part, chosen.stage, chosen.sparsity, chosen.out)
+        train(runs_of(chosen.part, chosen.sparsity, chosen.out), chosen.stage)
     elif chosen.what == "repeat":
         repeat(chosen.part, chosen.sparsity, chosen.out, chosen.results)
     else:

@@ -73,9 +73,9 @@ def test_the_experiment_trains_what_is_left_and_tests_nothing_before(
     out, folder = tmp_path / "networks", tmp_path / "results"
     with pytest.raises(SystemExit, match="4 of the 4 networks of the part practice are not trained"):
         experiment.test(["practice"], "trained", 0.75, out, folder)
-    experiment.train(["practice"], "trained", 0.75, out)
+    experiment.train(experiment.runs_of(["practice"], 0.75, out), "trained")
     assert "seed 201 narrow 75% trained" in capsys.readouterr().out
-    experiment.train(["practice"], "trained", 0.75, out)
+    experiment.train(experiment.runs_of(["practice"], 0.75, out), "trained")
     assert capsys.readouterr().out == ""
     experiment.test(["practice"], "trained", 0.75, out, folder)
     assert "| narrow | 2 |" in capsys.readouterr().out
@@ -121,3 +121,39 @@ def test_a_dose_is_found_where_there_is_one(experiment):
     assert len(experiment.draw_dose(made_up(experiment, shifts)).axes) == len(experiment.STATISTICS)
     names = {name: (share, 0.0) for share, name in experiment.SWEEP.items()}
     assert experiment.sweep(made_up(experiment, names))["50 steps"]["mean"] > 0.8
+
+
+@pytest.fixture
+def tile_networks(experiment, monkeypatch):
+    """Return the script on tiles, in the same world."""
+    spec = importlib.util.spec_from_file_location("tile_networks", ROOT / "benchmarks" / "tile_networks.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_tiles_are_compared_where_all_networks_are_trained(tile_networks, tmp_path, monkeypatch, capsys):
+    methods = (tile_networks.TILES, tile_networks.BRIDGED[1], "narrow")
+    monkeypatch.setattr(tile_networks, "PARTS", {"bridges": (methods, range(300, 302), (0.75, 0.8))})
+    out, folder = tmp_path / "networks", tmp_path / "results"
+    tile_networks.train(tile_networks.runs_of("bridges", 0.75, out), "trained")
+    tile_networks.table("bridges", "trained", out, folder)
+    printed = capsys.readouterr().out
+    assert "75% zeros, trained: 6 of 6 networks are trained." in printed
+    assert "80% zeros, trained: 0 of 6 networks are trained." in printed
+    assert {path.name for path in folder.iterdir()} == {
+        "bridges-trained-75.csv",
+        "bridges-trained-75.json",
+    }
+    rows = json.loads((folder / "bridges-trained-75.json").read_text())["differences from tiles"]
+    assert len(rows) == 4
+
+
+def test_steps_are_timed_over_the_dense_network_s(tile_networks, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(tile_networks, "TIMED", ("dense", tile_networks.TILES))
+    monkeypatch.setattr(tile_networks, "SPARSITIES", (0.75,))
+    tile_networks.steps(2, 3, tmp_path)
+    rows = json.loads((tmp_path / "steps.json").read_text())["rows"]
+    assert [len(row["seconds"]) for row in rows] == [2, 2]
+    assert rows[0]["over dense"] == 1
+    assert "| 75% | torus-tiles@a-priori |" in capsys.readouterr().out
