@@ -184,7 +184,7 @@ def test_proximal_minimises_its_objective(gates, n, step, reduction):
     draw = seeded(1)
     best = proximal(weight.clone(), coefficients, step, reduction)
     assert not lower_points(best)
-    if (best != weight).any() and (best != 0).any():
+    if (best - weight).square().sum() > 1e-9 and (best != 0).any():  # less would gain less than rounding
         assert lower_points(best + 0.1 * (weight - best))  # a planted fault: a threshold too small
 
 

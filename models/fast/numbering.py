@@ -5,7 +5,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
-from torch.nn import functional
 
 
 class Order(NamedTuple):
@@ -43,7 +42,7 @@ def _reordered(x: Tensor, there: Tensor, back: Tensor) -> Tensor:
         ordered: Tensor = _Reorder.apply(x, there, back)  # type: ignore[no-untyped-call]
         return ordered
     if len(there) > len(x):
-        x = functional.pad(x, (0,) * (2 * x.dim() - 1) + (1,))
+        x = torch.cat([x, x.new_zeros(1, *x.shape[1:])])
     return x.index_select(0, there)
 
 

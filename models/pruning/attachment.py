@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import inspect
 import weakref
 from abc import ABC, abstractmethod
 from collections import defaultdict
@@ -93,6 +94,12 @@ def _fresh_memory(optimizer: Optimizer, weight: nn.Parameter) -> dict[str, Tenso
     ]
     with contextlib.suppress(Exception):
         twin.step()
+    if not twin.state[probe]:  # memory that an optimizer makes with itself, as Adagrad before PyTorch 2.12
+        with contextlib.suppress(Exception):
+            taken = inspect.signature(type(optimizer)).parameters
+            options = {name: value for name, value in optimizer.defaults.items() if name in taken}
+            twin = type(optimizer)(twin.param_groups, **options)
+            twin.step()
     return {key: memory for key, memory in twin.state[probe].items() if isinstance(memory, Tensor)}
 
 

@@ -121,7 +121,22 @@ def test_s10_what_comes_back_is_zero_and_has_no_momentum(attached):
         assert memory[key][before & ~grown].any()
 
 
+class Early(torch.optim.Optimizer):
+    """An optimizer that makes its memory with itself, as Adagrad does before PyTorch 2.12."""
+
+    def __init__(self, parameters, start):
+        super().__init__(parameters, {"start": start})
+        for parameter in self.param_groups[0]["params"]:
+            self.state[parameter]["total"] = torch.full_like(parameter, start)
+
+    def step(self):
+        for parameter in self.param_groups[0]["params"]:
+            self.state[parameter]["total"] += parameter.grad.square()
+            parameter.data -= 0.01 * parameter.grad / self.state[parameter]["total"].sqrt()
+
+
 MEMORIES = {
+    "made early": (lambda p: Early(p, start=0.5), {"total": 0.5}),
     "Adam": (lambda p: torch.optim.Adam(p, lr=0.01, amsgrad=True), {"exp_avg_sq": 0, "max_exp_avg_sq": 0}),
     "SGD": (lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9), {"momentum_buffer": 0}),
     "RMSprop": (lambda p: torch.optim.RMSprop(p, lr=0.01, centered=True), {"square_avg": 0, "grad_avg": 0}),
@@ -135,7 +150,9 @@ MEMORIES = {
 }
 
 
-@pytest.mark.parametrize("kind", MEMORIES)
+@pytest.mark.parametrize(
+    "kind", [kind for kind in MEMORIES if kind != "Muon" or hasattr(torch.optim, "Muon")]
+)
 def test_s10_what_comes_back_is_remembered_as_the_optimizer_remembers_what_is_new(kind):
     torch.manual_seed(0)
     model = nn.Linear(20, 20)
