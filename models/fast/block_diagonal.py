@@ -21,6 +21,10 @@ FILLED = 0.8
 FEW = 16
 """Up to so many blocks are multiplied with single columns one by one."""
 
+# The compiler of PyTorch 2.6 knows types of nested functions by name only.
+Products = list[Tensor]
+"""What blocks of each size give, ``(blocks, height, batch)``."""
+
 
 class Group(NamedTuple):
     """How many blocks of one size there are, and that size."""
@@ -127,8 +131,8 @@ class BlockDiagonalKernel(Kernel):
         gates = Order(torch.cat(rows), torch.cat(places))
         return Numbering(Order(self.sources, self.source_places), gates)
 
-    def _repeated_by_blocks(self) -> Callable[[Tensor], list[Tensor]]:
-        """Return the product inside; its result is ``(blocks, height, batch)`` for each size of blocks."""
+    def _repeated_by_blocks(self) -> Callable[[Tensor], Products]:
+        """Return the product inside."""
         values: Tensor = self.values
         groups = self._groups
         if len(self.dead) and torch.is_grad_enabled() and values.requires_grad:
@@ -141,7 +145,7 @@ class BlockDiagonalKernel(Kernel):
         ]
         rest = None if self.rest is None else self.rest.repeated()
 
-        def multiply(states: Tensor) -> list[Tensor]:
+        def multiply(states: Tensor) -> Products:
             batch = states.shape[1]
             parts = torch.split(states, [count * width for count, _, width in groups])
             read = [part.view(c, w, batch) for (c, _, w), part in zip(groups, parts, strict=True)]
