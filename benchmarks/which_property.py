@@ -421,8 +421,9 @@ def draw_errors(networks: Sequence[Network]) -> Figure:
             axes.errorbar(
                 place, found.mean, found.half_width, fmt="_", color="black", capsize=4, markersize=16
             )
-        labels = [name.replace("@a-priori", "").replace("-diffusion", "") for name in methods]
-        axes.set_xticks(range(len(methods)), labels, rotation=20, ha="right", fontsize=8)
+        axes.set_xticks(
+            range(len(methods)), [short(name) for name in methods], rotation=20, ha="right", fontsize=8
+        )
         axes.set_ylabel("error (cm)", fontsize=8)
         axes.set_title(f"walks of {outcome}", fontsize=9)
         axes.tick_params(axis="y", labelsize=8)
@@ -431,25 +432,39 @@ def draw_errors(networks: Sequence[Network]) -> Figure:
 
 
 def draw_dose(networks: Sequence[Network]) -> Figure:
-    """Draw each mask's mean error, less the seeds' means, against each statistic."""
+    """Draw each mask's mean error, less the seeds' means, against each statistic; masks have numbers."""
     kept = [each for each in networks if each.closed is not None and each.score < each.still]
     of_seed = {each.seed: mean(other.score for other in kept if other.seed == each.seed) for each in kept}
-    figure = Figure(figsize=(3.1 * len(STATISTICS), 3.4), layout="constrained")
-    panels = figure.subplots(1, len(STATISTICS), sharey=True)
-    for axes, (field, name) in zip(panels, STATISTICS.items(), strict=True):
-        for method in dict.fromkeys(each.method for each in kept):
-            own = [each for each in kept if each.method == method]
-            found = Estimate.of([each.score - of_seed[each.seed] for each in own])
-            place = mean(getattr(each, field) for each in own)
-            axes.errorbar(place, found.mean, found.half_width, fmt="o", color="C0", capsize=2, markersize=4)
-            axes.annotate(
-                method.replace("@a-priori", "").replace("-diffusion", ""), (place, found.mean), fontsize=6
-            )
+    excess = {
+        method: Estimate.of([each.score - of_seed[each.seed] for each in kept if each.method == method])
+        for method in {each.method for each in kept}
+    }
+    methods = sorted(excess, key=lambda method: excess[method].mean)
+    figure = Figure(figsize=(8.4, 5.6), layout="constrained")
+    panels = figure.subplots(2, 3, sharey=True).flatten()
+    for axes, (field, name) in zip(panels, STATISTICS.items(), strict=False):
+        for number, method in enumerate(methods, 1):
+            place = mean(getattr(each, field) for each in kept if each.method == method)
+            found = excess[method]
+            axes.errorbar(place, found.mean, found.half_width, color="C0", alpha=0.35, capsize=2)
+            disc = {"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": "C0", "linewidth": 0.7}
+            axes.annotate(str(number), (place, found.mean), ha="center", va="center", fontsize=6.5, bbox=disc)
         axes.set_xlabel(name, fontsize=8)
         axes.tick_params(labelsize=8)
+        axes.margins(x=0.08)
         axes.spines[["top", "right"]].set_visible(False)
-    panels[0].set_ylabel("error, less the seed's mean (cm)", fontsize=8)
+    for axes in panels[::3]:
+        axes.set_ylabel("error, less the seed's mean (cm)", fontsize=8)
+    for axes in panels[len(STATISTICS) :]:
+        axes.axis("off")
+        names = "\n".join(f"{number:2}  {short(method)}" for number, method in enumerate(methods, 1))
+        axes.text(0, 1, names, va="top", fontsize=7.5, family="monospace", transform=axes.transAxes)
     return figure
+
+
+def short(method: str) -> str:
+    """Return how figures call a mask."""
+    return method.replace("@a-priori", "").replace("-diffusion", "")
 
 
 def provenance_of() -> dict[str, Any]:
