@@ -1,5 +1,6 @@
 """The gradients of a loss, whole: over micro-batches and processes, and without the penalty's."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -91,7 +92,7 @@ class GradientRecorder:
         _at_the_end_of_the_pass(lambda: _at_the_end_of_the_pass(record))
 
     def magnitudes(self, name: str, weight: nn.Parameter, mask: Tensor) -> Tensor | None:
-        """Return the magnitudes of a gradient, and forget it; None without a record.
+        """Return the magnitudes of a gradient, zero where it is NaN, and forget it; None without a record.
 
         Parameters
         ----------
@@ -105,7 +106,8 @@ class GradientRecorder:
         gradient = self._forget(name)
         if weight.grad is not None and weight.grad.masked_fill(mask, 0).any():
             gradient = weight.grad  # the average of other processes' gradients, where none was computed here
-        return None if gradient is None else gradient.abs()
+        # NaN would be ranked first.
+        return None if gradient is None else gradient.abs().nan_to_num(posinf=math.inf)
 
     def _forget(self, name: str) -> Tensor | None:
         self._left_out.pop(name, None)

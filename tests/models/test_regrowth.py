@@ -52,6 +52,18 @@ def test_s10_gradients_that_were_given_up_do_not_count(to_none):
     assert grows_by(slopes(3)[2], sparsifier)
 
 
+def test_s10_gradients_that_overflowed_to_no_number_do_not_count():
+    model, sparsifier = linear()
+    before = sparsifier.masks["weight"].clone()
+    slope = slopes(1)[0]
+    overflowed = ~before & (slope.abs() < slope[~before].abs().median())
+    (model.weight * slope.masked_fill(overflowed, torch.nan)).sum().backward()
+    sparsifier.step()
+    grown = sparsifier.masks["weight"] & ~before
+    assert grown.any()
+    assert not (grown & overflowed).any()
+
+
 class Unanswered(Regularizer):
     """Charges less for a connection, the stronger its reverse excites."""
 
