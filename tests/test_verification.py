@@ -5,9 +5,19 @@ import sys
 from fractions import Fraction
 
 import pytest
+import torch
+from torch import nn
 
 from moduli.errors import InvalidParameter
-from moduli.verification import BrokenClause, Clauses, Counterexample, NotApplicable, Violation, search
+from moduli.verification import (
+    BrokenClause,
+    Clauses,
+    Counterexample,
+    NotApplicable,
+    Violation,
+    search,
+    what_was_raised,
+)
 
 
 class BrokenSchedule(BrokenClause):
@@ -129,10 +139,24 @@ def test_whatever_is_raised_breaks_the_clause_and_names_how_to_run_the_check_aga
     def broken(step):
         raise ZeroDivisionError("nothing to divide")
 
-    with pytest.raises(BrokenSchedule, match="It raised ZeroDivisionError: nothing to divide") as caught:
+    said = r"It raised ZeroDivisionError: nothing to divide \(test_verification.py, line \d+, in broken\)\n"
+    with pytest.raises(BrokenSchedule, match=said) as caught:
         CLAUSES.verify(Trial(broken))
     assert str(caught.value).endswith("check_start(Trial(ramp))")
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_what_a_library_raises_is_placed_where_somebody_called_it():
+    def broken(step):
+        return torch.ones(2) + nn.Linear(2, 2)(torch.ones(step))
+
+    with pytest.raises(RuntimeError) as caught:
+        broken(3)
+    line = broken.__code__.co_firstlineno + 1
+    place = f" (test_verification.py, line {line}, in broken)"
+    assert what_was_raised(caught.value) == f"It raised RuntimeError: {caught.value}{place}"
+    nowhere = caught.value.with_traceback(None)
+    assert what_was_raised(nowhere) == f"It raised RuntimeError: {nowhere}"
 
 
 def test_a_search_repeats_exactly_shrinks_and_writes_nothing(tmp_path, monkeypatch):

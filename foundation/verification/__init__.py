@@ -9,6 +9,7 @@ declares an ordered set, `Clauses`, and adds each check to it with a decorator. 
 from moduli.verification.checks import BrokenClause, Clause, Examination, NotApplicable, Violation
 from moduli.verification.clauses import Clauses
 from moduli.verification.counterexamples import Counterexample
+from moduli.verification.raised import what_was_raised
 from moduli.verification.reports import Report, Result
 from moduli.verification.search import search
 
@@ -23,4 +24,5 @@ __all__ = [
     "Result",
     "Violation",
     "search",
+    "what_was_raised",
 ]

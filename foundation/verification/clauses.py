@@ -7,6 +7,7 @@ from typing import Any
 from moduli.errors import InvalidParameter, suggestion
 from moduli.requirements import require_package
 from moduli.verification.checks import BrokenClause, Check, Clause, E, NotApplicable, Violation
+from moduli.verification.raised import what_was_raised
 from moduli.verification.reports import Report, Result
 
 
@@ -90,7 +91,7 @@ class Clauses(Mapping[str, Clause[E]]):
                 except Violation as violation:
                     found, message, cause = violation.counterexample, violation.message, None
                 except Exception as error:  # what is examined may fail in any way
-                    found, message, cause = None, f"It raised {type(error).__name__}: {error}", error
+                    found, message, cause = None, what_was_raised(error), error
                 title = f"{examination.subject!r} breaks clause {number}, {name}: {statement}."
                 rerun = f"Reproduce it with\n{examination.rerun(check.__name__)}"
                 parts = [title, f"  {message}" if message else "", rerun if found is None else str(found)]

@@ -13,7 +13,15 @@ from moduli.models.errors import BrokenMasks, InvalidSparsity
 from moduli.models.masks.registry import MaskFamily, check_claims
 from moduli.models.verification.subjects import Named
 from moduli.requirements import require_dimension
-from moduli.verification import Clauses, Counterexample, NotApplicable, Report, Violation, search
+from moduli.verification import (
+    Clauses,
+    Counterexample,
+    NotApplicable,
+    Report,
+    Violation,
+    search,
+    what_was_raised,
+)
 
 SIZES = (2, 3, 5, 8, 16, 37)
 SPARSITIES = (0.5, 0.25, 0.0, 0.75, 0.9, 0.96)
@@ -94,7 +102,7 @@ class MaskSearch:
             except InvalidSparsity:
                 return
             except Exception as error:  # what is examined may fail in any way
-                raise case.violation(f"It raised {type(error).__name__}: {error}", "mask.sum()") from error
+                raise case.violation(what_was_raised(error), "mask.sum()") from error
             tried += 1
 
         search(attempt, {"n": SIZES, "sparsity": SPARSITIES, "seed": range(2**16)}, self.examples)

@@ -22,7 +22,7 @@ from moduli.regularizers.regularizer import Regularizer
 from moduli.regularizers.verification.cases import Case, random_weight
 from moduli.regularizers.verification.embeddings import reaches_far
 from moduli.regularizers.verification.search import Search
-from moduli.verification import Clauses, NotApplicable, Violation
+from moduli.verification import Clauses, NotApplicable, Violation, what_was_raised
 
 CLAUSES: Clauses[Search] = Clauses(
     "regularizer", BrokenRegularizer, ("A regularizer.", "Not a regularizer, as it stands.")
@@ -284,9 +284,7 @@ def check_precision(search: Search) -> int:
             except Violation:
                 raise
             except Exception as error:  # what is examined may fail in any way
-                raise case.violation(
-                    f"It raised {type(error).__name__}: {error}", [f"{low}.sum()"]
-                ) from error
+                raise case.violation(what_was_raised(error), [f"{low}.sum()"]) from error
             tried += 1
     return tried
 

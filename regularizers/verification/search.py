@@ -11,7 +11,7 @@ from moduli.manifolds.verification.search import constructor
 from moduli.regularizers.regularizer import Regularizer
 from moduli.regularizers.verification.cases import INCONCLUSIVE, Case
 from moduli.regularizers.verification.embeddings import FAMILIES, Embeddings
-from moduli.verification import NotApplicable, Violation, search
+from moduli.verification import NotApplicable, Violation, search, what_was_raised
 
 SPREAD: tuple[Manifold, ...] = (Euclidean(1), Circle(), Torus(), Sphere(), KleinBottle(), Hyperbolic(2))
 """Where a regularizer is examined when no manifold is given."""
@@ -129,7 +129,7 @@ class Search:
             except INCONCLUSIVE:
                 return
             except Exception as error:  # what is examined may fail in any way
-                raise case.violation(f"It raised {type(error).__name__}: {error}", [_total(case)]) from error
+                raise case.violation(what_was_raised(error), [_total(case)]) from error
             tried += 1
 
         choices = {
