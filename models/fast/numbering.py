@@ -41,6 +41,10 @@ def _reordered(x: Tensor, there: Tensor, back: Tensor) -> Tensor:
     if x.requires_grad and torch.is_grad_enabled():
         ordered: Tensor = _Reorder.apply(x, there, back)  # type: ignore[no-untyped-call]
         return ordered
+    return _taken(x, there)
+
+
+def _taken(x: Tensor, there: Tensor) -> Tensor:
     if len(there) > len(x):
         x = torch.cat([x, x.new_zeros(1, *x.shape[1:])])
     return x.index_select(0, there)
@@ -52,8 +56,9 @@ class _Reorder(torch.autograd.Function):
     @staticmethod
     def forward(ctx: FunctionCtx, x: Tensor, there: Tensor, back: Tensor) -> Tensor:
         ctx.save_for_backward(back, there)
-        return _reordered(x, there, back)
+        return _taken(x, there)
 
     @staticmethod
     def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        return _reordered(gradient, *ctx.saved_tensors), None, None  # type: ignore[attr-defined]
+        back, _ = ctx.saved_tensors  # type: ignore[attr-defined]
+        return _taken(gradient, back), None, None
