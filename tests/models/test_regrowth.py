@@ -148,7 +148,6 @@ class Early(torch.optim.Optimizer):
 
 
 MEMORIES = {
-    "made early": (lambda p: Early(p, start=0.5), {"total": 0.5}),
     "Adam": (lambda p: torch.optim.Adam(p, lr=0.01, amsgrad=True), {"exp_avg_sq": 0, "max_exp_avg_sq": 0}),
     "SGD": (lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9), {"momentum_buffer": 0}),
     "RMSprop": (lambda p: torch.optim.RMSprop(p, lr=0.01, centered=True), {"square_avg": 0, "grad_avg": 0}),
@@ -159,6 +158,7 @@ MEMORIES = {
         lambda p: torch.optim.Rprop([{"params": [next(p)]}, {"params": list(p), "lr": 1.0}], lr=0.03),
         {"step_size": 0.03},
     ),
+    "an optimizer that makes its memory with itself": (lambda p: Early(p, start=0.5), {"total": 0.5}),
 }
 
 
