@@ -14,6 +14,8 @@ from moduli.manifolds import InvalidDistance, PluginError, RegistrationError
 from moduli.manifolds import available, make, register, verify
 import sys
 
+pytestmark = pytest.mark.xdist_group("plugins")  # one process makes what all share
+
 lines = available()
 assert lines["ellipse"] == "Plugin moduli_ellipse:Ellipse of moduli-ellipse 1.0.0.", lines
 assert {"unimportable", "incomplete", "misshapen", "torus"} <= lines.keys()

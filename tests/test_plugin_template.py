@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("template")  # one process makes what all share
+
 ROOT = Path(__file__).parents[1]
 TEMPLATE = ROOT / "examples" / "plugin-template"
 

@@ -17,6 +17,8 @@ from moduli.regularizers import Diffusion
 from tests.conftest import seeded
 from tests.test_sparsifier import Reader
 
+pytestmark = pytest.mark.xdist_group("processes")  # one process makes what all share
+
 PARALLEL = {
     "no_sync": {},
     "buckets": {"gradient_as_bucket_view": True},
