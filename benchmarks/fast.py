@@ -1,7 +1,7 @@
 """Time modules whose masks are tiles of a manifold against dense ones, and against single weights.
 
     python benchmarks/fast.py                  # everything; about 20 minutes where nothing else runs
-    python benchmarks/fast.py inference        # only: inference, training, gated, memory or growth
+    python benchmarks/fast.py inference        # only: inference, training, gated, memory, bridges or growth
     python benchmarks/fast.py growth --toy     # any of them in seconds, at a size that shows nothing
 
 Each figure is a ratio of medians, dense over sparse, of calls that take turns in one process. Of inference,
@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -37,33 +37,45 @@ KINDS: dict[str, Callable[..., nn.RNNBase]] = {
     "GRU": nn.GRU,
     "LSTM": nn.LSTM,
 }
-MASKS: dict[str, Callable[[Tensor, float], Tensor]] = {
-    "tiles": lambda points, sparsity: tile_mask(Torus(), points, sparsity=sparsity),
-    "tiles, a tenth between them": lambda points, sparsity: tile_mask(
-        Torus(), points, sparsity=sparsity, bridges=0.1
-    ),
+
+
+def tiles(points: Tensor, sparsity: float, bridges: float = 0.0) -> Tensor:
+    """Return tiles of a torus, a share of whose weights connects neighbouring ones."""
+    return tile_mask(Torus(), points, sparsity=sparsity, bridges=bridges)
+
+
+Masks = Mapping[str, Callable[[Tensor, float], Tensor]]
+MASKS: Masks = {
+    "tiles": tiles,
+    "tiles, a tenth between them": functools.partial(tiles, bridges=0.1),
     "single weights": lambda points, sparsity: geometric_mask(
         Diffusion(), Torus(), points, sparsity=sparsity
     ),
 }
+BRIDGED: Masks = {
+    f"tiles, {share:.0%} between them": functools.partial(tiles, bridges=share)
+    for share in (0.0, 0.1, 0.2, 0.3)
+}
 CPU = torch.device("cpu")
 
 
-def masked(kind: str, units: int, sparsity: float, masks: str) -> tuple[nn.RNNBase, dict[str, Tensor]]:
+def masked(
+    kind: str, units: int, sparsity: float, make: Callable[[Tensor, float], Tensor]
+) -> tuple[nn.RNNBase, dict[str, Tensor]]:
     """Return a module cut by a mask of one kind, and that mask by the name of its weight."""
     torch.manual_seed(0)
     module = KINDS[kind](2, units)
     points = Torus().random_point(units, torch.Generator().manual_seed(0))
-    mask = MASKS[masks](points, sparsity).repeat(len(module.weight_hh_l0) // units, 1)
+    mask = make(points, sparsity).repeat(len(module.weight_hh_l0) // units, 1)
     known = {"weight_hh_l0": mask}
     Sparsifier(module, masks=known)
     return module, known
 
 
-def inference(kind: str, units: int, sparsity: float, rounds: int) -> None:
+def inference(kind: str, units: int, sparsity: float, rounds: int, masks: Masks = MASKS) -> None:
     """Print how much faster compressed modules are at every batch size."""
-    for masks in MASKS:
-        module, _ = masked(kind, units, sparsity, masks)
+    for name, make in masks.items():
+        module, _ = masked(kind, units, sparsity, make)
         for batch in BATCHES:
             fast, x = compress(module, batch), noise((STEPS, batch, 2), module.weight_hh_l0)
             with torch.no_grad():
@@ -72,21 +84,21 @@ def inference(kind: str, units: int, sparsity: float, rounds: int) -> None:
             dense, sparse = map(statistics.median, seconds)
             kernel = "plain" if isinstance(fast, nn.RNNBase) else type(fast.weight_hh_l0).__name__
             print(
-                f"| {kind} | {units} | {sparsity:.0%} | {masks} | {batch} | {1000 * dense:.1f} "
+                f"| {kind} | {units} | {sparsity:.0%} | {name} | {batch} | {1000 * dense:.1f} "
                 f"| {1000 * sparse:.1f} | {dense / sparse:.1f} | {kernel} | {error:.0e} |",
                 flush=True,
             )
 
 
-def training(kind: str, units: int, sparsity: float, batch: int, rounds: int) -> None:
+def training(kind: str, units: int, sparsity: float, batch: int, rounds: int, masks: Masks = MASKS) -> None:
     """Print how much faster an optimizer step of the surviving weights is."""
-    for masks in MASKS:
-        module, known = masked(kind, units, sparsity, masks)
+    for name, make in masks.items():
+        module, known = masked(kind, units, sparsity, make)
         x = noise((STEPS, batch, 2), module.weight_hh_l0)
         steps = [training_step(each, x) for each in (module, train_survivors(module, known))]
         dense, sparse = map(statistics.median, timings(steps, CPU, rounds))
         print(
-            f"| {kind} | {units} | {sparsity:.0%} | {masks} | {batch} | {1000 * dense:.0f} "
+            f"| {kind} | {units} | {sparsity:.0%} | {name} | {batch} | {1000 * dense:.0f} "
             f"| {1000 * sparse:.0f} | {dense / sparse:.1f} |",
             flush=True,
         )
@@ -180,7 +192,7 @@ def main() -> None:
     if options.part == "alone":
         measure_alone(*json.loads(options.arguments))
         return
-    parts = ("inference", "training", "gated", "memory", "growth")
+    parts = ("inference", "training", "gated", "memory", "bridges", "growth")
     wanted = parts if options.part == "all" else (options.part,)
     units, gated, rounds = (256, 128, 1) if options.toy else (4096, 1024, 7)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}")
@@ -207,6 +219,11 @@ def main() -> None:
         print("\n| units | sparsity | batch | dense, MiB | tiles, MiB | ratio |\n|---|---|---|---|---|---|")
         for batch in BATCHES[1:]:
             memory(units, batch, 1)
+    if "bridges" in wanted:
+        print(f"{inferred}\n{'|---' * 10}|")
+        inference("RNN", units, 0.9, rounds, BRIDGED)
+        print(f"{trained}\n{'|---' * 8}|")
+        training("RNN", units, 0.9, 200, rounds, BRIDGED)
     if "growth" in wanted:
         print(
             "\n| units | sparsity | tiles: made, s | step, ms | MiB | dense: step, ms | MiB |\n"
