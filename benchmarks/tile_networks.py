@@ -20,7 +20,18 @@ from pathlib import Path
 from statistics import median
 
 import which_property
-from which_property import REWIRED, TORUS, Network, compared, errors, network_of, provenance_of, run_of, train
+from which_property import (
+    REWIRED,
+    TORUS,
+    Network,
+    compared,
+    draw_errors,
+    errors,
+    network_of,
+    provenance_of,
+    run_of,
+    train,
+)
 
 from moduli.tasks.experiments.contrasts import corrected
 from moduli.tasks.experiments.estimates import Estimate
@@ -64,6 +75,7 @@ def table(part: str, stage: Stage, out: Path, folder: Path) -> None:
         name = f"{part}-{stage}-{100 * sparsity:.4g}"
         write_csv(folder / f"{name}.csv", [dataclasses.asdict(each) for each in networks])
         write_json(folder / f"{name}.json", report | provenance_of())
+        draw_errors(networks).savefig(folder / f"{name}.png", dpi=150)
 
 
 def differences(networks: Sequence[Network]) -> list[dict[str, object]]:

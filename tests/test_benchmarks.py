@@ -145,6 +145,7 @@ def test_tiles_are_compared_where_all_networks_are_trained(tile_networks, tmp_pa
     assert {path.name for path in folder.iterdir()} == {
         "bridges-trained-75.csv",
         "bridges-trained-75.json",
+        "bridges-trained-75.png",
     }
     rows = json.loads((folder / "bridges-trained-75.json").read_text())["differences from tiles"]
     assert len(rows) == 4
