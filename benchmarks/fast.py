@@ -72,9 +72,9 @@ def masked(
     return module, known
 
 
-def inference(kind: str, units: int, sparsity: float, rounds: int, masks: Masks = MASKS) -> None:
+def inference(kind: str, units: int, sparsity: float, rounds: int) -> None:
     """Print how much faster compressed modules are at every batch size."""
-    for name, make in masks.items():
+    for name, make in MASKS.items():
         module, _ = masked(kind, units, sparsity, make)
         for batch in BATCHES:
             fast, x = compress(module, batch), noise((STEPS, batch, 2), module.weight_hh_l0)
@@ -220,8 +220,6 @@ def main() -> None:
         for batch in BATCHES[1:]:
             memory(units, batch, 1)
     if "bridges" in wanted:
-        print(f"{inferred}\n{'|---' * 10}|")
-        inference("RNN", units, 0.9, rounds, BRIDGED)
         print(f"{trained}\n{'|---' * 8}|")
         training("RNN", units, 0.9, 200, rounds, BRIDGED)
     if "growth" in wanted:
