@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("plugins")  # one process makes what all share
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 USE = """
 from moduli.manifolds import InvalidDistance, PluginError, RegistrationError
 from moduli.manifolds import available, make, register, verify
 import sys
-
-pytestmark = pytest.mark.xdist_group("plugins")  # one process makes what all share
 
 lines = available()
 assert lines["ellipse"] == "Plugin moduli_ellipse:Ellipse of moduli-ellipse 1.0.0.", lines
