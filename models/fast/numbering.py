@@ -55,10 +55,10 @@ class _Reorder(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: FunctionCtx, x: Tensor, there: Tensor, back: Tensor) -> Tensor:
-        ctx.save_for_backward(back, there)
+        ctx.save_for_backward(back)
         return _taken(x, there)
 
     @staticmethod
     def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        back, _ = ctx.saved_tensors  # type: ignore[attr-defined]
+        (back,) = ctx.saved_tensors  # type: ignore[attr-defined]
         return _taken(gradient, back), None, None

@@ -1,5 +1,6 @@
 """What a run uses that is not this library's own: for its workers, and for who the run is."""
 
+import functools
 import hashlib
 import inspect
 import sys
@@ -66,10 +67,10 @@ def extensions(method: str, settings: Any) -> list[Extension]:
         Extension(kind, name, thing, digest(thing))
         for kind, registry in REGISTRIES.items()
         for name, thing in registry.registered().items()
-        if registry is not TASKS and name in method and not _installed(thing)
+        if registry is not TASKS and name in method and not _of_the_library(thing)
     ]
     chosen = type(settings)
-    if not (_installed(chosen) and _installed(task_class(settings))):
+    if not (_of_the_library(chosen) and _of_the_library(task_class(settings))):
         registered = TASKS.registered().get(settings.name) is chosen
         name = settings.name if registered else f"{chosen.__module__}:{chosen.__qualname__}"
         found.append(Extension(TASKS.kind, name, chosen, digest(chosen, task_class(settings))))
@@ -88,7 +89,7 @@ def digest(*things: Any) -> str | None:
 
     A formula may be anywhere in a module, and in a base class. Functions that such a module imports
     from elsewhere do not count, nor does what is installed beside this library. Of a thing in a
-    notebook its own source counts.
+    notebook its own source counts; of a partial function, its numbers and words as well.
 
     Parameters
     ----------
@@ -100,14 +101,26 @@ def digest(*things: Any) -> str | None:
     str or None
         None if the source of none can be read.
     """
-    kin = [each for thing in things for each in getattr(thing, "__mro__", (thing,)) if not _installed(each)]
-    sources = sorted({source for each in kin if (source := _source(each)) is not None})
+    options = [
+        f"{name}={value!r}"
+        for thing in things
+        if isinstance(thing, functools.partial)
+        for name, value in sorted(thing.keywords.items())
+        if isinstance(value, str | int | float)
+    ]
+    whole = [thing.func if isinstance(thing, functools.partial) else thing for thing in things]
+    kin = [
+        each
+        for thing in whole
+        for each in getattr(thing, "__mro__", (thing,))
+        if each.__module__.partition(".")[0] not in INSTALLED
+    ]
+    sources = options + sorted({source for each in kin if (source := _source(each)) is not None})
     return hashlib.sha256("".join(sources).encode()).hexdigest()[:10] if sources else None
 
 
-def _installed(thing: Any) -> bool:
-    """Return whether a thing comes with this library or beside it."""
-    return getattr(thing, "__module__", LIBRARY).partition(".")[0] in INSTALLED
+def _of_the_library(thing: Any) -> bool:
+    return getattr(thing, "__module__", LIBRARY).partition(".")[0] == LIBRARY
 
 
 def _source(thing: Any) -> str | None:

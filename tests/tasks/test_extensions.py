@@ -1,5 +1,6 @@
 """Things of a user's own in comparisons: in other processes, and as part of who a run is."""
 
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,10 @@ import pytest
 
 from moduli.manifolds import Manifold, register
 from moduli.manifolds.registry import MANIFOLDS
+from moduli.models import community_mask
+from moduli.models.masks.registry import MASK_FAMILIES, register_mask_family
+from moduli.regularizers import Diffusion, register_regularizer
+from moduli.regularizers.registry import REGULARIZERS
 from moduli.tasks import preset
 from moduli.tasks.errors import LeftOut
 from moduli.tasks.experiments.extensions import extensions, register_extensions
@@ -103,6 +108,25 @@ def test_a_thing_is_as_another_process_knows_it(clean_registry):
     MANIFOLDS.restore({})
     register_extensions([own])
     assert MANIFOLDS.get("somewhere") is Somewhere
+
+
+def test_a_partial_function_and_a_class_that_was_put_together_are_somebody_s_own():
+    settings = preset("navigation", "smoke").task
+    before = MASK_FAMILIES.snapshot(), REGULARIZERS.snapshot()
+    try:
+        digests = []
+        for count in (3, 4, 3):
+            family = functools.partial(community_mask, communities=count)
+            register_mask_family("some", override=True)(family)
+            (own,) = extensions("some@a-priori", settings)
+            assert own[:3] == ("mask family", "some", family)
+            digests.append(own.digest)
+        assert digests[0] == digests[2] != digests[1]
+        register_regularizer("made")(type("Made", (Diffusion,), {"__doc__": "Made."}))
+        assert [each.name for each in extensions("torus-made", settings)] == ["made"]
+    finally:
+        MASK_FAMILIES.restore(before[0])
+        REGULARIZERS.restore(before[1])
 
 
 BASE = """
