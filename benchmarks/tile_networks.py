@@ -5,7 +5,7 @@
     python benchmarks/tile_networks.py steps
 
 The world is that of docs/preregistration.md. The part ``bridges`` asks which share of the weights should
-connect neighbouring tiles. The default, none, changes to the smallest share with smaller errors on walks of 100
+connect neighbouring tiles. The default, none, changes to the smallest share with less error on walks of 100
 steps by a paired t test (five seeds, corrected for three shares by Holm's method) and at most 0.3 cm more on
 walks of 50 steps. By this rule it did not change: the smallest corrected p was 0.07. The part ``longer`` asks
 again, of one share, 0.2, with ten seeds that nobody has looked at; its question is one paired t test on walks
