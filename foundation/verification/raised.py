@@ -1,13 +1,10 @@
 """What the examined thing raised, and where in its own code."""
 
-import sys
 import traceback
 from pathlib import Path
 
+from moduli.packages import somebodys_own
 from moduli.registry import LIBRARY
-
-INSTALLED = sys.stdlib_module_names | {LIBRARY, "geomstats", "hypothesis", "numpy", "scipy", "torch"}
-"""Packages whose lines say little about a mistake in somebody's own code."""
 
 
 def what_was_raised(error: Exception) -> str:
@@ -34,7 +31,7 @@ def what_was_raised(error: Exception) -> str:
     own = [
         (Path(frame.f_code.co_filename).name, line, frame.f_code.co_name)
         for frame, line in traceback.walk_tb(error.__traceback__)
-        if str(frame.f_globals.get("__name__", LIBRARY)).partition(".")[0] not in INSTALLED
+        if somebodys_own(str(frame.f_globals.get("__name__", LIBRARY)))
     ]
     place = " ({}, line {}, in {})".format(*own[-1]) if own else ""
     return f"It raised {type(error).__name__}: {error}{place}"

@@ -130,6 +130,8 @@ def test_a_partial_function_and_a_class_that_was_put_together_are_somebody_s_own
 
 
 BASE = """
+import installed
+from adding_helpers import *
 from moduli.tasks.adding.task import Adding
 
 class Longer(Adding):
@@ -151,22 +153,36 @@ class OwnSettings(AddingSettings):
     task: ClassVar[str] = "own_adding:Own"
 
 class Own(Longer):
-    pass
+    def on_occasion(self):
+        import later
 """
 
 
-@pytest.mark.parametrize("changed", ["adding_base", "own_adding"])
-def test_the_source_of_a_task_by_import_string_and_of_its_base_classes_is_part_of_who_a_run_is(
+@pytest.mark.parametrize(
+    "changed", ["adding_base", "own_adding", "adding_helpers", "lengths.__init__", "lengths.scale", "later"]
+)
+def test_the_source_of_a_task_by_import_string_and_of_all_that_it_builds_on_is_part_of_who_a_run_is(
     tmp_path, monkeypatch, changed
 ):
-    sources = {"adding_base": BASE, "own_adding": TASK}
+    sources = {
+        "adding_base": BASE,
+        "own_adding": TASK,
+        "adding_helpers": "import lengths.scale\n",
+        "lengths.__init__": "",
+        "lengths.scale": "from .scale import *\n",  # imports itself
+        "later": "raise AssertionError('Nobody imports this.')\n",
+        "site-packages.installed": "SCALE = 1\n",
+    }
 
     def code(folder, sources):
-        folder.mkdir()
         for name, source in sources.items():
-            (folder / f"{name}.py").write_text(source)
-            monkeypatch.delitem(sys.modules, name, raising=False)
+            path = folder / f"{name.replace('.', '/')}.py"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(source)
+            module = name.removesuffix(".__init__").removeprefix("site-packages.")
+            monkeypatch.delitem(sys.modules, module, raising=False)
         monkeypatch.syspath_prepend(folder)
+        monkeypatch.syspath_prepend(folder / "site-packages")
         configuration = preset("own_adding:OwnSettings", "smoke")
         (task,) = extensions("torus-diffusion", configuration.task)
         assert task.name == "own_adding:OwnSettings"
@@ -174,6 +190,7 @@ def test_the_source_of_a_task_by_import_string_and_of_its_base_classes_is_part_o
 
     before = code(tmp_path / "before", sources)
     assert list(before) == ["task own_adding:OwnSettings"]
+    sources["site-packages.installed"] += "\nSCALE = 2\n"
     assert code(tmp_path / "same", sources) == before
     sources[changed] += "\nSCALE = 2\n"
     assert code(tmp_path / "after", sources) != before
