@@ -32,11 +32,10 @@ from which_property import (
     network_of,
     provenance_of,
     run_of,
+    tested,
     train,
 )
 
-from moduli.tasks.experiments.contrasts import corrected
-from moduli.tasks.experiments.estimates import Estimate
 from moduli.tasks.experiments.execution import Execution
 from moduli.tasks.experiments.files import write_csv, write_json
 from moduli.tasks.experiments.protocol import carry_out
@@ -83,23 +82,12 @@ def table(part: str, stage: Stage, out: Path, folder: Path) -> None:
 
 def differences(networks: Sequence[Network]) -> list[dict[str, object]]:
     """Print and return how each method differs from the tiles; each outcome is a family of its own."""
-    print("\n| method | outcome | difference from tiles (cm) | d | p | corrected | verdict |")
-    print("|---|---|---:|---:|---:|---:|---|")
-    rows = []
     others = [name for name in dict.fromkeys(each.method for each in networks) if name != TILES]
-    for outcome in which_property.OUTCOMES:
-        for each in corrected([compared(networks, name, TILES, outcome, None) for name in others]):
-            method, known = each.method.partition(" −")[0], each.difference is not None
-            numbers = [
-                Estimate(each.difference, each.half_width).text(2, sign=True) if known else "",
-                *(
-                    "" if value is None else f"{value:.2g}"
-                    for value in (each.effect, each.p, each.corrected_p)
-                ),
-            ]
-            print(f"| {method} | {outcome} | {' | '.join(numbers)} | {each.verdict} |")
-            rows.append(dataclasses.asdict(each) | {"verdict": each.verdict})
-    return rows
+    return [
+        row
+        for outcome in which_property.OUTCOMES
+        for row in tested([compared(networks, name, TILES, outcome, None) for name in others])
+    ]
 
 
 def steps(rounds: int, count: int, folder: Path) -> None:

@@ -25,27 +25,29 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
+from matplotlib.figure import Figure
 from which_property import (
     OUTCOMES,
     REWIRED,
     TORUS,
-    Network,
     compared,
+    draw_errors,
     errors,
     network_of,
     provenance_of,
     run_of,
+    short,
+    tested,
     train,
 )
 
-from moduli.tasks.experiments.contrasts import corrected
-from moduli.tasks.experiments.estimates import Estimate
 from moduli.tasks.experiments.files import write_csv, write_json
 from moduli.tasks.experiments.run import Run
 
 KINDS = ("dense", TORUS, REWIRED)
 RATES = (1e-3, 2e-3, 4e-3, 8e-3, 16e-3)
 CHOOSING, TESTING = range(400, 402), range(410, 415)
+STEPS = 2000
 
 
 def trained_with(method: str, seed: int, rate: float, steps: int, out: Path) -> Run:
@@ -66,7 +68,7 @@ def validations(out: Path) -> dict[str, dict[float, list[float]]]:
     """Return the last validation of each kind, rate and seed."""
     return {
         kind: {
-            rate: [last_validation(trained_with(kind, seed, rate, 2000, out)) for seed in CHOOSING]
+            rate: [last_validation(trained_with(kind, seed, rate, STEPS, out)) for seed in CHOOSING]
             for rate in RATES
         }
         for kind in KINDS
@@ -81,18 +83,18 @@ def chosen_rates(out: Path) -> dict[str, float]:
 def choosing_runs(out: Path) -> list[Run]:
     """Return the runs that the learning rates are chosen by, seed by seed."""
     return [
-        trained_with(kind, seed, rate, 2000, out) for seed in CHOOSING for rate in RATES for kind in KINDS
+        trained_with(kind, seed, rate, STEPS, out) for seed in CHOOSING for rate in RATES for kind in KINDS
     ]
 
 
 def testing_runs(out: Path) -> list[Run]:
     """Return the runs with chosen learning rates and twice as many steps, seed by seed."""
     rates = chosen_rates(out)
-    return [trained_with(kind, seed, rates[kind], 4000, out) for seed in TESTING for kind in KINDS]
+    return [trained_with(kind, seed, rates[kind], 2 * STEPS, out) for seed in TESTING for kind in KINDS]
 
 
 def table(out: Path, folder: Path) -> None:
-    """Print and write the validations, the chosen rates, the errors and the tests."""
+    """Print and write the validations and the chosen rates; errors and tests where all are trained."""
     found = validations(out)
     print("| network | learning rate | validation after 2,000 steps (cm) |\n|---|---:|---:|")
     for kind, of_rates in found.items():
@@ -100,29 +102,43 @@ def table(out: Path, folder: Path) -> None:
             print(f"| {kind} | {rate:g} | {', '.join(f'{value:.2f}' for value in values)} |")
     rates = chosen_rates(out)
     print(f"\nChosen: {', '.join(f'{kind} {rate:g}' for kind, rate in rates.items())}\n")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "choice.json", {"validations": found, "chosen": rates} | provenance_of())
+    draw_validations(found).savefig(folder / "learning-rates.png", dpi=150)
+
     read = [network_of(run, "trained") for run in testing_runs(out)]
     networks = [each for each in read if each is not None]
-    report = {"validations": found, "chosen": rates, "errors": errors(networks), "tests": tests(networks)}
-    folder.mkdir(parents=True, exist_ok=True)
+    if len(networks) < len(read):
+        raise SystemExit(f"{len(read) - len(networks)} of the {len(read)} networks are not trained yet.")
+    of_networks = errors(networks)
+    tests = [
+        row
+        for outcome in OUTCOMES
+        for row in tested([compared(networks, TORUS, other, outcome, None) for other in ("dense", REWIRED)])
+    ]
+    report = {"chosen": rates, "errors": of_networks, "tests": tests}
     write_csv(folder / "networks.csv", [dataclasses.asdict(each) for each in networks])
     write_json(folder / "tests.json", report | provenance_of())
+    draw_errors(networks).savefig(folder / "errors.png", dpi=150)
 
 
-def tests(networks: list[Network]) -> list[dict[str, object]]:
-    """Print and return the tests; each outcome is a family of its own."""
-    print("\n| difference | (cm) | d | p | corrected | verdict |\n|---|---:|---:|---:|---:|---|")
-    rows = []
-    for outcome in OUTCOMES:
-        for each in corrected(
-            [compared(networks, TORUS, other, outcome, None) for other in ("dense", REWIRED)]
-        ):
-            difference = Estimate(each.difference, each.half_width).text(2, sign=True)
-            print(
-                f"| {each.method} | {difference} | {each.effect:.2f} | {each.p:.2g} | "
-                f"{each.corrected_p:.2g} | {each.verdict} |"
-            )
-            rows.append(dataclasses.asdict(each) | {"verdict": each.verdict})
-    return rows
+def draw_validations(found: dict[str, dict[float, list[float]]]) -> Figure:
+    """Draw each kind's validation, seeds and mean, against the learning rate."""
+    figure = Figure(figsize=(5, 3.6), layout="constrained")
+    axes = figure.subplots()
+    for kind, marker in zip(KINDS, "so^", strict=True):
+        means = [mean(found[kind][rate]) for rate in RATES]
+        (line,) = axes.plot(RATES, means, marker=marker, markersize=5, label=short(kind))
+        for rate in RATES:
+            values = found[kind][rate]
+            axes.plot([rate] * len(values), values, marker, color=line.get_color(), alpha=0.3, markersize=4)
+    axes.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="validation after 2,000 steps (cm)")
+    axes.set_xticks(RATES, [f"{rate:g}" for rate in RATES])
+    axes.set_yticks([6, 8, 10, 20, 50, 100], ["6", "8", "10", "20", "50", "100"])
+    axes.minorticks_off()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    return figure
 
 
 def main() -> None:

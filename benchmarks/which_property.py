@@ -388,6 +388,21 @@ def contrasts(networks: Sequence[Network], others: Sequence[str]) -> list[dict[s
     return rows
 
 
+def tested(pairs: Sequence[Contrast]) -> list[dict[str, Any]]:
+    """Print and return contrasts, corrected as one family; void runs may leave nothing to test."""
+    print("\n| contrast | difference (cm) | d | p | corrected | verdict |\n|---|---:|---:|---:|---:|---|")
+    rows = []
+    for each in corrected(pairs):
+        known = each.difference is not None
+        numbers = [
+            Estimate(each.difference, each.half_width).text(2, sign=True) if known else "",
+            *("" if value is None else f"{value:.2g}" for value in (each.effect, each.p, each.corrected_p)),
+        ]
+        print(f"| {each.method} | {' | '.join(numbers)} | {each.verdict} |")
+        rows.append(dataclasses.asdict(each) | {"verdict": each.verdict})
+    return rows
+
+
 def explained(found: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
     """Print and return how much each statistic explains, most first."""
     print("\n| statistic | cm for a standard deviation | explained | 95% interval | p |")

@@ -124,13 +124,46 @@ def test_a_dose_is_found_where_there_is_one(experiment):
     assert experiment.sweep(made_up(experiment, names))["50 steps"]["mean"] > 0.8
 
 
-@pytest.fixture
-def tile_networks(experiment, monkeypatch):
-    """Return the script on tiles, in the same world."""
-    spec = importlib.util.spec_from_file_location("tile_networks", ROOT / "benchmarks" / "tile_networks.py")
+def beside(experiment, name):
+    """Return another script of the experiment's world."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def tile_networks(experiment):
+    """Return the script on tiles."""
+    return beside(experiment, "tile_networks")
+
+
+def test_learning_rates_are_chosen_by_validation_and_tested_elsewhere(
+    experiment, tmp_path, monkeypatch, capsys
+):
+    script = beside(experiment, "under_trained")
+    monkeypatch.setattr(script, "RATES", (1e-9, 1e-2))
+    monkeypatch.setattr(script, "TESTING", range(410, 412))
+    monkeypatch.setattr(script, "STEPS", 4)
+    out, folder = tmp_path / "networks", tmp_path / "results"
+    experiment.train(script.choosing_runs(out), "trained")
+    found = script.validations(out)
+    assert script.chosen_rates(out) == {
+        kind: min(of_rates, key=lambda rate: sum(of_rates[rate])) for kind, of_rates in found.items()
+    }
+    with pytest.raises(SystemExit, match="6 of the 6 networks are not trained yet"):
+        script.table(out, folder)
+    assert json.loads((folder / "choice.json").read_text())["chosen"] == script.chosen_rates(out)
+    runs = script.testing_runs(out)
+    assert {run.seed for run in runs} == {410, 411}
+    assert {run.configuration.training.steps for run in runs} == {8}
+    experiment.train(runs, "trained")
+    script.table(out, folder)
+    rows = json.loads((folder / "tests.json").read_text())["tests"]
+    assert [row["method"].partition(" − ")[2] for row in rows] == [
+        f"{other}, {outcome} steps" for outcome in (50, 100) for other in ("dense", script.REWIRED)
+    ]
+    assert "| torus-diffusion@a-priori − dense, 50 steps |" in capsys.readouterr().out
 
 
 def test_tiles_are_compared_where_all_networks_are_trained(tile_networks, tmp_path, monkeypatch, capsys):
