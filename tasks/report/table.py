@@ -99,7 +99,7 @@ class Table:
 def score_table(summary: Summary) -> Table:
     """Return the table of a comparison: a row for each method and sparsity."""
     columns = ["method", "sparsity", *(["recurrent"] if summary.several_matrices else []), "wiring", *STAGES]
-    columns += [f"{stage} − {summary.control}" for stage in STAGES if summary.compared]
+    columns += [f"{stage} − control" for stage in STAGES if summary.compared]
     if summary.criterion is not None:
         columns += [f"{stage}: {steps_to(summary.criterion)}" for stage in STAGES]
     all_steps = summary.steps_to_criterion or [{} for _ in summary.rows]
@@ -137,7 +137,9 @@ def meanings(summary: Summary) -> list[str]:
     if any(any(summary.void(row, stage)) for row in summary.rows for stage in STAGES):
         found.append(f"Void: not better than {summary.ignorance or 'any number'}; nothing was learned.")
     if summary.compared:
-        found.append(f"Differences from {summary.control} are taken seed by seed; below 0 is better.")
+        found.append(
+            f"Control: {summary.control}. Differences from it are taken seed by seed; below 0 is better."
+        )
     elif len(summary.rows) > 1 and len(summary.seeds) > 1:
         found.append(
             f"No differences are tested: '{summary.control}' is not among the methods; --control METHOD "
@@ -153,7 +155,7 @@ def meanings(summary: Summary) -> list[str]:
 
 def contrast_table(summary: Summary) -> Table:
     """Return the tests of the differences from the control; no rows where there are none."""
-    columns = ["method", "network", f"− {summary.control}", "d", "p", "corrected"]
+    columns = ["method", "network", "− control", "d", "p", "corrected"]
     columns += ["beyond the margin", "corrected"] if summary.margin is not None else []
     columns += ["seeds needed", "verdict"]
     rows = []
@@ -180,7 +182,7 @@ def contrast_table(summary: Summary) -> Table:
             Entry.word(verdict),
         ])  # fmt: skip
     margin = "" if summary.margin is None else f", margin {summary.margin:g}"
-    return Table(f"Differences from {summary.control}, seed by seed{margin}", columns, rows)
+    return Table(f"Differences from the control, {summary.control}, seed by seed{margin}", columns, rows)
 
 
 def reference_table(summary: Summary) -> Table:

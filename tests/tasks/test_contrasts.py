@@ -312,7 +312,7 @@ def test_tables_say_what_was_tested_what_is_void_and_where_between_floor_and_ign
     console = Console(width=200, record=True, file=io.StringIO())
     print_summary(console, comparison, summary)
     text = console.export_text()
-    assert "Differences from regular@a-priori, seed by seed, margin 5" in text
+    assert "Differences from the control, regular@a-priori, seed by seed, margin 5" in text
     assert "Corrected: by Holm's method, all tests together." in text
     assert "the share of the way from the floor" in text
     assert summary.share(summary.rows[0], "trained") is not None

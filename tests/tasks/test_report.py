@@ -51,7 +51,8 @@ def test_a_report_says_what_was_run_what_came_out_and_how_to_repeat_it(experimen
     for value in trained:
         assert f"{value:.1f} ±" in shown
     for expected in (
-        "torus-diffusion", "trained − none", "floor: decoding the true activity", "Zeros by layer",
+        "torus-diffusion", "trained − control", "Control: none.", "floor: decoding the true activity",
+        "Zeros by layer",
         "recurrent.weight_hh_l0", "reciprocity", "moduli compare &lt;navigation&gt;", "task.walk_length",
         summary["versions"]["torch"], "an embedding or a decoder, stay dense.",
     ):  # fmt: skip
