@@ -107,8 +107,8 @@ def _imported(source: str, package: str) -> Iterator[str]:
 
 def _spec(name: str) -> ModuleSpec | None:
     """Return where a module is, without importing anything; None if it is not found."""
-    if name in sys.modules:
-        return sys.modules[name].__spec__
+    if sys.modules.get(name) is not None:
+        return getattr(sys.modules[name], "__spec__", None)
     package, _, _ = name.rpartition(".")
     if not package:
         return PathFinder.find_spec(name)

@@ -132,6 +132,10 @@ def test_a_partial_function_and_a_class_that_was_put_together_are_somebody_s_own
 BASE = """
 import installed
 from adding_helpers import *
+try:
+    import blocked.deeper
+except ImportError:
+    pass
 from moduli.tasks.adding.task import Adding
 
 class Longer(Adding):
@@ -183,6 +187,7 @@ def test_the_source_of_a_task_by_import_string_and_of_all_that_it_builds_on_is_p
             monkeypatch.delitem(sys.modules, module, raising=False)
         monkeypatch.syspath_prepend(folder)
         monkeypatch.syspath_prepend(folder / "site-packages")
+        monkeypatch.setitem(sys.modules, "blocked", None)
         configuration = preset("own_adding:OwnSettings", "smoke")
         (task,) = extensions("torus-diffusion", configuration.task)
         assert task.name == "own_adding:OwnSettings"
