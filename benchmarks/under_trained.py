@@ -11,11 +11,12 @@ that nobody tuned. Three kinds of network are compared at 90% zeros: ``dense``, 
 ``choose`` trains each with five learning rates and 2,000 steps on the seeds 400 and 401. The rate with the
 smallest mean error on validation walks after the last step is the one of its kind. (The plan had four rates;
 as the largest of them was the best for both masks, the fifth was added, before any network of the test was
-looked at; one of them, dense, was trained.) ``test`` trains each with
-its rate and 4,000 steps on the seeds 410 to 414. It decides two things, by paired t tests of the error on 50
-steps, corrected by Holm's method: whether the torus has smaller errors than the dense network still, and than
-the rewired one. Walks of 100 steps are a family of their own. That rates are chosen at half of the length
-that they are tested at is a choice for the sake of time.
+looked at; one of them, dense, was trained.)
+
+``test`` trains each with its rate and 4,000 steps on the seeds 410 to 414. It decides two things, by paired t
+tests of the error on 50 steps, corrected by Holm's method: whether the torus has smaller errors than the
+dense network still, and than the rewired one. Walks of 100 steps are a family of their own. That rates are
+chosen at half of the length that they are tested at is a choice for the sake of time.
 """
 
 import argparse

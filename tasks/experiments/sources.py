@@ -6,7 +6,6 @@ import hashlib
 import inspect
 import sys
 import sysconfig
-import tokenize
 from collections.abc import Iterator
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import resolve_name
@@ -16,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 from moduli.packages import somebodys_own
 
-_SOURCES: "WeakKeyDictionary[Any, frozenset[str]]" = WeakKeyDictionary()
+_SOURCES: "WeakKeyDictionary[Any, frozenset[bytes]]" = WeakKeyDictionary()
 
 
 def digest(*things: Any) -> str | None:
@@ -50,11 +49,11 @@ def digest(*things: Any) -> str | None:
         for each in getattr(thing, "__mro__", (thing,))
         if somebodys_own(each.__module__)
     ]
-    sources = options + sorted(frozenset().union(*map(_sources, kin)))
-    return hashlib.sha256("".join(sources).encode()).hexdigest()[:10] if sources else None
+    sources = [option.encode() for option in options] + sorted(frozenset().union(*map(_sources, kin)))
+    return hashlib.sha256(b"".join(sources)).hexdigest()[:10] if sources else None
 
 
-def _sources(thing: Any) -> frozenset[str]:
+def _sources(thing: Any) -> frozenset[bytes]:
     """Return the sources behind a thing, as they were when it was first asked for.
 
     Later changes of a file are not at work in this process.
@@ -63,41 +62,46 @@ def _sources(thing: Any) -> frozenset[str]:
         try:
             path = Path(inspect.getsourcefile(thing) or "")
             if path.is_file():
-                files: dict[Path, str] = {}
+                files = {path: b""}
                 _read(path, thing.__module__, files)
                 _SOURCES[thing] = frozenset(files.values())
             else:
-                _SOURCES[thing] = frozenset({inspect.getsource(thing)})
+                _SOURCES[thing] = frozenset({inspect.getsource(thing).encode()})
         except (OSError, TypeError):
             _SOURCES[thing] = frozenset()
     return _SOURCES[thing]
 
 
-def _read(path: Path, module: str, files: dict[Path, str]) -> None:
-    """Read a module's file, and those of the user's own modules that it imports."""
-    if path in files:
-        return
-    with tokenize.open(path) as file:
-        files[path] = file.read()
+def _read(path: Path, module: str, files: dict[Path, bytes]) -> None:
+    """Read a module's file, and those of the user's own modules that it imports, each after its name."""
+    source = path.read_bytes()
+    files[path] += source
     package = module if path.stem == "__init__" else module.rpartition(".")[0]
-    for name in _imported(files[path], package):
+    for name in _imported(source, package):
         spec = _spec(name)
         origin = Path(spec.origin or "") if spec is not None else Path()
         offered_together = name.partition(".")[0] == module.partition(".")[0]
-        if origin.suffix == ".py" and somebodys_own(name) and (offered_together or not _installed(origin)):
+        own = somebodys_own(name) and (offered_together or not _installed(origin))
+        if own and origin.suffix == ".py" and origin not in files:
+            files[origin] = f"{name}\n".encode()
             _read(origin, name, files)
 
 
-def _imported(source: str, package: str) -> Iterator[str]:
+def _imported(source: bytes, package: str) -> Iterator[str]:
     """Yield the names of modules that a source imports, their parents before them.
 
-    What follows ``from package import`` may be a module or not; both are named.
+    What follows ``from package import`` may be a module or not; both are named. A file that Python cannot
+    parse imports nothing.
     """
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return
     names = []
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and (package or not node.level):
+        elif isinstance(node, ast.ImportFrom) and node.level <= len(package.split(".")) * bool(package):
             base = resolve_name("." * node.level + (node.module or ""), package)
             names += [f"{base}.{alias.name}" for alias in node.names]
     for name in dict.fromkeys(names):

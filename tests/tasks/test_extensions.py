@@ -159,11 +159,22 @@ class OwnSettings(AddingSettings):
 class Own(Longer):
     def on_occasion(self):
         import later
+        import unreadable
+        from ... import nothing
 """
 
 
 @pytest.mark.parametrize(
-    "changed", ["adding_base", "own_adding", "adding_helpers", "lengths.__init__", "lengths.scale", "later"]
+    "changed",
+    [
+        "adding_base",
+        "own_adding",
+        "adding_helpers",
+        "lengths.__init__",
+        "lengths.scale",
+        "later",
+        "unreadable",
+    ],
 )
 def test_the_source_of_a_task_by_import_string_and_of_all_that_it_builds_on_is_part_of_who_a_run_is(
     tmp_path, monkeypatch, changed
@@ -175,6 +186,7 @@ def test_the_source_of_a_task_by_import_string_and_of_all_that_it_builds_on_is_p
         "lengths.__init__": "",
         "lengths.scale": "from .scale import *\n",  # imports itself
         "later": "raise AssertionError('Nobody imports this.')\n",
+        "unreadable": "print 'Python 2'\n",
         "site-packages.installed": "SCALE = 1\n",
     }
 
@@ -197,6 +209,8 @@ def test_the_source_of_a_task_by_import_string_and_of_all_that_it_builds_on_is_p
     assert list(before) == ["task own_adding:OwnSettings"]
     sources["site-packages.installed"] += "\nSCALE = 2\n"
     assert code(tmp_path / "same", sources) == before
+    exchanged = sources | {"later": sources["unreadable"], "unreadable": sources["later"]}
+    assert code(tmp_path / "exchanged", exchanged) != before
     sources[changed] += "\nSCALE = 2\n"
     assert code(tmp_path / "after", sources) != before
 
