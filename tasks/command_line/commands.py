@@ -70,6 +70,9 @@ class CompareCommand(ExperimentCommand):
     MANIFOLD-tiles@a-priori, FAMILY@a-priori. See moduli list methods."""
     sparsities: str = ""
     """Fractions of zeros with commas between; the one below when not given."""
+    learning_rates: str = ""
+    """Learning rates with commas between: each row of the table takes the one that validates best, on two
+    seeds apart; the one below for all when not given."""
     seeds: int = 1
     """Number of seeds; more than one gives 95% intervals."""
     first_seed: int = 0

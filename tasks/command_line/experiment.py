@@ -18,7 +18,9 @@ from moduli.tasks.experiments.comparison import Comparison, usual_control
 from moduli.tasks.experiments.execution import Execution
 from moduli.tasks.experiments.methods import split_methods
 from moduli.tasks.experiments.presets import presets_of, with_style
-from moduli.tasks.experiments.run import readable
+from moduli.tasks.experiments.rate_search import RateSearch
+from moduli.tasks.experiments.run import Run, readable
+from moduli.tasks.experiments.stages import STAGES, Stage
 from moduli.tasks.experiments.toml_files import write_toml
 from moduli.tasks.figures.comparison import draw_comparison
 from moduli.tasks.report.terminal import Announcements, Progress, print_summary
@@ -30,8 +32,10 @@ def execute(command: CompareCommand | RunCommand, arguments: Sequence[str]) -> b
         print(write_toml(command.configuration), end="")
         return True
     comparison = _comparison(command)
+    search = _search(command, comparison)
     require(command.jobs is None or command.jobs > 0, "jobs", "positive", command.jobs)
-    jobs, threads = _shared_out(1 if command.devices > 1 else command.jobs, len(comparison.runs))
+    most = len((search or comparison).runs)
+    jobs, threads = _shared_out(1 if command.devices > 1 else command.jobs, most)
     execution = Execution(
         command.device,
         command.devices,
@@ -44,14 +48,13 @@ def execute(command: CompareCommand | RunCommand, arguments: Sequence[str]) -> b
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as after Ctrl-C, what there is is saved
     console = Console(width=None if sys.stdout.isatty() else 160, quiet=command.json, markup=False)
     where = f"on {command.dask}" if command.dask else f"{jobs} at once"
+    if search is not None:
+        console.print(f"{len(search.runs)} networks to choose learning rates by, {where}, in {command.out}")
+        with _progress(console, search.runs, ("trained",)):
+            comparison = search.carry_out(jobs, execution, command.dask)
     count = len(comparison.runs)
     console.print(f"{count} {'run' if count == 1 else 'runs'}, {where}, in {command.out}")
-    progress = (
-        Live(Progress(comparison), console=console, refresh_per_second=2, transient=True)
-        if console.is_terminal
-        else Announcements(console, comparison)
-    )
-    with progress:
+    with _progress(console, comparison.runs):
         results = comparison.carry_out(jobs, execution, command.dask)
     summary = comparison.summarize(results, f"moduli {shlex.join(arguments)}")
     print_summary(console, comparison, summary)
@@ -59,6 +62,15 @@ def execute(command: CompareCommand | RunCommand, arguments: Sequence[str]) -> b
         print(json.dumps(summary.as_dict(), indent=2, default=str))
     draw_comparison(comparison, summary)
     return True
+
+
+def _progress(
+    console: Console, runs: Sequence[Run], stages: Sequence[Stage] = STAGES
+) -> Live | Announcements:
+    """Return what shows how far runs are, on a terminal or in a file."""
+    if console.is_terminal:
+        return Live(Progress(runs, stages), console=console, refresh_per_second=2, transient=True)
+    return Announcements(console, runs, stages)
 
 
 def _shared_out(jobs: int | None, runs: int) -> tuple[int, int]:
@@ -82,19 +94,26 @@ def _comparison(command: CompareCommand | RunCommand) -> Comparison:
         range(command.first_seed, command.first_seed + command.seeds),
         command.out,
         name,
-        _numbers(command.sparsities),
+        _numbers("sparsities", command.sparsities, "0.9,0.98"),
         command.control or usual_control(methods),
         command.margin,
         command.family,
     )
 
 
-def _numbers(text: str) -> list[float]:
+def _search(command: CompareCommand | RunCommand, comparison: Comparison) -> RateSearch | None:
+    """Return the search for learning rates, where several are given."""
+    if isinstance(command, RunCommand) or not command.learning_rates:
+        return None
+    return RateSearch(comparison, _numbers("learning-rates", command.learning_rates, "1e-3,4e-3"))
+
+
+def _numbers(option: str, text: str, example: str) -> list[float]:
     try:
         return [float(word) for word in text.split(",") if word.strip()]
     except ValueError:
         raise InvalidConfiguration(
-            f"--sparsities takes numbers with commas between, such as 0.9,0.98; got '{text}'."
+            f"--{option} takes numbers with commas between, such as {example}; got '{text}'."
         ) from None
 
 
@@ -110,6 +129,8 @@ def _folder_name(command: CompareCommand | RunCommand) -> str:
         words += [command.method, "seed", str(command.seed)]
     elif command.first_seed:
         words += ["seeds from", str(command.first_seed)]
+    if isinstance(command, CompareCommand) and command.learning_rates:
+        words += ["rates", command.learning_rates]
     if command.configuration != usual:
         words.append(command.configuration.digest())
     return readable("-".join(words))

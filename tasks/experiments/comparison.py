@@ -16,14 +16,16 @@ from moduli.tasks.experiments.files import write_csv, write_sums
 from moduli.tasks.experiments.methods import method
 from moduli.tasks.experiments.methods.words import REWIRED
 from moduli.tasks.experiments.numbers import single_numbers
+from moduli.tasks.experiments.protocol import carry_out
+from moduli.tasks.experiments.rate_choices import RateChoice
 from moduli.tasks.experiments.records import provenance
 from moduli.tasks.experiments.run import Run
 from moduli.tasks.experiments.run_folder import claimed
 from moduli.tasks.experiments.settings import Configuration, Family
 from moduli.tasks.experiments.stages import STAGES, Results, StageResult, all_verified, steps_to
 from moduli.tasks.experiments.summary import Row, Summary, learning, void_runs
-from moduli.tasks.experiments.sweeps import carry_out_all
-from moduli.tasks.experiments.verification import Verification
+from moduli.tasks.experiments.sweeps import in_workers
+from moduli.tasks.experiments.verification import verify_waiting
 from moduli.tasks.task import task_class
 
 CONTROL = "none"
@@ -66,6 +68,9 @@ class Comparison:
         Differences smaller than it do not matter: it is tested whether methods are equivalent to the control.
     family : {"table", "stage"}
         Which tests are corrected together, see `moduli.tasks.experiments.contrasts`.
+    choices : sequence of RateChoice
+        The learning rates of rows that have one of their own, as `RateSearch` finds them; those of other rows
+        are the configuration's.
 
     Raises
     ------
@@ -84,6 +89,7 @@ class Comparison:
     control: str = CONTROL
     margin: float | None = None
     family: Family = "table"
+    choices: Sequence[RateChoice] = ()
 
     def __post_init__(self) -> None:
         for name in self.methods:
@@ -125,7 +131,11 @@ class Comparison:
     def run(self, name: str, sparsity: float, seed: int) -> Run:
         """Return the run of a row with a seed."""
         pruning = dataclasses.replace(self.configuration.pruning, sparsity=sparsity)
-        configuration = dataclasses.replace(self.configuration, pruning=pruning)
+        training = self.configuration.training
+        choice = self._choice(name, sparsity)
+        if choice is not None:
+            training = dataclasses.replace(training, learning_rate=choice.learning_rate)
+        configuration = dataclasses.replace(self.configuration, training=training, pruning=pruning)
         return Run(configuration, name, seed, self.out / "networks")
 
     def carry_out(
@@ -156,14 +166,8 @@ class Comparison:
             pruning breaks a clause; nothing is trained then.
         """
         execution = execution or Execution()
-        if execution.verify:
-            verification = Verification()
-            for name, sparsity in self.rows:
-                runs = (self.run(name, sparsity, seed) for seed in self.seeds)
-                waiting = next((run for run in runs if not run.finished), None)
-                if waiting is not None:
-                    verification.verify(waiting)
-        return carry_out_all(self.runs, jobs, execution, dask)
+        verify_waiting(self.runs, execution, STAGES)
+        return in_workers(carry_out, self.runs, jobs, execution, dask)
 
     def summarize(self, results: Sequence[Results], command: str | None = None) -> Summary:
         """Return the comparison's table; write it to results.json and results.csv.
@@ -212,6 +216,7 @@ class Comparison:
             ),
             family=self.family,
             margin=self.margin,
+            choices=list(self.choices) or None,
             **learning(own.values()),
             **provenance(),
         )
@@ -224,6 +229,11 @@ class Comparison:
         """Return how many units a method's networks have, where it is not what the configuration says."""
         run = self.run(name, sparsity, self.seeds[0])
         return run.settings.task.units if run.method.narrow else None
+
+    def _choice(self, name: str, sparsity: float) -> RateChoice | None:
+        """Return how a row got its learning rate, where it has one of its own."""
+        choices = (each for each in self.choices if (each.method, each.sparsity) == (name, sparsity))
+        return next(choices, None)
 
     def _control_of(
         self, name: str, sparsity: float, own: dict[tuple[str, float], list[Results]]
@@ -265,6 +275,11 @@ class Comparison:
                         "target_sparsity": sparsity,
                         "seed": seed,
                         "stage": stage,
+                        **(
+                            {"learning_rate": run.configuration.training.learning_rate}
+                            if self.choices
+                            else {}
+                        ),
                         "sparsity": result[stage].sparsity["total"],
                         **{
                             f"sparsity of {matrix}": result[stage].sparsity.get(matrix) for matrix in matrices

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -97,10 +98,9 @@ class Run:
         """Return the folder of a stage."""
         return self.folder / stage
 
-    @property
-    def finished(self) -> bool:
-        """Whether the results of both stages are on disk."""
-        return all((self.stage(stage) / "results.json").exists() for stage in STAGES)
+    def finished(self, stages: Sequence[Stage] = STAGES) -> bool:
+        """Tell whether the results of stages are on disk."""
+        return all((self.stage(stage) / "results.json").exists() for stage in stages)
 
     def open(self, stage: Stage) -> RunFolder:
         """Return what is on disk of a stage."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from moduli.tasks.experiments.contrasts import Contrast
 from moduli.tasks.experiments.estimates import decimals
+from moduli.tasks.experiments.rate_choices import RateChoice
 from moduli.tasks.experiments.records import Record
 from moduli.tasks.experiments.settings import Family
 from moduli.tasks.experiments.stages import STAGES, Results, Stage, StageResult, all_verified, recurrent_among
@@ -139,6 +140,8 @@ class Summary(Record):
     steps_to_criterion : list of dict of str to list, or None
         For each row and stage the first validated step at which each seed's network had learned the task, and
         None for a network that never did; None without a criterion.
+    choices : list of RateChoice or None
+        For each row its learning rate, where each has one of its own.
 
     All that may be None is so in files of versions that did not write it.
     """
@@ -160,6 +163,7 @@ class Summary(Record):
     margin: float | None = None
     criterion: float | None = None
     steps_to_criterion: list[dict[Stage, list[int | None]]] | None = None
+    choices: list[RateChoice] | None = None
 
     def __post_init__(self) -> None:
         seeds = len(self.seeds)
@@ -167,6 +171,8 @@ class Summary(Record):
             raise ValueError("it has no rows, no seeds, or a reference without a number")
         if self.units is not None and len(self.units) != len(self.rows):
             raise ValueError("units does not have an entry for each row")
+        if self.choices is not None and len(self.choices) != len(self.rows):
+            raise ValueError("choices does not have an entry for each row")
         steps = self.steps_to_criterion
         if (steps is None) != (self.criterion is None):
             raise ValueError("of criterion and steps_to_criterion one is missing")

@@ -2,7 +2,8 @@
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -13,18 +14,24 @@ from moduli.tasks.errors import WorkerDied
 from moduli.tasks.experiments.execution import Execution
 from moduli.tasks.experiments.extensions import Extension, register_extensions
 from moduli.tasks.experiments.interruption import end_with_parent
-from moduli.tasks.experiments.protocol import carry_out
 from moduli.tasks.experiments.run import Run
-from moduli.tasks.experiments.stages import Results
+
+Found = TypeVar("Found")
 
 
-def carry_out_all(
-    runs: Sequence[Run], jobs: int, execution: Execution, dask: str | None = None
-) -> list[Results]:
-    """Carry out runs that do not depend on one another.
+def in_workers(
+    work: Callable[[Run, Execution], Found],
+    runs: Sequence[Run],
+    jobs: int,
+    execution: Execution,
+    dask: str | None = None,
+) -> list[Found]:
+    """Do some work on runs that do not depend on one another.
 
     Parameters
     ----------
+    work : callable
+        What is done with a run, such as `moduli.tasks.experiments.protocol.carry_out`.
     runs : sequence of Run
         What to do.
     jobs : int
@@ -37,8 +44,8 @@ def carry_out_all(
 
     Returns
     -------
-    list of dict
-        The results of each run, in the order of the runs.
+    list
+        What the work returned for each run, in the order of the runs.
 
     Raises
     ------
@@ -59,8 +66,8 @@ def carry_out_all(
             stack.enter_context(joblib.parallel_config("dask"))
             jobs = -1
         try:
-            results: list[Results] = joblib.Parallel(n_jobs=jobs, batch_size=1)(
-                joblib.delayed(_carry_out)(run, run.extensions, execution, None if dask else os.getpid())
+            found: list[Found] = joblib.Parallel(n_jobs=jobs, batch_size=1)(
+                joblib.delayed(_work)(work, run, run.extensions, execution, None if dask else os.getpid())
                 for run in runs
             )
         except TerminatedWorkerError as error:
@@ -68,19 +75,23 @@ def carry_out_all(
                 "A worker process died; the system may have killed it for want of memory. The same command "
                 "continues where the runs stopped; fewer --jobs take less memory."
             ) from error
-    return results
+    return found
 
 
-def _carry_out(
-    run: Run, extensions: Sequence[Extension], execution: Execution, parent: int | None
-) -> Results:
-    """Carry a run out in a worker, which ends with the process that started it; a cluster's does not."""
+def _work(
+    work: Callable[[Run, Execution], Found],
+    run: Run,
+    extensions: Sequence[Extension],
+    execution: Execution,
+    parent: int | None,
+) -> Found:
+    """Work on a run in a worker, which ends with the process that started it; a cluster's does not."""
     register_extensions(extensions)
     if parent is None:
-        return carry_out(run, execution)
+        return work(run, execution)
     end_with_parent(parent)
     try:
-        return carry_out(run, execution)
+        return work(run, execution)
     except KeyboardInterrupt:
         if os.getppid() != parent and os.getpid() != parent:
             os._exit(1)  # what there is was saved, and nobody waits for an answer

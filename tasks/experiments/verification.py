@@ -1,7 +1,7 @@
 """Is it a method? What must hold of each part of it, on the very network, before anything is trained."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import nn
@@ -14,9 +14,11 @@ from moduli.models.verification.sparsifiers import check_sparsifier
 from moduli.regularizers import check_regularizer
 from moduli.tasks.errors import BrokenMethod
 from moduli.tasks.experiments.beforehand import Family
+from moduli.tasks.experiments.execution import Execution
 from moduli.tasks.experiments.memory import named_shortage
 from moduli.tasks.experiments.preparation import fresh_model, sparsifier_of
 from moduli.tasks.experiments.run import Run
+from moduli.tasks.experiments.stages import Stage
 from moduli.tasks.task import Task, make_task
 from moduli.verification import BrokenClause, Clauses, NotApplicable, Report
 
@@ -78,6 +80,37 @@ class Verification:
         if key not in self._tasks:
             self._tasks[key] = make_task(run.settings, run.seed)
         return self._tasks[key]
+
+
+def verify_waiting(runs: Sequence[Run], execution: Execution, stages: Sequence[Stage]) -> None:
+    """Verify, on its network, every method of runs that wait to be trained, unless ``execution`` says no.
+
+    What is finished already is not verified again: nothing is trained there.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        Of each method and sparsity the first that waits is verified.
+    execution : Execution
+        Whether methods are verified.
+    stages : sequence of str
+        What is going to be trained of each run.
+
+    Raises
+    ------
+    BrokenClause
+        If a method's manifold is not a metric space (`MetricAxiomError`), or its regularizer or its pruning
+        breaks a clause.
+    """
+    if not execution.verify:
+        return
+    first: dict[tuple[str, float], Run] = {}
+    for run in runs:
+        if not run.finished(stages):
+            first.setdefault((run.method_name, run.configuration.pruning.sparsity), run)
+    verification = Verification()
+    for run in first.values():
+        verification.verify(run)
 
 
 class MethodSearch:

@@ -98,10 +98,13 @@ class Table:
 
 def score_table(summary: Summary) -> Table:
     """Return the table of a comparison: a row for each method and sparsity."""
-    columns = ["method", "sparsity", *(["recurrent"] if summary.several_matrices else []), "wiring", *STAGES]
+    columns = ["method", *(["learning rate"] if summary.choices else []), "sparsity"]
+    columns += [*(["recurrent"] if summary.several_matrices else []), "wiring", *STAGES]
     columns += [f"{stage} − control" for stage in STAGES if summary.compared]
     if summary.criterion is not None:
         columns += [f"{stage}: {steps_to(summary.criterion)}" for stage in STAGES]
+    rates = [[Entry.number(each.learning_rate, "{:g}")] for each in summary.choices or ()]
+    rates = rates or [[] for _ in summary.rows]
     all_steps = summary.steps_to_criterion or [{} for _ in summary.rows]
     count = len(summary.seeds)
     seeds = "1 seed" if count == 1 else f"{count} seeds, mean ± 95% interval"
@@ -109,18 +112,33 @@ def score_table(summary: Summary) -> Table:
         f"{summary.score_name}, {seeds}",
         columns,
         [
-            [Entry.word(name), *_entries(row, summary), *(Entry.steps(steps[stage]) for stage in steps)]
-            for name, row, steps in zip(summary.names, summary.rows, all_steps, strict=True)
+            [
+                Entry.word(name),
+                *rate,
+                *_entries(row, summary),
+                *(Entry.steps(steps[stage]) for stage in steps),
+            ]
+            for name, rate, row, steps in zip(summary.names, rates, summary.rows, all_steps, strict=True)
         ],
     )
 
 
 def notes(summary: Summary) -> list[str]:
-    """Return what must be known of a table: what was pruned, and what the steps to a criterion are."""
+    """Return what must be known of a table: what was pruned and tuned, and what steps to a criterion are."""
     found = []
     scope = (summary.configuration.get("pruning") or {}).get("scope")
     if scope in COVERED:
         found.append(f"Pruned: {COVERED[scope]}.")
+    if summary.choices:
+        first = summary.choices[0]
+        found.append(
+            f"Learning rate: of {', '.join(f'{rate:g}' for rate in first.tried)} the one with the best last "
+            f"validation, the mean of {len(first.seeds)} seeds that are not in this table."
+        )
+        for edge in ("smallest", "largest"):
+            rows = [label(each.method, each.sparsity) for each in summary.choices if each.edge == edge]
+            if rows:
+                found.append(f"The {edge} learning rate was the best of {_listed(rows)}: try further ones.")
     if summary.criterion is not None:
         found.append(
             f"{steps_to(summary.criterion).capitalize()}: the first step at which a validation was at or "

@@ -1,6 +1,7 @@
 """What a comparison shows on a terminal: progress while it runs, and its table."""
 
 import time
+from collections.abc import Sequence
 from threading import Event, Thread
 from typing import Any
 
@@ -28,17 +29,19 @@ MOST_LINES = 16
 
 
 class Progress:
-    """The state of the runs of a comparison, read from their folders each time it is drawn.
+    """The state of runs, read from their folders each time it is drawn.
 
     Parameters
     ----------
-    comparison : Comparison
+    runs : sequence of Run
         What is being carried out.
+    stages : sequence of str
+        Which stages of each.
     """
 
-    def __init__(self, comparison: Comparison) -> None:
-        self.comparison = comparison
-        self.runs = comparison.runs
+    def __init__(self, runs: Sequence[Run], stages: Sequence[Stage] = STAGES) -> None:
+        self.runs = runs
+        self.stages = stages
         self.started = time.monotonic()
 
     def __rich__(self) -> Group:
@@ -47,7 +50,7 @@ class Progress:
         busy: list[Run] = []
         done: list[Run] = []
         for run in self.runs:
-            if (run.stage("ticket") / "results.json").exists():
+            if run.finished(self.stages):
                 done.append(run)
             else:
                 (busy if run.folder.exists() else waiting).append(run)
@@ -69,10 +72,10 @@ class Progress:
         )
 
     def _line(self, run: Run) -> list[Any]:
-        stage: Stage = "ticket" if (run.stage("trained") / "results.json").exists() else "trained"
+        stage = next((stage for stage in self.stages if not run.finished([stage])), self.stages[-1])
         rows = read_metrics(run.stage(stage))
         total = run.configuration.training.steps
-        name = [run.label, f"seed {run.seed}", stage]
+        name = [run.label, _distinction(run, self.runs), stage]
         if not rows:
             return [*name, ProgressBar(total=total, completed=0, width=20), f"0/{total}", "", "", ""]
         last, before = rows[-1], rows[-2] if len(rows) > 1 else {"step": 0.0, "seconds": 0.0}
@@ -95,16 +98,18 @@ class Announcements:
     ----------
     console : Console
         Where to print.
-    comparison : Comparison
+    runs : sequence of Run
         What is being carried out.
+    stages : sequence of str
+        Which stages of each.
     """
 
-    def __init__(self, console: Console, comparison: Comparison) -> None:
+    def __init__(self, console: Console, runs: Sequence[Run], stages: Sequence[Stage] = STAGES) -> None:
         self._console = console
         self._waiting = {
-            run.stage(stage) / "results.json": f"{run.label}, seed {run.seed}, {stage}"
-            for run in comparison.runs
-            for stage in STAGES
+            run.stage(stage) / "results.json": f"{run.label}, {_distinction(run, runs)}, {stage}"
+            for run in runs
+            for stage in stages
         }
         self._count = len(self._waiting)
         self._over = Event()
@@ -128,6 +133,13 @@ class Announcements:
             name = self._waiting.pop(path)
             done = self._count - len(self._waiting)
             self._console.print(f"{done} of {self._count} networks: {name} is done", style="dim")
+
+
+def _distinction(run: Run, runs: Sequence[Run]) -> str:
+    """Return what tells a run from others of its method: its seed, and its rate where rates differ."""
+    rates = {each.configuration.training.learning_rate for each in runs}
+    rate = f", rate {run.configuration.training.learning_rate:g}" if len(rates) > 1 else ""
+    return f"seed {run.seed}{rate}"
 
 
 def result_table(summary: Summary) -> RichTable:

@@ -19,7 +19,7 @@ def test_each_network_is_announced_once_and_those_of_before_are_counted(tmp_path
     dense, pruned = comparison.runs
     finish(dense, "trained")
     text = io.StringIO()
-    with Announcements(Console(file=text, width=160), comparison):
+    with Announcements(Console(file=text, width=160), comparison.runs):
         finish(dense, "ticket")
         finish(pruned, "trained")
     assert text.getvalue().splitlines() == [

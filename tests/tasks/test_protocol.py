@@ -217,7 +217,7 @@ def test_comparison_table_figures_and_files(tmp_path):
         assert len(colours) > 20, f"{path.name} shows nothing"
     console = Console(record=True, width=100)
     print_summary(console, comparison, summary)
-    console.print(Progress(comparison))
+    console.print(Progress(comparison.runs))
     text = console.export_text()
     for expected in ("torus-diffusion", "79.9%", "±", "floor", "standing still", "random output", "done"):
         assert expected in text

@@ -52,7 +52,7 @@ def test_a_broken_inhibitor_stops_a_comparison_before_anything_is_trained(tmp_pa
 
 
 def test_built_in_methods_pass_and_no_generator_moves(tmp_path, monkeypatch):
-    monkeypatch.setattr("moduli.tasks.experiments.comparison.carry_out_all", lambda *arguments: [])
+    monkeypatch.setattr("moduli.tasks.experiments.comparison.in_workers", lambda *arguments: [])
     before = torch.get_rng_state()
     comparison = Comparison(preset("adding", "smoke"), METHODS, [0], tmp_path, "table")
     assert comparison.carry_out(1) == []
@@ -95,7 +95,7 @@ def counted(monkeypatch):
 
 
 def test_a_method_is_verified_once_and_its_masks_at_each_sparsity(tmp_path, monkeypatch):
-    monkeypatch.setattr("moduli.tasks.experiments.comparison.carry_out_all", lambda *arguments: [])
+    monkeypatch.setattr("moduli.tasks.experiments.comparison.in_workers", lambda *arguments: [])
     checked = counted(monkeypatch)
 
     def parts(*methods):

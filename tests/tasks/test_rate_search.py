@@ -1,0 +1,222 @@
+"""Each method with a learning rate of its own, chosen on seeds that the table does not have."""
+
+import csv
+import json
+from dataclasses import replace
+from statistics import mean
+
+import pytest
+
+from moduli.errors import InvalidConfiguration
+from moduli.tasks import preset
+from moduli.tasks.cli import main
+from moduli.tasks.errors import DamagedFile, Diverged
+from moduli.tasks.experiments import rate_search
+from moduli.tasks.experiments.comparison import Comparison
+from moduli.tasks.experiments.execution import Execution
+from moduli.tasks.experiments.metrics import read_metrics
+from moduli.tasks.experiments.protocol import carry_out
+from moduli.tasks.experiments.rate_choices import RateChoice
+from moduli.tasks.experiments.rate_search import SEEDS, RateSearch
+from moduli.tasks.experiments.summary import Summary
+from moduli.tasks.report.table import notes, score_table
+
+SMOKE = preset("adding", "smoke")
+SHORT = replace(SMOKE, training=replace(SMOKE.training, steps=40, log_interval=20))
+METHODS = ["dense", "none"]
+RATES = [1e-2, 1e-5]
+QUICK = Execution(verify=False)
+
+
+def comparison(folder, **changes):
+    return replace(Comparison(SHORT, METHODS, [0, 1], folder, "table"), **changes)
+
+
+def test_each_row_takes_the_rate_whose_networks_validate_best(tmp_path):
+    search = RateSearch(comparison(tmp_path, sparsities=(0.5, 0.8)), RATES)
+    found = search.carry_out(1, QUICK)
+    assert [(each.method, each.sparsity) for each in found.choices] == found.rows
+    means = {
+        (run.method_name, run.configuration.pruning.sparsity, run.configuration.training.learning_rate): mean(
+            read_metrics(replace(run, seed=seed).stage("trained"))[-1]["validation"] for seed in SEEDS
+        )
+        for run in search.runs
+    }
+    for choice in found.choices:
+        best = min(RATES, key=lambda rate: means[choice.method, choice.sparsity, rate])
+        assert choice.learning_rate == best
+        assert choice.tried == sorted(RATES)
+        of_choice = [means[choice.method, choice.sparsity, rate] for rate in choice.tried]
+        assert [mean(each) for each in choice.validations] == of_choice
+    for run in found.runs:
+        (own,) = (
+            each
+            for each in found.choices
+            if (each.method, each.sparsity) == (run.method_name, run.configuration.pruning.sparsity)
+        )
+        assert run.configuration.training.learning_rate == own.learning_rate
+
+
+def test_what_is_compared_is_what_one_rate_alone_would_give(tmp_path):
+    found = RateSearch(comparison(tmp_path), RATES).carry_out(1, QUICK)
+    results = found.carry_out(1, QUICK)
+    for run, result in zip(found.runs, results, strict=True):
+        training = replace(SHORT.training, learning_rate=run.configuration.training.learning_rate)
+        alone = replace(
+            run, configuration=replace(run.configuration, training=training), out=tmp_path / "alone"
+        )
+        again = carry_out(alone, QUICK)
+        assert {stage: each.score for stage, each in again.items()} == {
+            stage: each.score for stage, each in result.items()
+        }
+
+
+def test_seeds_of_the_choice_are_in_no_table_and_nothing_is_scored_twice(tmp_path):
+    search = RateSearch(comparison(tmp_path), RATES)
+    chosen_on = {run.seed for run in search.runs}
+    found = search.carry_out(1, QUICK)
+    assert chosen_on.isdisjoint(run.seed for run in found.runs)
+    assert not any((run.stage("ticket")).exists() for run in search.runs)
+
+
+def test_a_second_search_trains_nothing(tmp_path, monkeypatch):
+    search = RateSearch(comparison(tmp_path), RATES)
+    first = search.carry_out(1, QUICK)
+    monkeypatch.setattr("moduli.tasks.experiments.protocol.train", lambda *arguments: pytest.fail("trained"))
+    assert search.carry_out(1, QUICK).choices == first.choices
+
+
+def test_more_seeds_keep_the_choice(tmp_path):
+    few = RateSearch(comparison(tmp_path), RATES)
+    many = RateSearch(comparison(tmp_path, seeds=range(10)), RATES)
+    assert [run.folder for run in few.runs] == [run.folder for run in many.runs]
+
+
+def test_methods_are_verified_before_the_search(tmp_path, monkeypatch):
+    verified = []
+    monkeypatch.setattr(
+        "moduli.tasks.experiments.verification.Verification.verify",
+        lambda self, run: verified.append(run.method_name),
+    )
+    RateSearch(comparison(tmp_path), RATES).carry_out(1)
+    assert verified == METHODS
+
+
+def test_the_table_says_which_rate_each_row_has_and_by_what(tmp_path):
+    found = RateSearch(comparison(tmp_path), [1e-5, 2e-5]).carry_out(1, QUICK)
+    summary = found.summarize(found.carry_out(1, QUICK))
+    read = Summary.read(found.folder / "results.json")
+    assert read.choices == summary.choices == list(found.choices)
+    table = score_table(summary)
+    assert table.columns[1] == "learning rate"
+    assert [row[1].text for row in table.rows] == [f"{each.learning_rate:g}" for each in found.choices]
+    text = "\n".join(notes(summary))
+    assert "Learning rate: of 1e-05, 2e-05 the one with the best last validation, the mean of 2 seeds" in text
+    with (found.folder / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    rates = {each.method: each.learning_rate for each in found.choices}
+    assert all(float(row["learning_rate"]) == rates[row["method"]] for row in rows)
+    for each in found.choices:
+        assert f"The {each.edge} learning rate was the best of" in text
+
+
+def test_a_table_of_one_rate_says_nothing_of_a_choice(tmp_path):
+    plain = comparison(tmp_path)
+    summary = plain.summarize(plain.carry_out(1, QUICK))
+    assert "choices" not in summary.as_dict()
+    assert "learning rate" not in score_table(summary).columns
+    assert "learning_rate" not in (plain.folder / "results.csv").read_text()
+
+
+def choice(validations):
+    return RateChoice.of("dense", 0.0, [0, 1], validations)
+
+
+@pytest.mark.parametrize(
+    ("validations", "best", "edge"),
+    [
+        ({1.0: [3.0, 3.0], 2.0: [2.0, 2.0], 4.0: [3.0, 3.0]}, 2.0, None),
+        ({4.0: [1.0, 1.0], 2.0: [2.0, 2.0]}, 4.0, "largest"),
+        ({1.0: [2.0, 2.0], 2.0: [1.0, 3.0]}, 1.0, "smallest"),
+        ({1.0: [9.0, 9.0], 2.0: [0.0, None]}, 1.0, "smallest"),
+        ({1.0: [9.0, 9.0], 2.0: [0.0, float("nan")]}, 1.0, "smallest"),
+        ({1.0: [float("inf"), 1.0], 2.0: [7.0, 7.0]}, 2.0, "largest"),
+    ],
+)
+def test_the_best_rate_is_that_of_the_smallest_mean_and_never_one_that_diverged(validations, best, edge):
+    found = choice(validations)
+    assert found.learning_rate == best
+    assert found.edge == edge
+
+
+def test_rates_that_all_diverge_are_an_error():
+    with pytest.raises(Diverged, match=r"'dense' diverges with each of the learning rates 1, 2; add smaller"):
+        choice({1.0: [None, 1.0], 2.0: [1.0, None]})
+
+
+def test_a_rate_that_diverges_does_not_stop_the_search(tmp_path, monkeypatch):
+    def train(task, model, sparsifier, settings, *others):
+        if settings.learning_rate == max(RATES):
+            raise Diverged("The loss is nan.")
+        return original(task, model, sparsifier, settings, *others)
+
+    from moduli.tasks.experiments import protocol
+
+    original = protocol.train
+    monkeypatch.setattr(protocol, "train", train)
+    found = RateSearch(comparison(tmp_path), RATES).carry_out(1, QUICK)
+    for each in found.choices:
+        assert each.learning_rate == min(RATES)
+        assert each.validations[1] == [None, None]
+
+
+def test_a_lost_validation_is_named(tmp_path):
+    search = RateSearch(comparison(tmp_path), RATES)
+    search.carry_out(1, QUICK)
+    lost = search.runs[0].stage("trained") / "metrics.csv"
+    lost.unlink()
+    with pytest.raises(DamagedFile, match=r"metrics\.csv lacks the validation after the last step"):
+        search.carry_out(1, QUICK)
+
+
+@pytest.mark.parametrize("rates", [[], [1e-3], [1e-3, 1e-3], [1e-3, 0.0], [1e-3, -1.0], [1e-3, float("nan")]])
+def test_bad_rates_are_refused(tmp_path, rates):
+    with pytest.raises(InvalidConfiguration, match="learning rates must be"):
+        RateSearch(comparison(tmp_path), rates)
+
+
+def test_a_seed_of_the_choice_is_refused_in_a_table(tmp_path):
+    with pytest.raises(InvalidConfiguration, match=r"seeds must be none of \(4294967294, 4294967295\)"):
+        RateSearch(comparison(tmp_path, seeds=[0, rate_search.SEEDS[0]]), RATES)
+
+
+def test_the_command_searches_first_and_compares_then(tmp_path, capsys):
+    options = [
+        "--preset",
+        "smoke",
+        "--steps",
+        "30",
+        "--out",
+        str(tmp_path),
+        "--jobs",
+        "1",
+        "--methods",
+        "dense",
+    ]
+    main(["compare", "adding", "--learning-rates", "1e-2,1e-5", *options])
+    out = capsys.readouterr().out
+    assert "4 networks to choose learning rates by, 1 at once" in out
+    assert "4 of 4 networks: dense, seed 4294967295, rate 0.01, trained is done" in out
+    assert "2 of 2 networks: dense, seed 0, ticket is done" in out
+    (folder,) = tmp_path.glob("adding-smoke-rates-*")
+    (choice,) = json.loads((folder / "results.json").read_text())["choices"]
+    assert choice["tried"] == [1e-5, 1e-2]
+    assert "Learning rate" in out
+
+
+def test_the_command_says_what_learning_rates_are(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["compare", "adding", "--preset", "smoke", "--learning-rates", "fast", "--out", str(tmp_path)])
+    message = "--learning-rates takes numbers with commas between, such as 1e-3,4e-3; got 'fast'."
+    assert message in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
