@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 FIRST_LOOK := dense,narrow,rewired-torus-diffusion@a-priori,torus-diffusion@a-priori
-INSTALL := $(BIN)/python -m pip install -qq --constraint constraints.txt
+# Modules are compiled when they are first imported: compiling all at once takes longer than the rest.
+INSTALL := $(BIN)/python -m pip install -qq --no-compile --constraint constraints.txt
 
 .PHONY: help demo test lint types tests thorough fuzz docs clean
 

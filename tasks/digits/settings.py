@@ -31,8 +31,10 @@ class DigitsSettings:
     """Whether the pixels are read in an order that was drawn at random, the same for all images."""
     layers: int = later(1)
     """Recurrent layers."""
+    criterion: float = later(10.0)
+    """Percent of wrong digits at which the task counts as learned; results say after how many steps."""
 
     def __post_init__(self) -> None:
         require_choices(self)
-        for name in ("units", "layers"):
+        for name in ("units", "layers", "criterion"):
             require(getattr(self, name) > 0, name, "positive", getattr(self, name))

@@ -84,6 +84,7 @@ class Digits(Task[Sequences]):
         self.batch_size = batch_size
         self.seed = seed
         self.device = torch.device(device)
+        self.criterion = settings.criterion
         self.recurrent = mixing_weights(settings.cell, settings.layers)
         images, test = load_images(settings.images)
         order = torch.randperm(len(images), generator=stream(seed, "division"))

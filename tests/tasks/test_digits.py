@@ -14,6 +14,7 @@ from moduli.tasks.digits.network import SequenceReader
 from moduli.tasks.digits.settings import DigitsSettings
 from moduli.tasks.digits.task import Digits
 from moduli.tasks.errors import UnusableImages
+from moduli.tasks.experiments.metrics import read_metrics
 from moduli.tasks.experiments.protocol import carry_out
 from moduli.tasks.experiments.run import Run
 from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
@@ -225,6 +226,21 @@ def test_the_protocol_learns_digits_with_few_weights(tmp_path, cell):
         assert result.score < 30
         assert result.measurements["accuracy"] == pytest.approx(1 - result.score / 100)
         assert result.sparsity["recurrent.weight_hh_l0"] == pytest.approx(0.5, abs=5e-3)
+
+
+def test_the_first_step_at_which_few_digits_are_wrong_is_told(tmp_path):
+    run = Run(configured(replace(TINY, criterion=60.0), steps=100, log_interval=10), "dense", 0, tmp_path)
+    learned = carry_out(run, stages=["trained"])["trained"].measurements["steps to 60"]
+    below = [row["validation"] <= 60 for row in read_metrics(run.stage("trained")) if row["step"] <= learned]
+    assert below == [False] * (len(below) - 1) + [True]
+
+
+def test_runs_of_before_are_found_as_the_usual_criterion_is_no_part_of_their_name(tmp_path):
+    usual, other = (
+        Run(configured(replace(TINY, criterion=value)), "dense", 0, tmp_path) for value in (10, 20)
+    )
+    assert "criterion" not in usual.identity["task"]
+    assert usual.folder != other.folder
 
 
 def test_a_killed_run_resumes_and_ends_bit_identical(tmp_path, monkeypatch):
