@@ -76,8 +76,7 @@ ours.surroundings = surroundings
 """
 
 
-@pytest.mark.parametrize("backend", ["numpy", "pytorch"])
-@pytest.mark.parametrize("fault", [False, True])
+@pytest.mark.parametrize(("backend", "fault"), [("numpy", False), ("pytorch", False), ("pytorch", True)])
 def test_other_threads_notice_nothing(backend, fault):
     code = RACE.replace("sys.setswitch", FAULT + "sys.setswitch") if fault else RACE
     environment = {**os.environ, "GEOMSTATS_BACKEND": backend, "OMP_NUM_THREADS": "1"}
