@@ -1,23 +1,18 @@
 """The one registry: names for things that plug in, from this library, its users and their plugins.
 
 A registered thing is an object, or an import string ``"package.module:Class"`` that is imported when it is
-first used. Installed packages offer things through entry points; a plugin is imported when its name is
-first asked for, and ``MODULI_NO_PLUGINS=1`` turns all plugins off. A name that is registered in the
-process always means that thing, this library's own above all: a plugin that wants it is named in a warning
-and gets nothing.
+first used. A name that is registered in the process always means that thing, this library's own above all:
+a plugin that wants it (`moduli.plugins`) is named in a warning and gets nothing.
 """
 
-import importlib
 import inspect
-import os
 import sys
-import warnings
 from collections.abc import Callable
-from importlib.metadata import EntryPoint, entry_points
 from threading import RLock
 from typing import Any, Generic, TypeVar
 
-from moduli.errors import ModuliError, PluginConflict, PluginError, RegistrationError, suggestion
+from moduli.errors import ModuliError, PluginError, RegistrationError, suggestion
+from moduli.plugins import Plugins, claim, import_string, origin, string_of, target_of
 
 T = TypeVar("T")
 
@@ -44,7 +39,8 @@ class Registry(Generic[T]):
     def __init__(
         self, kind: str, check: Callable[[object, str], None], group: str, unknown: type[ModuliError]
     ) -> None:
-        self.kind, self.check, self.group, self.unknown = kind, check, group, unknown
+        self.kind, self.check, self.unknown = kind, check, unknown
+        self._plugins = Plugins(kind, group)
         self._entries: dict[str, T | str] = {}
         self._asked: set[str] = set()
         self._lock = RLock()
@@ -92,7 +88,7 @@ class Registry(Generic[T]):
         entry = self._entries.get(name)
         if entry is not None and name not in self._asked:
             self._asked.add(name)
-            self._plugins()  # warns of those that want the name
+            self._plugins.offers(self.snapshot())  # warns of those that want the name
         if entry is not None and not isinstance(entry, str):
             return entry
         # No lock is held during an import, which may wait for another thread's.
@@ -143,7 +139,7 @@ class Registry(Generic[T]):
 
     def names(self) -> set[str]:
         """Return every name, those of plugins included; nothing is imported."""
-        return self._entries.keys() | self._plugins().keys()
+        return self._entries.keys() | self._plugins.offers(self.snapshot()).keys()
 
     def registered(self) -> dict[str, T]:
         """Return what is registered in this process and imported, by name."""
@@ -156,8 +152,8 @@ class Registry(Generic[T]):
         What is not imported yet is described by where it comes from.
         """
         lines = {
-            name: f"Plugin {' and plugin '.join(map(_origin, plugins))}."
-            for name, plugins in self._plugins().items()
+            name: f"Plugin {' and plugin '.join(map(origin, plugins))}."
+            for name, plugins in self._plugins.offers(self.snapshot()).items()
         }
         for name, entry in self.snapshot().items():
             if isinstance(entry, str):
@@ -180,13 +176,13 @@ class Registry(Generic[T]):
 
     def _require_free(self, name: str, thing: T | str) -> None:
         if (entry := self._entries.get(name)) is not None:
-            owners = [] if _claim(entry) == _claim(thing) else [_import_string(entry)]
-        elif _claim(thing)[0] == LIBRARY:
+            owners = [] if claim(entry) == claim(thing) else [string_of(entry)]
+        elif claim(thing)[0] == LIBRARY:
             owners = []  # the library's own things come before those of plugins
         else:
-            plugins = self._plugins().get(name, [])
-            same = any(_claim(_target(plugin)) == _claim(thing) for plugin in plugins)
-            owners = [] if same else [_origin(plugin) for plugin in plugins]
+            plugins = self._plugins.offers(self.snapshot()).get(name, [])
+            same = any(claim(target_of(plugin)) == claim(thing) for plugin in plugins)
+            owners = [] if same else [origin(plugin) for plugin in plugins]
         if owners:
             raise RegistrationError(
                 f"The name '{name}' is taken by {' and '.join(owners)}; "
@@ -205,100 +201,18 @@ class Registry(Generic[T]):
             names = (name for name, entry in self._entries.items() if entry is thing)
             thing.registered_name = next(names, None)  # type: ignore[attr-defined]
 
-    def _plugins(self) -> dict[str, list[EntryPoint]]:
-        """Return who wants each name that is still free."""
-        if os.environ.get("MODULI_NO_PLUGINS", "") not in ("", "0"):
-            return {}
-        wanted: dict[str, dict[str, EntryPoint]] = {}
-        for plugin in entry_points(group=self.group):
-            wanted.setdefault(plugin.name, {})[_target(plugin)] = plugin
-        for name in wanted.keys() & self.snapshot().keys():
-            for value, plugin in wanted.pop(name).items():
-                if _claim(value) != _claim(self._entries[name]):
-                    warnings.warn(
-                        f"Plugin {_origin(plugin)} wants the name '{name}' of a {self.kind} that is "
-                        "registered already; it is ignored.",
-                        PluginConflict,
-                        stacklevel=3,
-                    )
-        return {name: sorted(plugins.values(), key=_target) for name, plugins in wanted.items()}
-
     def _from_plugin(self, name: str) -> T:
-        plugins = self._plugins().get(name, [])
-        if not plugins:
+        plugins = self._plugins.offers(self.snapshot()).get(name)
+        if plugins is None:
+            group = self._plugins.group
             raise self.unknown(
                 f"No {self.kind} is called '{name}'; {suggestion(name, self.names())} One of your own must "
-                f"be registered first: by an import, or by an installed plugin (entry points '{self.group}')."
+                f"be registered first: by an import, or by an installed plugin (entry points '{group}')."
             )
-        if len(plugins) > 1:
-            raise PluginError(
-                f"Two plugins want the {self.kind} name '{name}': {' and '.join(map(_origin, plugins))}; "
-                f"uninstall one, or use an import string such as '{_target(plugins[0])}'."
-            )
-        what = f"The {self.kind} '{name}' of plugin {_origin(plugins[0])}"
-        return self._import(_target(plugins[0]), what)
+        plugin = self._plugins.only(name, plugins)
+        return self._import(target_of(plugin), f"The {self.kind} '{name}' of plugin {origin(plugin)}")
 
     def _import(self, target: str, what: str) -> T:
         found: T = import_string(target, what)
         self.check(found, what)
         return found
-
-
-def import_string(target: str, what: str) -> Any:
-    """Return the object that ``"package.module:name"`` names.
-
-    Parameters
-    ----------
-    target : str
-        The import string.
-    what : str
-        What errors call it.
-
-    Raises
-    ------
-    PluginError
-        If it cannot be imported.
-
-    Examples
-    --------
-    >>> import_string("math:pi", "The ratio")
-    3.141592653589793
-    """
-    module, _, qualified_name = target.partition(":")
-    try:
-        found: Any = importlib.import_module(module)
-        for part in qualified_name.split("."):
-            found = getattr(found, part)
-    except (Exception, SystemExit) as error:  # an import may fail in any way, and must break nothing else
-        absent = isinstance(error, ModuleNotFoundError) and error.name == module.partition(".")[0]
-        remedy = "; install it, or put its folder on PYTHONPATH, as in PYTHONPATH=. before the command"
-        raise PluginError(
-            f"{what} could not be imported: {type(error).__name__}: {error}{remedy if absent else ''}."
-        ) from error
-    return found
-
-
-def _import_string(thing: object) -> str:
-    if isinstance(thing, str):
-        return thing
-    return f"{getattr(thing, '__module__', '')}:{getattr(thing, '__qualname__', '')}"
-
-
-def _claim(thing: object) -> tuple[str, str]:
-    """Return the package and the name of a thing, which tell whether two registrations mean the same.
-
-    A cell of a notebook that runs again claims a name twice, and so does a plugin that registers its class
-    by a decorator as well as by an entry point, which may name another module that holds it.
-    """
-    module, _, name = _import_string(thing).partition(":")
-    return module.partition(".")[0], name
-
-
-def _target(plugin: EntryPoint) -> str:
-    """Return a plugin's import string, without the extras that may follow it."""
-    return plugin.value.partition("[")[0].strip()
-
-
-def _origin(plugin: EntryPoint) -> str:
-    package = f"{plugin.dist.name} {plugin.dist.version}" if plugin.dist is not None else "an unnamed package"
-    return f"{_target(plugin)} of {package}"

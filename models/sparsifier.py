@@ -20,7 +20,7 @@ from moduli.models.arguments import (
 )
 from moduli.models.copies import copied
 from moduli.models.description import describe, summary
-from moduli.models.errors import EarlyTicket, LayerCollapse
+from moduli.models.errors import EarlyTicket
 from moduli.models.matrices import (
     check_recurrence,
     check_untied,
@@ -32,11 +32,12 @@ from moduli.models.placement.charges import as_regularizers, placed
 from moduli.models.placement.terms import Placement
 from moduli.models.pruning.attachment import Attachable, Attachment
 from moduli.models.pruning.living import LivingWeights
-from moduli.models.pruning.masks import Masks, all_alive, emptied
+from moduli.models.pruning.masks import Masks, all_alive
 from moduli.models.pruning.pruners import GradualPruner, NoPruner, Pruner
-from moduli.models.pruning.regrowth import Regrowth, regrown
+from moduli.models.pruning.regrowth import Regrowth
 from moduli.models.pruning.schedules import OneShotSchedule, Schedule, as_schedule
 from moduli.models.pruning.scores import Score, check_score, scored
+from moduli.models.pruning.steps import cut, regrow
 from moduli.models.pruning.targets import Scope, zeros_wanted
 from moduli.models.pruning.tickets import correct_fan_in as correct
 from moduli.models.pruning.tickets import redraw_weights
@@ -298,43 +299,24 @@ class Sparsifier(Tabular, Attachable, Storable):
     def _advance(self) -> None:
         self.steps_taken += 1
         weights, step, regrowth, charges = self._weights, self.steps_taken, self.regrowth, self._charges
-
-        chance = regrowth.chance(step, self._seed) if regrowth and regrowth.where == "random" else None
+        weights.follow_model()
+        gradients = None
+        if _reads_gradient(regrowth, step):
+            gradients = {name: weights.recorded(name) for name in weights.masks}
 
         def scores(name: str) -> Tensor:
             weight = weights.weight(name).detach()
             return scored(self.score, name, weight, lambda: charges.coefficients(name, weight))
 
-        def merits(name: str) -> Tensor | None:
-            if gradients is not None:
-                return gradients[name]
-            if chance is not None:
-                return torch.rand(weights.masks[name].shape, generator=chance).to(weights.masks[name].device)
+        def cheapness(name: str) -> Tensor | None:
             return charges.cheapness(name, weights.weight(name))
 
-        weights.follow_model()
-        gradients = None
-        if regrowth is not None and regrowth.reads_gradient(step):
-            gradients = {name: weights.recorded(name) for name in weights.masks}
-        due = self.pruner.due(step, weights.masks)
-        if due:
-            weights.check_finite(step)
-            changed = self.pruner.cut(due, weights.masks, scores)
-            for name in emptied(weights.masks, changed):
-                warnings.warn(
-                    f"{name} has no connection left at step {step} "
-                    f"(scope='{self.scope}', target {self.target:g}).",
-                    LayerCollapse,
-                    stacklevel=4,  # the caller of step, below _advance and no_grad around it
-                )
-            weights.masks.update(changed)
+        # The warning blames the caller of step, below _advance and no_grad around it.
+        cut(self.pruner, step, weights, scores, f"scope='{self.scope}', target {self.target:g}", stacklevel=4)
         if regrowth is not None and regrowth.is_due(step):
-            weights.check_finite(step)
-            changed = regrown(regrowth, step, weights.masks, scores, merits)
-            weights.zero_dead()  # what comes back starts at zero, whatever momentum has moved it to
-            for name, mask in changed.items():
-                self._attachment.refresh(weights.weight(name), mask & ~weights.masks[name])
-            weights.masks.update(changed)
+            merits = regrowth.merits(step, self._seed, weights.masks, gradients, cheapness)
+            for name, back in regrow(regrowth, step, weights, scores, merits).items():
+                self._attachment.refresh(weights.weight(name), back)
         weights.zero_dead()
         weights.records = _reads_gradient(regrowth, step + 1)
 

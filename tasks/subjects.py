@@ -13,8 +13,8 @@ from moduli.models import CubicSchedule, LinearSchedule, OneShotSchedule
 from moduli.models.masks.reading import with_arguments
 from moduli.models.masks.registry import MASK_FAMILIES
 from moduli.models.pruning.schedules import Schedule
+from moduli.plugins import import_string
 from moduli.reading import UnreadableCall, read_call
-from moduli.registry import import_string
 from moduli.regularizers import Regularizer, make_regularizer
 from moduli.regularizers.parsing import regularizer_words
 from moduli.tasks.errors import UnknownSubject

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from moduli.errors import RegistrationError
-from moduli.registry import import_string
+from moduli.plugins import import_string
 from moduli.showing import described
 from moduli.tasks.experiments.settings import Configuration
 from moduli.tasks.figures.picture import Picture

@@ -10,7 +10,7 @@ from torch import nn
 from moduli.errors import PluginError
 from moduli.manifolds import UnknownManifold, make
 from moduli.models import Sparsifier
-from moduli.registry import import_string
+from moduli.plugins import import_string
 from moduli.regularizers import ShapeMismatch
 
 

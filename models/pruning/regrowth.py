@@ -13,6 +13,9 @@ from moduli.models.arguments import given, is_number
 from moduli.models.pruning.cuts import exchange
 from moduli.requirements import require_choice, require_dimension
 
+Merits = Callable[[str], Tensor | None]
+"""From a matrix's name to the promise of its weights, of which the largest return; None keeps it as it is."""
+
 
 @dataclass(frozen=True)
 class Regrowth:
@@ -63,9 +66,35 @@ class Regrowth:
         """Tell whether the dead weights' gradients decide what returns after so many steps."""
         return self.where == "gradient" and self.is_due(step)
 
-    def chance(self, step: int, seed: int) -> torch.Generator:
-        """Return what draws the weights that come back after so many steps, alike in every process."""
-        return torch.Generator().manual_seed((seed + step * 0x9E3779B97F4A7C15) % 2**63)
+    def merits(
+        self,
+        step: int,
+        seed: int,
+        masks: Mapping[str, Tensor],
+        gradients: Mapping[str, Tensor | None] | None,
+        cheapness: Merits,
+    ) -> Merits:
+        """Return what dead weights come back by after so many steps, those of the largest merit first.
+
+        Parameters
+        ----------
+        step : int
+            The number of steps.
+        seed : int
+            Seed of random merits, which are alike in every process.
+        masks : mapping of str to Tensor
+            The masks, by name.
+        gradients : mapping of str to Tensor or None, optional
+            The gradients of the loss, where the rule reads them.
+        cheapness : callable
+            From a weight's name to what is large where its penalty is small.
+        """
+        if gradients is not None:
+            return gradients.__getitem__
+        if self.where == "cheapest":
+            return cheapness
+        generator = torch.Generator().manual_seed((seed + step * 0x9E3779B97F4A7C15) % 2**63)
+        return lambda name: torch.rand(masks[name].shape, generator=generator).to(masks[name].device)
 
     def count(self, step: int, alive: int, dead: int) -> int:
         """Return how many weights of a matrix are replaced."""
@@ -78,7 +107,7 @@ def regrown(
     step: int,
     masks: Mapping[str, Tensor],
     scores: Callable[[str], Tensor],
-    merits: Callable[[str], Tensor | None],
+    merits: Merits,
 ) -> dict[str, Tensor]:
     """Return the masks in which weak living weights gave way to promising dead ones.
 
@@ -93,8 +122,7 @@ def regrown(
     scores : callable
         From a matrix's name to the strength of its weights, of which the smallest die.
     merits : callable
-        From a matrix's name to the promise of its weights, of which the largest return; None for a matrix
-        that stays as it is.
+        What returns first, see `Regrowth.merits`.
 
     Returns
     -------

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moduli.errors import InvalidConfiguration, ModuliError, suggestion
-from moduli.registry import import_string
+from moduli.plugins import import_string
 from moduli.requirements import require_package
 
 if TYPE_CHECKING:

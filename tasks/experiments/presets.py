@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from moduli.errors import RegistrationError, suggestion
-from moduli.registry import import_string
+from moduli.plugins import import_string
 from moduli.tasks.errors import UnknownPreset
 from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.registry import find_task
