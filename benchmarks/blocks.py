@@ -15,8 +15,8 @@ import torch
 from moduli.manifolds import Torus
 from moduli.models import CubicSchedule, Sparsifier, graph_statistics, order_along
 from moduli.regularizers import Diffusion
-from moduli.tasks.experiments.settings import NavigationSettings
-from moduli.tasks.experiments.training import cosine
+from moduli.tasks.experiments.configuration.settings import NavigationSettings
+from moduli.tasks.experiments.training.loop import cosine
 from moduli.tasks.navigation.task import Navigation
 
 BATCH = 50

@@ -26,14 +26,14 @@ from typing import Any, Literal
 import tyro
 
 from moduli.tasks import preset
-from moduli.tasks.experiments.contrasts import contrast, corrected
-from moduli.tasks.experiments.execution import Execution
-from moduli.tasks.experiments.files import write_csv
-from moduli.tasks.experiments.presets import with_style
+from moduli.tasks.experiments.comparisons.contrasts import contrast, corrected
+from moduli.tasks.experiments.comparisons.summary import void_runs
+from moduli.tasks.experiments.configuration.execution import Execution
+from moduli.tasks.experiments.configuration.presets import with_style
 from moduli.tasks.experiments.protocol import carry_out
-from moduli.tasks.experiments.run import Run
-from moduli.tasks.experiments.stages import STAGES, Stage, StageResult
-from moduli.tasks.experiments.summary import void_runs
+from moduli.tasks.experiments.runs.files import write_csv
+from moduli.tasks.experiments.runs.run import Run
+from moduli.tasks.experiments.runs.stages import STAGES, Stage, StageResult
 
 METHODS = "torus-dog,none,permuted-torus-dog,l1@free-diagonal,klein-dog,sphere-dog"
 

@@ -10,10 +10,10 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-from moduli.tasks.experiments.contrasts import Contrast, contrast, corrected
-from moduli.tasks.experiments.files import write_csv
-from moduli.tasks.experiments.stages import STAGES
-from moduli.tasks.experiments.summary import Row, Summary, void_runs
+from moduli.tasks.experiments.comparisons.contrasts import Contrast, contrast, corrected
+from moduli.tasks.experiments.comparisons.summary import Row, Summary, void_runs
+from moduli.tasks.experiments.runs.files import write_csv
+from moduli.tasks.experiments.runs.stages import STAGES
 
 RESULTS = Path(__file__).parents[1] / "results"
 MARGINS = {"navigation-never-dense": 0.3}

@@ -36,11 +36,11 @@ from which_property import (
     train,
 )
 
-from moduli.tasks.experiments.execution import Execution
-from moduli.tasks.experiments.files import write_csv, write_json
+from moduli.tasks.experiments.configuration.execution import Execution
 from moduli.tasks.experiments.protocol import carry_out
-from moduli.tasks.experiments.run import Run
-from moduli.tasks.experiments.stages import Stage
+from moduli.tasks.experiments.runs.files import write_csv, write_json
+from moduli.tasks.experiments.runs.run import Run
+from moduli.tasks.experiments.runs.stages import Stage
 
 TILES = "torus-tiles@a-priori"
 SHARES = (0.1, 0.2, 0.3)

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from moduli.models import graph_statistics
-from moduli.tasks.experiments.estimates import Estimate
-from moduli.tasks.experiments.files import read_json, read_tensors
+from moduli.tasks.experiments.comparisons.estimates import Estimate
+from moduli.tasks.experiments.runs.files import read_json, read_tensors
 
 WEIGHT = "recurrent.weight_hh_l0"
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 
 from moduli.models.analysis.topology import cloud_topology, graph_topology
-from moduli.tasks.experiments.comparison import Comparison
-from moduli.tasks.experiments.files import read_tensors
-from moduli.tasks.experiments.presets import METHODS, preset
-from moduli.tasks.experiments.stages import STAGES
+from moduli.tasks.experiments.comparisons.comparison import Comparison
+from moduli.tasks.experiments.configuration.presets import METHODS, preset
+from moduli.tasks.experiments.runs.files import read_tensors
+from moduli.tasks.experiments.runs.stages import STAGES
 from moduli.tasks.navigation.task import Navigation
 
 SMALL = preset("navigation", "small")

@@ -42,8 +42,8 @@ from which_property import (
     train,
 )
 
-from moduli.tasks.experiments.files import write_csv, write_json
-from moduli.tasks.experiments.run import Run
+from moduli.tasks.experiments.runs.files import write_csv, write_json
+from moduli.tasks.experiments.runs.run import Run
 
 KINDS = ("dense", TORUS, REWIRED)
 RATES = (1e-3, 2e-3, 4e-3, 8e-3, 16e-3)

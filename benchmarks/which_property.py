@@ -32,17 +32,17 @@ from torch import Tensor
 
 from moduli.models import graph_statistics, spectral_radius
 from moduli.tasks import preset
-from moduli.tasks.experiments.contrasts import Contrast, contrast, corrected
-from moduli.tasks.experiments.estimates import Estimate
-from moduli.tasks.experiments.execution import Execution
-from moduli.tasks.experiments.files import write_csv, write_json
-from moduli.tasks.experiments.networks import StoredNetwork
+from moduli.tasks.experiments.comparisons.contrasts import Contrast, contrast, corrected
+from moduli.tasks.experiments.comparisons.estimates import Estimate
+from moduli.tasks.experiments.comparisons.summary import void_runs
+from moduli.tasks.experiments.configuration.execution import Execution
 from moduli.tasks.experiments.preparation import fresh_model, fresh_network
 from moduli.tasks.experiments.protocol import carry_out
-from moduli.tasks.experiments.records import provenance
-from moduli.tasks.experiments.run import Run
-from moduli.tasks.experiments.stages import Stage
-from moduli.tasks.experiments.summary import void_runs
+from moduli.tasks.experiments.runs.files import write_csv, write_json
+from moduli.tasks.experiments.runs.networks import StoredNetwork
+from moduli.tasks.experiments.runs.records import provenance
+from moduli.tasks.experiments.runs.run import Run
+from moduli.tasks.experiments.runs.stages import Stage
 from moduli.tasks.experiments.verification import Verification
 from moduli.tasks.task import make_task
 

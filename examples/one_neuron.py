@@ -9,7 +9,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from moduli.tasks.experiments.networks import StoredNetwork
+from moduli.tasks.experiments.runs.networks import StoredNetwork
 from moduli.tasks.figures.flat import draw_neuron_on_plane
 
 NEURON = 7

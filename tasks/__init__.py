@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from moduli.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from moduli.tasks.experiments.presets import preset
+    from moduli.tasks.experiments.configuration.presets import preset
     from moduli.tasks.registry import available_tasks, register_task
     from moduli.tasks.task import Task, make_task
 
@@ -18,7 +18,7 @@ _ORIGINS = {
     "Task": "moduli.tasks.task",
     "available_tasks": "moduli.tasks.registry",
     "make_task": "moduli.tasks.task",
-    "preset": "moduli.tasks.experiments.presets",
+    "preset": "moduli.tasks.experiments.configuration.presets",
     "register_task": "moduli.tasks.registry",
 }
 

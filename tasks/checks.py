@@ -12,8 +12,8 @@ from moduli.models.verification.masks import check_masks
 from moduli.models.verification.schedules import check_schedule
 from moduli.models.verification.sparsifiers import check_sparsifier
 from moduli.regularizers import check_regularizer
-from moduli.tasks.experiments.presets import preset
-from moduli.tasks.experiments.run import Run
+from moduli.tasks.experiments.configuration.presets import preset
+from moduli.tasks.experiments.runs.run import Run
 from moduli.tasks.experiments.verification import CLAUSES as METHOD_CLAUSES
 from moduli.tasks.experiments.verification import MethodSearch
 from moduli.tasks.subjects import Kind, find_subject

@@ -22,7 +22,7 @@ from moduli.errors import InvalidConfiguration, RegistrationError
 from moduli.registry import Registry
 from moduli.showing import described
 from moduli.tasks.errors import UnknownTask
-from moduli.tasks.experiments.values import field_types
+from moduli.tasks.experiments.configuration.values import field_types
 
 S = TypeVar("S", bound=type[Any])
 

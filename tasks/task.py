@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from moduli.errors import RegistrationError
 from moduli.plugins import import_string
 from moduli.showing import described
-from moduli.tasks.experiments.settings import Configuration
+from moduli.tasks.experiments.configuration.settings import Configuration
 from moduli.tasks.figures.picture import Picture
 
 Batch = TypeVar("Batch")

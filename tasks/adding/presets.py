@@ -1,8 +1,8 @@
 """The presets of the adding problem; free of torch."""
 
 from moduli.tasks.adding.settings import AddingSettings
-from moduli.tasks.experiments.presets import pruning_style
-from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
+from moduli.tasks.experiments.configuration.presets import pruning_style
+from moduli.tasks.experiments.configuration.settings import Configuration, PruningSettings, TrainingSettings
 
 PRESETS = {
     "demo": Configuration(

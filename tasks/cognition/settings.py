@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from moduli.errors import InvalidConfiguration, suggestion
 from moduli.requirements import require, require_choices
-from moduli.tasks.experiments.settings import later
+from moduli.tasks.experiments.configuration.settings import later
 
 Cell = Literal["ctrnn", "gru", "mingru", "lru"]
 Activation = Literal["relu", "softplus"]

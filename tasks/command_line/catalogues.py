@@ -9,9 +9,9 @@ from moduli.manifolds import available
 from moduli.models import geometric_mask, mask_families, tile_mask
 from moduli.regularizers import registered_regularizers
 from moduli.tasks.command_line.commands import Catalogue, ListCommand
+from moduli.tasks.experiments.configuration.presets import PURPOSES, presets_of
+from moduli.tasks.experiments.configuration.settings import Configuration
 from moduli.tasks.experiments.methods import explained_methods
-from moduli.tasks.experiments.presets import PURPOSES, presets_of
-from moduli.tasks.experiments.settings import Configuration
 from moduli.tasks.registry import available_tasks, find_task
 
 

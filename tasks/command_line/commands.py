@@ -9,8 +9,8 @@ from typing import Annotated, ClassVar, Literal
 
 import tyro
 
-from moduli.tasks.experiments.presets import METHODS, PruningStyle
-from moduli.tasks.experiments.settings import Configuration, Family
+from moduli.tasks.experiments.configuration.presets import METHODS, PruningStyle
+from moduli.tasks.experiments.configuration.settings import Configuration, Family
 
 Catalogue = Literal["manifolds", "regularizers", "masks", "tasks", "methods", "presets"]
 

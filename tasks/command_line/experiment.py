@@ -14,14 +14,14 @@ from rich.live import Live
 from moduli.errors import InvalidConfiguration
 from moduli.requirements import require
 from moduli.tasks.command_line.commands import CompareCommand, RunCommand
-from moduli.tasks.experiments.comparison import Comparison, usual_control
-from moduli.tasks.experiments.execution import Execution
+from moduli.tasks.experiments.comparisons.comparison import Comparison, usual_control
+from moduli.tasks.experiments.comparisons.rate_search import RateSearch
+from moduli.tasks.experiments.configuration.execution import Execution
+from moduli.tasks.experiments.configuration.presets import presets_of, with_style
+from moduli.tasks.experiments.configuration.toml_files import write_toml
 from moduli.tasks.experiments.methods import split_methods
-from moduli.tasks.experiments.presets import presets_of, with_style
-from moduli.tasks.experiments.rate_search import RateSearch
-from moduli.tasks.experiments.run import Run, readable
-from moduli.tasks.experiments.stages import STAGES, Stage
-from moduli.tasks.experiments.toml_files import write_toml
+from moduli.tasks.experiments.runs.run import Run, readable
+from moduli.tasks.experiments.runs.stages import STAGES, Stage
 from moduli.tasks.figures.comparison import draw_comparison
 from moduli.tasks.report.terminal import Announcements, Progress, print_summary
 

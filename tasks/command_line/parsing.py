@@ -25,9 +25,9 @@ from moduli.tasks.command_line.commands import (
     ReportCommand,
     RunCommand,
 )
-from moduli.tasks.experiments.presets import PruningStyle, preset, with_style
-from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
-from moduli.tasks.experiments.toml_files import read_toml
+from moduli.tasks.experiments.configuration.presets import PruningStyle, preset, with_style
+from moduli.tasks.experiments.configuration.settings import Configuration, PruningSettings, TrainingSettings
+from moduli.tasks.experiments.configuration.toml_files import read_toml
 from moduli.tasks.registry import available_tasks
 
 OTHERS: dict[str, type[Any]] = {"check": CheckCommand, "list": ListCommand, "report": ReportCommand}

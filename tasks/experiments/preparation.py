@@ -15,9 +15,9 @@ from moduli.models import (
 from moduli.models.errors import NothingToPrune
 from moduli.models.matrices import WeightMatrix, named_matrices
 from moduli.models.pruning.schedules import Schedule
-from moduli.tasks.experiments.beforehand import MaskRule
-from moduli.tasks.experiments.run import Run
-from moduli.tasks.experiments.settings import PruningSettings
+from moduli.tasks.experiments.configuration.settings import PruningSettings
+from moduli.tasks.experiments.methods.beforehand import MaskRule
+from moduli.tasks.experiments.runs.run import Run
 from moduli.tasks.seeds import stream, stream_seed
 from moduli.tasks.task import Task
 

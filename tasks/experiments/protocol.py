@@ -10,17 +10,17 @@ import torch
 
 from moduli.models import Sparsifier, dense_state, train_survivors, wiring_length
 from moduli.requirements import require
-from moduli.tasks.experiments.devices import Devices, on_devices
-from moduli.tasks.experiments.execution import Execution
-from moduli.tasks.experiments.memory import named_shortage
-from moduli.tasks.experiments.metrics import read_metrics
-from moduli.tasks.experiments.numbers import graph_numbers
+from moduli.tasks.experiments.configuration.execution import Execution
 from moduli.tasks.experiments.preparation import fresh_network, recurrent_matrices, ticket_network
-from moduli.tasks.experiments.records import provenance
-from moduli.tasks.experiments.run import Run
-from moduli.tasks.experiments.run_folder import RunFolder
-from moduli.tasks.experiments.stages import STAGES, Results, Stage, StageResult, steps_to
-from moduli.tasks.experiments.training import train
+from moduli.tasks.experiments.runs.metrics import read_metrics
+from moduli.tasks.experiments.runs.numbers import graph_numbers
+from moduli.tasks.experiments.runs.records import provenance
+from moduli.tasks.experiments.runs.run import Run
+from moduli.tasks.experiments.runs.run_folder import RunFolder
+from moduli.tasks.experiments.runs.stages import STAGES, Results, Stage, StageResult, steps_to
+from moduli.tasks.experiments.training.devices import Devices, on_devices
+from moduli.tasks.experiments.training.loop import train
+from moduli.tasks.experiments.training.memory import named_shortage
 from moduli.tasks.task import Task, make_task
 
 

@@ -13,12 +13,12 @@ from moduli.models.verification.masks import check_masks
 from moduli.models.verification.sparsifiers import check_sparsifier
 from moduli.regularizers import check_regularizer
 from moduli.tasks.errors import BrokenMethod
-from moduli.tasks.experiments.beforehand import Family
-from moduli.tasks.experiments.execution import Execution
-from moduli.tasks.experiments.memory import named_shortage
+from moduli.tasks.experiments.configuration.execution import Execution
+from moduli.tasks.experiments.methods.beforehand import Family
 from moduli.tasks.experiments.preparation import fresh_model, sparsifier_of
-from moduli.tasks.experiments.run import Run
-from moduli.tasks.experiments.stages import Stage
+from moduli.tasks.experiments.runs.run import Run
+from moduli.tasks.experiments.runs.stages import Stage
+from moduli.tasks.experiments.training.memory import named_shortage
 from moduli.tasks.task import Task, make_task
 from moduli.verification import BrokenClause, Clauses, NotApplicable, Report
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from moduli.tasks.experiments.comparison import Comparison
-from moduli.tasks.experiments.files import write_sums
-from moduli.tasks.experiments.networks import StoredNetwork
+from moduli.tasks.experiments.comparisons.comparison import Comparison
+from moduli.tasks.experiments.comparisons.summary import Summary
 from moduli.tasks.experiments.preparation import fresh_model
-from moduli.tasks.experiments.run import Run
-from moduli.tasks.experiments.run_folder import claimed
-from moduli.tasks.experiments.summary import Summary
+from moduli.tasks.experiments.runs.files import write_sums
+from moduli.tasks.experiments.runs.networks import StoredNetwork
+from moduli.tasks.experiments.runs.run import Run
+from moduli.tasks.experiments.runs.run_folder import claimed
 from moduli.tasks.figures.geometry import neuron_figure, shape_figure, weights_figure
 from moduli.tasks.figures.overview import scores_figure, sparsity_figure, survivors_figure, training_figure
 from moduli.tasks.figures.picture import Picture

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 
-from moduli.tasks.experiments.metrics import Metrics
+from moduli.tasks.experiments.runs.metrics import Metrics
 from moduli.tasks.figures.colours import COLOURS, colour
 
 

@@ -11,9 +11,9 @@ from moduli.manifolds import Manifold
 from moduli.models import order_along, wiring_length
 from moduli.regularizers import Inhibitor, Regularizer, Uniform
 from moduli.regularizers.wrappers import Permuted, WithDiagonal
-from moduli.tasks.experiments.beforehand import Rewired
 from moduli.tasks.experiments.methods import method
-from moduli.tasks.experiments.networks import StoredNetwork
+from moduli.tasks.experiments.methods.beforehand import Rewired
+from moduli.tasks.experiments.runs.networks import StoredNetwork
 from moduli.tasks.figures.flat import draw_neuron_on_plane
 from moduli.tasks.figures.matrices import draw_weight_against_distance, draw_weight_matrix
 from moduli.tasks.figures.spaces import CannotDraw, immerse, offsets

@@ -5,13 +5,13 @@ from statistics import mean
 
 from matplotlib.figure import Figure
 
-from moduli.tasks.experiments.comparison import Comparison
-from moduli.tasks.experiments.estimates import Estimate
+from moduli.tasks.experiments.comparisons.comparison import Comparison
+from moduli.tasks.experiments.comparisons.estimates import Estimate
+from moduli.tasks.experiments.comparisons.summary import Summary
 from moduli.tasks.experiments.methods import method
-from moduli.tasks.experiments.networks import StoredNetwork
-from moduli.tasks.experiments.run import label
-from moduli.tasks.experiments.stages import STAGES, Stage
-from moduli.tasks.experiments.summary import Summary
+from moduli.tasks.experiments.runs.networks import StoredNetwork
+from moduli.tasks.experiments.runs.run import label
+from moduli.tasks.experiments.runs.stages import STAGES, Stage
 from moduli.tasks.figures.curves import draw_training
 from moduli.tasks.figures.scores import draw_scores
 from moduli.tasks.figures.sparsity import draw_error_against_sparsity

@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from moduli.tasks.errors import DamagedFile
-from moduli.tasks.experiments.files import write_atomically
+from moduli.tasks.experiments.runs.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 
-from moduli.tasks.experiments.estimates import Estimate
+from moduli.tasks.experiments.comparisons.estimates import Estimate
 from moduli.tasks.figures.colours import colour
 from moduli.tasks.figures.scales import scale_by_ratio
 

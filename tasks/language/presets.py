@@ -1,7 +1,7 @@
 """The presets of the language task; free of torch."""
 
-from moduli.tasks.experiments.presets import pruning_style
-from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
+from moduli.tasks.experiments.configuration.presets import pruning_style
+from moduli.tasks.experiments.configuration.settings import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.language.settings import LanguageSettings
 
 PRESETS = {

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from moduli.requirements import require
-from moduli.tasks.experiments.settings import later
+from moduli.tasks.experiments.configuration.settings import later
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from moduli.models import graph_statistics
 from moduli.models.analysis.graphs import connections_of
 from moduli.showing import shown
 from moduli.tasks.errors import LeftOut, NothingToReport
-from moduli.tasks.experiments.files import SUMS, changed_files, damaged, is_there
-from moduli.tasks.experiments.networks import StoredNetwork
-from moduli.tasks.experiments.numbers import has_graph
-from moduli.tasks.experiments.run_folder import RunFolder
-from moduli.tasks.experiments.stages import STAGES, recurrent_among
-from moduli.tasks.experiments.summary import Row, Summary
+from moduli.tasks.experiments.comparisons.summary import Row, Summary
+from moduli.tasks.experiments.runs.files import SUMS, changed_files, damaged, is_there
+from moduli.tasks.experiments.runs.networks import StoredNetwork
+from moduli.tasks.experiments.runs.numbers import has_graph
+from moduli.tasks.experiments.runs.run_folder import RunFolder
+from moduli.tasks.experiments.runs.stages import STAGES, recurrent_among
 from moduli.tasks.figures.comparison import CAPTIONS
 from moduli.tasks.figures.picture import Panel, read_caption, read_panels
 from moduli.tasks.report.table import (

@@ -7,7 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from moduli.tasks.errors import NothingToReport
-from moduli.tasks.experiments.files import write_atomically
+from moduli.tasks.experiments.runs.files import write_atomically
 from moduli.tasks.report.contents import read_contents
 
 

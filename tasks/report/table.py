@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, median_low
 
-from moduli.tasks.experiments.estimates import Estimate
-from moduli.tasks.experiments.run import label
-from moduli.tasks.experiments.stages import STAGES, Stage, steps_to
-from moduli.tasks.experiments.summary import Row, Summary
+from moduli.tasks.experiments.comparisons.estimates import Estimate
+from moduli.tasks.experiments.comparisons.summary import Row, Summary
+from moduli.tasks.experiments.runs.run import label
+from moduli.tasks.experiments.runs.stages import STAGES, Stage, steps_to
 
 COVERED = {
     "layer": "every weight matrix alone",

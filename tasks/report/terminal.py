@@ -10,11 +10,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from moduli.tasks.experiments.comparison import Comparison
-from moduli.tasks.experiments.metrics import read_metrics
-from moduli.tasks.experiments.run import Run, label
-from moduli.tasks.experiments.stages import STAGES, Stage
-from moduli.tasks.experiments.summary import Summary
+from moduli.tasks.experiments.comparisons.comparison import Comparison
+from moduli.tasks.experiments.comparisons.summary import Summary
+from moduli.tasks.experiments.runs.metrics import read_metrics
+from moduli.tasks.experiments.runs.run import Run, label
+from moduli.tasks.experiments.runs.stages import STAGES, Stage
 from moduli.tasks.report.table import (
     Table,
     contrast_table,

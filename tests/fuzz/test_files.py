@@ -17,15 +17,15 @@ from moduli.models import files as tensor_files
 from moduli.models.errors import CannotStore, StateMismatch
 from moduli.models.sparsifier import Sparsifier
 from moduli.tasks.errors import CannotWrite, DamagedFile, NothingToReport, RunMismatch
-from moduli.tasks.experiments import files
-from moduli.tasks.experiments.comparison import Comparison
-from moduli.tasks.experiments.execution import Execution
-from moduli.tasks.experiments.metrics import read_metrics
+from moduli.tasks.experiments.comparisons.comparison import Comparison
+from moduli.tasks.experiments.comparisons.summary import Summary
+from moduli.tasks.experiments.configuration.execution import Execution
+from moduli.tasks.experiments.configuration.settings import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.experiments.protocol import carry_out
-from moduli.tasks.experiments.run_folder import FINISHED
-from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
-from moduli.tasks.experiments.stages import STAGES
-from moduli.tasks.experiments.summary import Summary
+from moduli.tasks.experiments.runs import files
+from moduli.tasks.experiments.runs.metrics import read_metrics
+from moduli.tasks.experiments.runs.run_folder import FINISHED
+from moduli.tasks.experiments.runs.stages import STAGES
 from moduli.tasks.figures.comparison import draw_comparison
 from moduli.tasks.navigation.settings import NavigationSettings
 from moduli.tasks.navigation.task import Navigation

@@ -16,11 +16,11 @@ from moduli.models import geometric_mask, regular_mask, rewired_mask, ring_mask
 from moduli.regularizers import Diffusion, InvalidExpression, Regularizer, make_regularizer
 from moduli.tasks.cli import main
 from moduli.tasks.command_line.parsing import parse
+from moduli.tasks.experiments.configuration.presets import preset
+from moduli.tasks.experiments.configuration.settings import Configuration
+from moduli.tasks.experiments.configuration.toml_files import read_toml, write_toml
 from moduli.tasks.experiments.methods import Method, method
-from moduli.tasks.experiments.presets import preset
-from moduli.tasks.experiments.run import Run, readable
-from moduli.tasks.experiments.settings import Configuration
-from moduli.tasks.experiments.toml_files import read_toml, write_toml
+from moduli.tasks.experiments.runs.run import Run, readable
 from tests.fuzz.mutations import mutated_json, mutated_text
 from tests.fuzz.outcomes import CASES, Tally, attempt
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from moduli.tasks.experiments.execution import Execution
+from moduli.tasks.experiments.configuration.execution import Execution
+from moduli.tasks.experiments.configuration.settings import Configuration
 from moduli.tasks.experiments.protocol import carry_out
-from moduli.tasks.experiments.run import Run
-from moduli.tasks.experiments.settings import Configuration
+from moduli.tasks.experiments.runs.run import Run
 from moduli.tasks.task import Task
 
 

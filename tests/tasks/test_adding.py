@@ -13,9 +13,9 @@ from moduli.regularizers import ShapeMismatch
 from moduli.tasks.adding.sequences import Sequences, draw
 from moduli.tasks.adding.settings import AddingSettings
 from moduli.tasks.adding.task import Adding
+from moduli.tasks.experiments.configuration.settings import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.experiments.protocol import carry_out
-from moduli.tasks.experiments.run import Run
-from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
+from moduli.tasks.experiments.runs.run import Run
 from moduli.tasks.task import make_task
 from tests.conftest import seeded
 from tests.tasks.resumption import check_resumption

@@ -5,7 +5,7 @@ import io
 from rich.console import Console
 
 from moduli.tasks import preset
-from moduli.tasks.experiments.comparison import Comparison
+from moduli.tasks.experiments.comparisons.comparison import Comparison
 from moduli.tasks.report.terminal import Announcements
 
 

@@ -17,11 +17,11 @@ from moduli.tasks.cognition.softplus_rates import softplus_rates
 from moduli.tasks.cognition.sources import NeuroGym, Trial
 from moduli.tasks.cognition.task import Cognition
 from moduli.tasks.cognition.trials import Trials
-from moduli.tasks.experiments.metrics import read_metrics
-from moduli.tasks.experiments.presets import preset
+from moduli.tasks.experiments.configuration.presets import preset
+from moduli.tasks.experiments.configuration.settings import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.experiments.protocol import carry_out
-from moduli.tasks.experiments.run import Run
-from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
+from moduli.tasks.experiments.runs.metrics import read_metrics
+from moduli.tasks.experiments.runs.run import Run
 from moduli.tasks.task import make_task
 from tests.conftest import seeded
 from tests.tasks.resumption import check_resumption

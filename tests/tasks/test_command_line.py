@@ -13,7 +13,7 @@ from moduli.tasks.cli import main
 from moduli.tasks.command_line.commands import CompareCommand, RunCommand
 from moduli.tasks.command_line.experiment import _comparison, _shared_out
 from moduli.tasks.command_line.parsing import parse
-from moduli.tasks.experiments.presets import preset
+from moduli.tasks.experiments.configuration.presets import preset
 from moduli.tasks.registry import BUILT_IN
 
 

@@ -14,15 +14,22 @@ from moduli.regularizers import DifferenceOfGaussians, Diffusion, Uniform
 from moduli.tasks import preset
 from moduli.tasks.cli import main
 from moduli.tasks.errors import UnknownMethod, UnknownPreset, UnknownTask
-from moduli.tasks.experiments.execution import Execution
+from moduli.tasks.experiments.configuration.execution import Execution
+from moduli.tasks.experiments.configuration.presets import presets_of, with_style
+from moduli.tasks.experiments.configuration.settings import (
+    Configuration,
+    PruningSettings,
+    TrainingSettings,
+    later,
+    plain,
+)
+from moduli.tasks.experiments.configuration.toml_files import read_toml, write_toml
 from moduli.tasks.experiments.methods import explained_methods, method, split_methods
 from moduli.tasks.experiments.methods.words import A_PRIORI, CHANGES, CONTROLS, DIAGONALS
-from moduli.tasks.experiments.metrics import MetricsLog, read_metrics
-from moduli.tasks.experiments.presets import presets_of, with_style
 from moduli.tasks.experiments.protocol import carry_out
-from moduli.tasks.experiments.run import Run
-from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings, later, plain
-from moduli.tasks.experiments.toml_files import read_toml, write_toml
+from moduli.tasks.experiments.runs.metrics import read_metrics
+from moduli.tasks.experiments.runs.run import Run
+from moduli.tasks.experiments.training.metrics_log import MetricsLog
 from moduli.tasks.language.settings import LanguageSettings
 from moduli.tasks.navigation.settings import NavigationSettings
 from moduli.tasks.registry import BUILT_IN, find_task

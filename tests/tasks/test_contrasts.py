@@ -25,14 +25,14 @@ from moduli.tasks.adding.task import Adding
 from moduli.tasks.cli import main
 from moduli.tasks.command_line.experiment import _comparison
 from moduli.tasks.command_line.parsing import parse
-from moduli.tasks.experiments.comparison import Comparison
-from moduli.tasks.experiments.contrasts import contrast, corrected
-from moduli.tasks.experiments.estimates import Estimate
+from moduli.tasks.experiments.comparisons.comparison import Comparison
+from moduli.tasks.experiments.comparisons.contrasts import contrast, corrected
+from moduli.tasks.experiments.comparisons.estimates import Estimate
+from moduli.tasks.experiments.comparisons.summary import Summary, void_runs
 from moduli.tasks.experiments.methods import method
-from moduli.tasks.experiments.networks import StoredNetwork
-from moduli.tasks.experiments.numbers import graph_numbers
-from moduli.tasks.experiments.run import Run
-from moduli.tasks.experiments.summary import Summary, void_runs
+from moduli.tasks.experiments.runs.networks import StoredNetwork
+from moduli.tasks.experiments.runs.numbers import graph_numbers
+from moduli.tasks.experiments.runs.run import Run
 from moduli.tasks.figures.comparison import draw_comparison
 from moduli.tasks.report.table import contrast_table, meanings, score_table
 from moduli.tasks.report.terminal import print_summary

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from moduli.errors import InvalidConfiguration
-from moduli.tasks.experiments.devices import FabricDevices, OneDevice
+from moduli.tasks.experiments.training.devices import FabricDevices, OneDevice
 
 fabric = pytest.importorskip("lightning.fabric", reason="Fabric comes with moduli[lightning]")
 NORM = 1e-3

@@ -14,10 +14,10 @@ from moduli.tasks.digits.network import SequenceReader
 from moduli.tasks.digits.settings import DigitsSettings
 from moduli.tasks.digits.task import Digits
 from moduli.tasks.errors import UnusableImages
-from moduli.tasks.experiments.metrics import read_metrics
+from moduli.tasks.experiments.configuration.settings import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.experiments.protocol import carry_out
-from moduli.tasks.experiments.run import Run
-from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
+from moduli.tasks.experiments.runs.metrics import read_metrics
+from moduli.tasks.experiments.runs.run import Run
 from moduli.tasks.task import make_task
 from tests.tasks.resumption import check_resumption
 

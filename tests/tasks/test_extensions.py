@@ -15,8 +15,8 @@ from moduli.regularizers import Diffusion, register_regularizer
 from moduli.regularizers.registry import REGULARIZERS
 from moduli.tasks import preset
 from moduli.tasks.errors import LeftOut
-from moduli.tasks.experiments.extensions import extensions, register_extensions
-from moduli.tasks.experiments.run import Run
+from moduli.tasks.experiments.runs.extensions import extensions, register_extensions
+from moduli.tasks.experiments.runs.run import Run
 from moduli.tasks.report import write_report
 
 SCRIPT = '''
@@ -28,8 +28,8 @@ import torch
 
 from moduli.manifolds import Manifold, register
 from moduli.tasks import preset
-from moduli.tasks.experiments.comparison import Comparison
-from moduli.tasks.experiments.execution import Execution
+from moduli.tasks.experiments.comparisons.comparison import Comparison
+from moduli.tasks.experiments.configuration.execution import Execution
 
 
 @register("interval")

@@ -17,12 +17,12 @@ import torch
 from safetensors.torch import load_file
 
 from moduli.tasks.errors import CannotWrite
-from moduli.tasks.experiments.execution import Execution
-from moduli.tasks.experiments.interruption import stop_requests
-from moduli.tasks.experiments.metrics import read_metrics
+from moduli.tasks.experiments.configuration.execution import Execution
+from moduli.tasks.experiments.configuration.settings import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.experiments.protocol import carry_out
-from moduli.tasks.experiments.run import Run
-from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
+from moduli.tasks.experiments.runs.metrics import read_metrics
+from moduli.tasks.experiments.runs.run import Run
+from moduli.tasks.experiments.training.interruption import stop_requests
 from moduli.tasks.navigation.settings import NavigationSettings
 
 STEPS = 100
@@ -161,7 +161,7 @@ def test_workers_end_with_a_main_process_that_is_killed_alone(tmp_path):
 
 def test_a_process_ends_with_its_parent_whatever_it_is_doing(tmp_path):
     child = (
-        "import os, sys, time; from moduli.tasks.experiments.interruption import end_with_parent; "
+        "import os, sys, time; from moduli.tasks.experiments.training.interruption import end_with_parent; "
         "end_with_parent(int(sys.argv[1])); open(sys.argv[2], 'w').write(str(os.getpid())); time.sleep(600)"
     )
     parent = (

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from moduli.errors import InvalidConfiguration
 from moduli.models import MissingDependency
 from moduli.tasks.errors import UnusableCorpus
-from moduli.tasks.experiments.networks import StoredNetwork
-from moduli.tasks.experiments.presets import preset
+from moduli.tasks.experiments.comparisons.summary import Summary
+from moduli.tasks.experiments.configuration.presets import preset
+from moduli.tasks.experiments.configuration.settings import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.experiments.protocol import carry_out
-from moduli.tasks.experiments.run import Run
-from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
-from moduli.tasks.experiments.summary import Summary
+from moduli.tasks.experiments.runs.networks import StoredNetwork
+from moduli.tasks.experiments.runs.run import Run
 from moduli.tasks.language.corpora import Corpus, load_corpus
 from moduli.tasks.language.reading import NOTHING, Reading
 from moduli.tasks.language.settings import LanguageSettings

@@ -27,17 +27,17 @@ from moduli.models.masks.registry import MASK_FAMILIES
 from moduli.regularizers import Diffusion, register_regularizer
 from moduli.regularizers.registry import REGULARIZERS
 from moduli.tasks import preset
-from moduli.tasks.experiments.beforehand import Family
-from moduli.tasks.experiments.comparison import Comparison
-from moduli.tasks.experiments.execution import Execution
-from moduli.tasks.experiments.files import read_tensors
+from moduli.tasks.experiments.comparisons.comparison import Comparison
+from moduli.tasks.experiments.configuration.execution import Execution
 from moduli.tasks.experiments.methods import explained_methods, method
-from moduli.tasks.experiments.metrics import MetricsLog
-from moduli.tasks.experiments.networks import StoredNetwork
+from moduli.tasks.experiments.methods.beforehand import Family
 from moduli.tasks.experiments.preparation import fresh_model, sparsifier_of
 from moduli.tasks.experiments.protocol import carry_out
-from moduli.tasks.experiments.run import Run
-from moduli.tasks.experiments.stages import STAGES
+from moduli.tasks.experiments.runs.files import read_tensors
+from moduli.tasks.experiments.runs.networks import StoredNetwork
+from moduli.tasks.experiments.runs.run import Run
+from moduli.tasks.experiments.runs.stages import STAGES
+from moduli.tasks.experiments.training.metrics_log import MetricsLog
 from moduli.tasks.seeds import stream, stream_seed
 from moduli.tasks.task import make_task
 

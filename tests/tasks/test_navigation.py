@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moduli.errors import InvalidConfiguration
-from moduli.tasks.experiments.presets import preset
+from moduli.tasks.experiments.configuration.presets import preset
 from moduli.tasks.navigation import task as navigation
 from moduli.tasks.navigation import trajectories
 from moduli.tasks.navigation.arenas import Arena, Disc, PeriodicBox, Polygon, Rectangle, make_arena

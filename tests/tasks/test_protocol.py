@@ -18,14 +18,15 @@ from moduli.manifolds import Euclidean, MetricAxiomError, Torus
 from moduli.manifolds.registry import MANIFOLDS
 from moduli.tasks.cli import main
 from moduli.tasks.errors import DamagedFile, Diverged, RunMismatch, UnknownMethod
-from moduli.tasks.experiments.comparison import Comparison
-from moduli.tasks.experiments.estimates import Estimate
-from moduli.tasks.experiments.execution import Execution
-from moduli.tasks.experiments.metrics import MetricsLog, read_metrics
+from moduli.tasks.experiments.comparisons.comparison import Comparison
+from moduli.tasks.experiments.comparisons.estimates import Estimate
+from moduli.tasks.experiments.configuration.execution import Execution
+from moduli.tasks.experiments.configuration.settings import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.experiments.protocol import carry_out
-from moduli.tasks.experiments.run import Run
-from moduli.tasks.experiments.run_folder import RunFolder
-from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
+from moduli.tasks.experiments.runs.metrics import read_metrics
+from moduli.tasks.experiments.runs.run import Run
+from moduli.tasks.experiments.runs.run_folder import RunFolder
+from moduli.tasks.experiments.training.metrics_log import MetricsLog
 from moduli.tasks.figures.comparison import draw_comparison
 from moduli.tasks.figures.flat import draw_neuron_on_plane
 from moduli.tasks.navigation.settings import NavigationSettings

@@ -11,14 +11,14 @@ from moduli.errors import InvalidConfiguration
 from moduli.tasks import preset
 from moduli.tasks.cli import main
 from moduli.tasks.errors import DamagedFile, Diverged
-from moduli.tasks.experiments import rate_search
-from moduli.tasks.experiments.comparison import Comparison
-from moduli.tasks.experiments.execution import Execution
-from moduli.tasks.experiments.metrics import read_metrics
+from moduli.tasks.experiments.comparisons import rate_search
+from moduli.tasks.experiments.comparisons.comparison import Comparison
+from moduli.tasks.experiments.comparisons.rate_choices import RateChoice
+from moduli.tasks.experiments.comparisons.rate_search import SEEDS, RateSearch
+from moduli.tasks.experiments.comparisons.summary import Summary
+from moduli.tasks.experiments.configuration.execution import Execution
 from moduli.tasks.experiments.protocol import carry_out
-from moduli.tasks.experiments.rate_choices import RateChoice
-from moduli.tasks.experiments.rate_search import SEEDS, RateSearch
-from moduli.tasks.experiments.summary import Summary
+from moduli.tasks.experiments.runs.metrics import read_metrics
 from moduli.tasks.report.table import notes, score_table
 
 SMOKE = preset("adding", "smoke")

@@ -11,8 +11,8 @@ import torch
 
 from moduli.errors import InvalidConfiguration, MissingDependency
 from moduli.tasks.errors import UnusableRecording
-from moduli.tasks.experiments.run import Run
-from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
+from moduli.tasks.experiments.configuration.settings import Configuration, PruningSettings, TrainingSettings
+from moduli.tasks.experiments.runs.run import Run
 from moduli.tasks.navigation.agents import _walked, agent_walk
 from moduli.tasks.navigation.recordings import FASTEST, Recording, load_recording
 from moduli.tasks.navigation.settings import NavigationSettings

@@ -12,9 +12,9 @@ from moduli.tasks.cognition.settings import CognitionSettings
 from moduli.tasks.digits.network import SequenceReader
 from moduli.tasks.digits.settings import DigitsSettings
 from moduli.tasks.digits.task import Digits
+from moduli.tasks.experiments.configuration.settings import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.experiments.protocol import carry_out
-from moduli.tasks.experiments.run import Run
-from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
+from moduli.tasks.experiments.runs.run import Run
 from moduli.tasks.experiments.verification import Verification
 from moduli.tasks.recurrences.kinds import DIAGONAL, mixing_weights
 from moduli.tasks.recurrences.lru import LARGEST, LRU, SMALLEST, LRULayer

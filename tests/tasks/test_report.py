@@ -11,9 +11,9 @@ import pytest
 
 from moduli.tasks.cli import main
 from moduli.tasks.errors import DamagedFile, NothingToReport
-from moduli.tasks.experiments.comparison import Comparison
-from moduli.tasks.experiments.files import sealed
-from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
+from moduli.tasks.experiments.comparisons.comparison import Comparison
+from moduli.tasks.experiments.configuration.settings import Configuration, PruningSettings, TrainingSettings
+from moduli.tasks.experiments.runs.files import sealed
 from moduli.tasks.figures.comparison import draw_comparison
 from moduli.tasks.navigation.settings import NavigationSettings
 from moduli.tasks.report import write_report

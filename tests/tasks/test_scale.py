@@ -9,13 +9,13 @@ import torch
 from safetensors.torch import load_file
 
 from moduli.errors import InvalidConfiguration, MissingDependency
-from moduli.tasks.experiments.comparison import Comparison
-from moduli.tasks.experiments.execution import Execution
-from moduli.tasks.experiments.metrics import read_metrics
+from moduli.tasks.experiments.comparisons.comparison import Comparison
+from moduli.tasks.experiments.configuration.execution import Execution
+from moduli.tasks.experiments.configuration.settings import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.experiments.protocol import carry_out
-from moduli.tasks.experiments.run import Run
-from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
-from moduli.tasks.experiments.stages import STAGES
+from moduli.tasks.experiments.runs.metrics import read_metrics
+from moduli.tasks.experiments.runs.run import Run
+from moduli.tasks.experiments.runs.stages import STAGES
 from moduli.tasks.navigation.settings import NavigationSettings
 
 TINY = Configuration(

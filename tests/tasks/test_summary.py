@@ -19,15 +19,15 @@ from torch import nn
 
 from moduli.manifolds import Circle, Torus
 from moduli.tasks.errors import DamagedFile
-from moduli.tasks.experiments.comparison import Comparison
-from moduli.tasks.experiments.devices import Devices, FabricDevices, OneDevice
-from moduli.tasks.experiments.networks import StoredNetwork
+from moduli.tasks.experiments.comparisons.comparison import Comparison
+from moduli.tasks.experiments.comparisons.summary import Summary
+from moduli.tasks.experiments.configuration.settings import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.experiments.protocol import carry_out
-from moduli.tasks.experiments.run import Run
-from moduli.tasks.experiments.run_folder import RunFolder
-from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
-from moduli.tasks.experiments.stages import StageResult, recurrent_among
-from moduli.tasks.experiments.summary import Summary
+from moduli.tasks.experiments.runs.networks import StoredNetwork
+from moduli.tasks.experiments.runs.run import Run
+from moduli.tasks.experiments.runs.run_folder import RunFolder
+from moduli.tasks.experiments.runs.stages import StageResult, recurrent_among
+from moduli.tasks.experiments.training.devices import Devices, FabricDevices, OneDevice
 from moduli.tasks.figures import geometry
 from moduli.tasks.figures.comparison import CAPTIONS, OF_ONE_SEED, draw_comparison
 from moduli.tasks.figures.geometry import neuron_figure, shape_figure

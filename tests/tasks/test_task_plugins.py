@@ -15,8 +15,8 @@ from moduli.errors import InvalidConfiguration, PluginConflict, PluginError, Reg
 from moduli.tasks import available_tasks, make_task, preset, register_task
 from moduli.tasks.adding.settings import AddingSettings
 from moduli.tasks.cli import main
-from moduli.tasks.experiments.settings import Configuration
-from moduli.tasks.experiments.toml_files import read_toml, write_toml
+from moduli.tasks.experiments.configuration.settings import Configuration
+from moduli.tasks.experiments.configuration.toml_files import read_toml, write_toml
 from moduli.tasks.registry import TASKS, find_task
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from average_task import Average, Network
-from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
+from moduli.tasks.experiments.configuration.settings import Configuration, PruningSettings, TrainingSettings
 
 
 @dataclass(frozen=True)

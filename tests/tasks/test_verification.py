@@ -16,9 +16,9 @@ from moduli.regularizers.registry import REGULARIZERS
 from moduli.tasks.cli import main
 from moduli.tasks.command_line.parsing import parse
 from moduli.tasks.experiments import verification
-from moduli.tasks.experiments.comparison import Comparison
-from moduli.tasks.experiments.execution import Execution
-from moduli.tasks.experiments.presets import preset
+from moduli.tasks.experiments.comparisons.comparison import Comparison
+from moduli.tasks.experiments.configuration.execution import Execution
+from moduli.tasks.experiments.configuration.presets import preset
 from moduli.verification import Report
 
 METHODS = ("dense", "none", "l1", "torus-diffusion", "permuted-torus-dog", "torus-diffusion@a-priori")
@@ -52,7 +52,7 @@ def test_a_broken_inhibitor_stops_a_comparison_before_anything_is_trained(tmp_pa
 
 
 def test_built_in_methods_pass_and_no_generator_moves(tmp_path, monkeypatch):
-    monkeypatch.setattr("moduli.tasks.experiments.comparison.in_workers", lambda *arguments: [])
+    monkeypatch.setattr("moduli.tasks.experiments.comparisons.comparison.in_workers", lambda *arguments: [])
     before = torch.get_rng_state()
     comparison = Comparison(preset("adding", "smoke"), METHODS, [0], tmp_path, "table")
     assert comparison.carry_out(1) == []
@@ -95,7 +95,7 @@ def counted(monkeypatch):
 
 
 def test_a_method_is_verified_once_and_its_masks_at_each_sparsity(tmp_path, monkeypatch):
-    monkeypatch.setattr("moduli.tasks.experiments.comparison.in_workers", lambda *arguments: [])
+    monkeypatch.setattr("moduli.tasks.experiments.comparisons.comparison.in_workers", lambda *arguments: [])
     checked = counted(monkeypatch)
 
     def parts(*methods):

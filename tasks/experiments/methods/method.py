@@ -8,9 +8,9 @@ from typing import Any
 from moduli.manifolds import Manifold
 from moduli.regularizers import Regularizer
 from moduli.requirements import require
-from moduli.tasks.experiments.beforehand import MaskRule
+from moduli.tasks.experiments.configuration.settings import Configuration, PruningSettings
+from moduli.tasks.experiments.methods.beforehand import MaskRule
 from moduli.tasks.experiments.methods.words import NARROW
-from moduli.tasks.experiments.settings import Configuration, PruningSettings
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from moduli.models import geometric_mask
 from moduli.models.masks.reading import read_mask_family
 from moduli.regularizers import Regularizer, Uniform
 from moduli.tasks.errors import UnknownMethod
-from moduli.tasks.experiments.beforehand import Family, MaskRule, Rewired, SmallestCoefficients, Tiles
+from moduli.tasks.experiments.methods.beforehand import Family, MaskRule, Rewired, SmallestCoefficients, Tiles
 from moduli.tasks.experiments.methods.geometry import is_family, read_bridges, read_geometry
 from moduli.tasks.experiments.methods.method import Method
 from moduli.tasks.experiments.methods.words import (

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from moduli.models import mask_families, one_way_mask, two_coloured_mask
 from moduli.regularizers import Regularizer
-from moduli.tasks.experiments.settings import PruningSettings
+from moduli.tasks.experiments.configuration.settings import PruningSettings
 
 CHANGES: dict[str, str] = {
     word: name for name in ("scope", "schedule") for word in get_args(get_type_hints(PruningSettings)[name])

@@ -10,21 +10,21 @@ from typing import Any
 from moduli.errors import suggestion
 from moduli.requirements import require
 from moduli.tasks.errors import UnknownMethod
-from moduli.tasks.experiments.contrasts import Contrast, contrast, corrected
-from moduli.tasks.experiments.execution import Execution
-from moduli.tasks.experiments.files import write_csv, write_sums
+from moduli.tasks.experiments.comparisons.contrasts import Contrast, contrast, corrected
+from moduli.tasks.experiments.comparisons.rate_choices import RateChoice
+from moduli.tasks.experiments.comparisons.summary import Row, Summary, learning, void_runs
+from moduli.tasks.experiments.comparisons.sweeps import in_workers
+from moduli.tasks.experiments.configuration.execution import Execution
+from moduli.tasks.experiments.configuration.settings import Configuration, Family
 from moduli.tasks.experiments.methods import method
 from moduli.tasks.experiments.methods.words import REWIRED
-from moduli.tasks.experiments.numbers import single_numbers
 from moduli.tasks.experiments.protocol import carry_out
-from moduli.tasks.experiments.rate_choices import RateChoice
-from moduli.tasks.experiments.records import provenance
-from moduli.tasks.experiments.run import Run
-from moduli.tasks.experiments.run_folder import claimed
-from moduli.tasks.experiments.settings import Configuration, Family
-from moduli.tasks.experiments.stages import STAGES, Results, StageResult, all_verified, steps_to
-from moduli.tasks.experiments.summary import Row, Summary, learning, void_runs
-from moduli.tasks.experiments.sweeps import in_workers
+from moduli.tasks.experiments.runs.files import write_csv, write_sums
+from moduli.tasks.experiments.runs.numbers import single_numbers
+from moduli.tasks.experiments.runs.records import provenance
+from moduli.tasks.experiments.runs.run import Run
+from moduli.tasks.experiments.runs.run_folder import claimed
+from moduli.tasks.experiments.runs.stages import STAGES, Results, StageResult, all_verified, steps_to
 from moduli.tasks.experiments.verification import verify_waiting
 from moduli.tasks.task import task_class
 
@@ -67,7 +67,7 @@ class Comparison:
     margin : float, optional
         Differences smaller than it do not matter: it is tested whether methods are equivalent to the control.
     family : {"table", "stage"}
-        Which tests are corrected together, see `moduli.tasks.experiments.contrasts`.
+        Which tests are corrected together, see `moduli.tasks.experiments.comparisons.contrasts`.
     choices : sequence of RateChoice
         The learning rates of rows that have one of their own, as `RateSearch` finds them; those of other rows
         are the configuration's.

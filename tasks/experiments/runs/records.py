@@ -14,7 +14,7 @@ from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
 
 from moduli.models.files import CHECKSUM
 from moduli.tasks.errors import DamagedFile
-from moduli.tasks.experiments.files import check_json, read_json, sealed, write_json
+from moduli.tasks.experiments.runs.files import check_json, read_json, sealed, write_json
 
 PACKAGES = ("moduli", "torch", "numpy")
 

@@ -34,7 +34,7 @@ def field_types(settings: type[Any]) -> dict[str, Any]:
 
     Examples
     --------
-    >>> from moduli.tasks.experiments.settings import TrainingSettings
+    >>> from moduli.tasks.experiments.configuration.settings import TrainingSettings
     >>> field_types(TrainingSettings)["steps"]
     <class 'int'>
     """
@@ -70,7 +70,7 @@ def check_settings(settings: Any) -> None:
 
     Examples
     --------
-    >>> from moduli.tasks.experiments.settings import TrainingSettings
+    >>> from moduli.tasks.experiments.configuration.settings import TrainingSettings
     >>> check_settings(TrainingSettings(learning_rate=float("inf")))
     Traceback (most recent call last):
         ...

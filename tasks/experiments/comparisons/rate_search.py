@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from moduli.requirements import require
 from moduli.tasks.errors import Diverged
-from moduli.tasks.experiments.comparison import Comparison
-from moduli.tasks.experiments.execution import Execution
-from moduli.tasks.experiments.metrics import last_validation
+from moduli.tasks.experiments.comparisons.comparison import Comparison
+from moduli.tasks.experiments.comparisons.rate_choices import RateChoice
+from moduli.tasks.experiments.comparisons.sweeps import in_workers
+from moduli.tasks.experiments.configuration.execution import Execution
 from moduli.tasks.experiments.protocol import carry_out
-from moduli.tasks.experiments.rate_choices import RateChoice
-from moduli.tasks.experiments.run import Run
-from moduli.tasks.experiments.sweeps import in_workers
+from moduli.tasks.experiments.runs.metrics import last_validation
+from moduli.tasks.experiments.runs.run import Run
 from moduli.tasks.experiments.verification import verify_waiting
 
 SEEDS = (2**32 - 2, 2**32 - 1)

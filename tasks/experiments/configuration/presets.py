@@ -7,7 +7,7 @@ from typing import Any, Literal
 from moduli.errors import RegistrationError, suggestion
 from moduli.plugins import import_string
 from moduli.tasks.errors import UnknownPreset
-from moduli.tasks.experiments.settings import Configuration, PruningSettings, TrainingSettings
+from moduli.tasks.experiments.configuration.settings import Configuration, PruningSettings, TrainingSettings
 from moduli.tasks.registry import find_task
 
 PruningStyle = Literal["recovery", "paper"]

@@ -10,9 +10,9 @@ from typing import Any
 from scipy.stats import wilcoxon
 
 from moduli.requirements import require_package
-from moduli.tasks.experiments.estimates import Estimate
-from moduli.tasks.experiments.settings import Family
-from moduli.tasks.experiments.stages import Stage
+from moduli.tasks.experiments.comparisons.estimates import Estimate
+from moduli.tasks.experiments.configuration.settings import Family
+from moduli.tasks.experiments.runs.stages import Stage
 
 ROUNDING = 1e-12
 """Differences that vary by less, relative to the scores, vary by rounding alone."""

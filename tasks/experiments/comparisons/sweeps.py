@@ -11,10 +11,10 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from moduli.errors import InvalidConfiguration
 from moduli.requirements import require_package
 from moduli.tasks.errors import WorkerDied
-from moduli.tasks.experiments.execution import Execution
-from moduli.tasks.experiments.extensions import Extension, register_extensions
-from moduli.tasks.experiments.interruption import end_with_parent
-from moduli.tasks.experiments.run import Run
+from moduli.tasks.experiments.configuration.execution import Execution
+from moduli.tasks.experiments.runs.extensions import Extension, register_extensions
+from moduli.tasks.experiments.runs.run import Run
+from moduli.tasks.experiments.training.interruption import end_with_parent
 
 Found = TypeVar("Found")
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from moduli.models.files import CHECKSUM
 from moduli.tasks.errors import RunMismatch
-from moduli.tasks.experiments.files import (
+from moduli.tasks.experiments.runs.files import (
     cannot_write,
     check_json,
     damaged,
@@ -22,7 +22,7 @@ from moduli.tasks.experiments.files import (
     write_sums,
     write_tensors,
 )
-from moduli.tasks.experiments.stages import StageResult
+from moduli.tasks.experiments.runs.stages import StageResult
 
 FORMAT = 2
 """Version of what run folders hold; a folder of another version is refused."""

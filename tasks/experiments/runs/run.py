@@ -9,11 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from moduli.tasks.experiments.extensions import Extension, extensions
+from moduli.tasks.experiments.runs.extensions import Extension, extensions
 from moduli.tasks.experiments.methods import Method, method
-from moduli.tasks.experiments.run_folder import RunFolder
-from moduli.tasks.experiments.settings import Configuration, PruningSettings, plain
-from moduli.tasks.experiments.stages import STAGES, Stage
+from moduli.tasks.experiments.runs.run_folder import RunFolder
+from moduli.tasks.experiments.configuration.settings import Configuration, PruningSettings, plain
+from moduli.tasks.experiments.runs.stages import STAGES, Stage
 from moduli.tasks.seeds import stream_seed
 
 MOST_CHARACTERS = 150

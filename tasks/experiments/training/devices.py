@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from moduli.errors import InvalidConfiguration
 from moduli.requirements import require_package
-from moduli.tasks.experiments.interruption import end_with_parent
+from moduli.tasks.experiments.training.interruption import end_with_parent
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from moduli.models import Sparsifier
-from moduli.tasks.experiments.devices import Devices
-from moduli.tasks.experiments.files import damaged
-from moduli.tasks.experiments.learning_rate import LearningRate
-from moduli.tasks.experiments.run_folder import RunFolder
+from moduli.tasks.experiments.runs.files import damaged
+from moduli.tasks.experiments.runs.run_folder import RunFolder
+from moduli.tasks.experiments.training.devices import Devices
+from moduli.tasks.experiments.training.learning_rate import LearningRate
 from moduli.tasks.task import Task
 
 

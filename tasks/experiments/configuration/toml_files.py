@@ -7,8 +7,8 @@ from pathlib import Path
 import tomli_w
 
 from moduli.errors import InvalidConfiguration, suggestion
-from moduli.tasks.experiments.settings import Configuration, plain
-from moduli.tasks.experiments.values import convert, field_types
+from moduli.tasks.experiments.configuration.settings import Configuration, plain
+from moduli.tasks.experiments.configuration.values import convert, field_types
 
 SECTIONS = ("task", "training", "pruning")
 

@@ -7,7 +7,7 @@ from moduli.manifolds.registry import MANIFOLDS
 from moduli.models.masks.registry import MASK_FAMILIES
 from moduli.registry import LIBRARY, Registry
 from moduli.regularizers.registry import REGULARIZERS
-from moduli.tasks.experiments.sources import digest
+from moduli.tasks.experiments.runs.sources import digest
 from moduli.tasks.registry import TASKS
 from moduli.tasks.task import task_class
 

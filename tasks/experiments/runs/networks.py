@@ -8,12 +8,12 @@ from torch import Tensor
 
 from moduli.manifolds import Manifold
 from moduli.tasks.errors import DamagedFile
-from moduli.tasks.experiments.files import changed_files, damaged, is_there
+from moduli.tasks.experiments.runs.files import changed_files, damaged, is_there
 from moduli.tasks.experiments.methods import method
-from moduli.tasks.experiments.metrics import Metrics, read_metrics
-from moduli.tasks.experiments.run import label
-from moduli.tasks.experiments.run_folder import RunFolder
-from moduli.tasks.experiments.stages import StageResult, recurrent_among
+from moduli.tasks.experiments.runs.metrics import Metrics, read_metrics
+from moduli.tasks.experiments.runs.run import label
+from moduli.tasks.experiments.runs.run_folder import RunFolder
+from moduli.tasks.experiments.runs.stages import StageResult, recurrent_among
 
 
 @dataclass(frozen=True)

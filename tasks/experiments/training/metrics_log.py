@@ -1,16 +1,13 @@
-"""The metrics of a training: metrics.csv, and TensorBoard's files or another logger when they are wanted."""
+"""The metrics that a training writes: metrics.csv, and another logger's files when they are wanted."""
 
 import csv
-from pathlib import Path
 from types import TracebackType
 
-from moduli.tasks.experiments.execution import Execution
-from moduli.tasks.experiments.files import cannot_write, damaged, is_there, write_atomically
-from moduli.tasks.experiments.loggers import TENSORBOARD, Curves, make_curves
-from moduli.tasks.experiments.run_folder import RunFolder
-
-Metrics = dict[str, float]
-"""The numbers of one step by name: a row of metrics.csv."""
+from moduli.tasks.experiments.configuration.execution import Execution
+from moduli.tasks.experiments.runs.files import cannot_write, write_atomically
+from moduli.tasks.experiments.runs.metrics import Metrics
+from moduli.tasks.experiments.runs.run_folder import RunFolder
+from moduli.tasks.experiments.training.loggers import TENSORBOARD, Curves, make_curves
 
 
 class MetricsLog:
@@ -88,45 +85,3 @@ class MetricsLog:
             write_atomically(self._path, ("\n".join([header, *kept]) + "\n").encode())
         else:
             self._path.unlink()
-
-
-def read_metrics(folder: Path) -> list[Metrics]:
-    """Return the rows of a folder's metrics.csv that are complete; none where there is no file.
-
-    The last row may be half written, by a process that is at work or was killed.
-
-    Raises
-    ------
-    DamagedFile
-        If another row does not hold numbers.
-    """
-    path = folder / "metrics.csv"
-    if not is_there(path):
-        return []
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if None not in row and None not in row.values()]
-    except (OSError, ValueError, csv.Error) as error:
-        raise damaged(f"{path} is damaged ({error})") from error
-    found: list[Metrics] = []
-    for row in rows:
-        try:
-            found.append({name: float(value) for name, value in row.items()})
-        except ValueError as error:
-            if row is not rows[-1]:
-                raise damaged(f"{path} is damaged ({error})") from error
-    return found
-
-
-def last_validation(folder: Path) -> float:
-    """Return the validation after the last step of a network that is trained.
-
-    Raises
-    ------
-    DamagedFile
-        If metrics.csv does not have it.
-    """
-    rows = read_metrics(folder)
-    if not rows or "validation" not in rows[-1]:
-        raise damaged(f"{folder / 'metrics.csv'} lacks the validation after the last step")
-    return rows[-1]["validation"]

@@ -7,12 +7,19 @@ from dataclasses import dataclass, field
 from statistics import mean
 from typing import Any
 
-from moduli.tasks.experiments.contrasts import Contrast
-from moduli.tasks.experiments.estimates import decimals
-from moduli.tasks.experiments.rate_choices import RateChoice
-from moduli.tasks.experiments.records import Record
-from moduli.tasks.experiments.settings import Family
-from moduli.tasks.experiments.stages import STAGES, Results, Stage, StageResult, all_verified, recurrent_among
+from moduli.tasks.experiments.comparisons.contrasts import Contrast
+from moduli.tasks.experiments.comparisons.estimates import decimals
+from moduli.tasks.experiments.comparisons.rate_choices import RateChoice
+from moduli.tasks.experiments.configuration.settings import Family
+from moduli.tasks.experiments.runs.records import Record
+from moduli.tasks.experiments.runs.stages import (
+    STAGES,
+    Results,
+    Stage,
+    StageResult,
+    all_verified,
+    recurrent_among,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,14 +10,14 @@ from torch.optim import Optimizer
 
 from moduli.models import Sparsifier
 from moduli.tasks.errors import Diverged
-from moduli.tasks.experiments.checkpoint import Checkpoint
-from moduli.tasks.experiments.devices import Devices
-from moduli.tasks.experiments.execution import Execution
-from moduli.tasks.experiments.interruption import stop_requests
-from moduli.tasks.experiments.learning_rate import LearningRate
-from moduli.tasks.experiments.metrics import MetricsLog
-from moduli.tasks.experiments.run_folder import RunFolder
-from moduli.tasks.experiments.settings import TrainingSettings
+from moduli.tasks.experiments.configuration.execution import Execution
+from moduli.tasks.experiments.configuration.settings import TrainingSettings
+from moduli.tasks.experiments.runs.run_folder import RunFolder
+from moduli.tasks.experiments.training.checkpoint import Checkpoint
+from moduli.tasks.experiments.training.devices import Devices
+from moduli.tasks.experiments.training.interruption import stop_requests
+from moduli.tasks.experiments.training.learning_rate import LearningRate
+from moduli.tasks.experiments.training.metrics_log import MetricsLog
 from moduli.tasks.task import Task
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {

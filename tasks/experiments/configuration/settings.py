@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args, get_type_hints
 
 from moduli.requirements import require, require_choices
-from moduli.tasks.experiments.values import as_json, check_settings
+from moduli.tasks.experiments.configuration.values import as_json, check_settings
 
 Family = Literal["table", "stage"]
 """Which tests are corrected together: all of a table, or trained networks and tickets apart."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from moduli.tasks.experiments.settings import TrainingSettings
+from moduli.tasks.experiments.configuration.settings import TrainingSettings
 
 
 class LearningRate:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from moduli.tasks.experiments.records import Record
+from moduli.tasks.experiments.runs.records import Record
 
 Stage = Literal["trained", "ticket"]
 
@@ -92,7 +92,7 @@ class StageResult(Record):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What determined the numbers; see `moduli.tasks.experiments.run.Run.identity`."""
+        """What determined the numbers; see `moduli.tasks.experiments.runs.run.Run.identity`."""
         names = ("format", "name", "task", "training", "pruning", "method", "seed", "stage")
         known = {name: getattr(self, name) for name in names}
         return known if self.code is None else known | {"code": self.code}

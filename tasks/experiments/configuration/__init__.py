@@ -1,0 +1,1 @@
+"""What is asked for: settings, presets and files of settings; free of torch."""
