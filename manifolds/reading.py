@@ -46,7 +46,7 @@ def read_manifold(text: str) -> Manifold:
     try:
         name, arguments = read_call(text)
     except UnreadableCall:
-        name, arguments = "", {}
-    if not name.isidentifier():
-        raise UnreadableManifold(f"{text!r} does not describe a manifold; write torus or torus(dim=6).")
+        raise UnreadableManifold(
+            f"{text!r} does not describe a manifold; write torus or torus(dim=6)."
+        ) from None
     return make(name, kwargs=arguments)

@@ -40,7 +40,7 @@ def register(
     Parameters
     ----------
     name : str
-        The name for ``make``.
+        The name for ``make``; a word of letters, digits, - and _ can be said in a method's name as well.
     manifold : type or str, optional
         The class, or ``"package.module:Class"``, imported when first used; absent in a decorator.
     override : bool

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, TypeGuard, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from moduli.errors import InvalidParameter
@@ -137,13 +138,33 @@ def as_masks(value: object) -> dict[str, Tensor]:
         require_tensor(mask, f"The mask of {name}", with_values=True)
         if mask.numel() == 0:
             raise InvalidParameter(f"The mask of {name} must have the shape of its weight; it is empty.")
-        strange = mask[(mask != 0) & (mask != 1)]
-        if len(strange):
-            raise InvalidParameter(
-                f"The mask of {name} must be booleans, or numbers that are 0 or 1; it holds "
-                f"{strange[0].item()!r}. Pass weight != 0 to keep the weights that are not zero."
-            )
+        require_truths(mask, f"The mask of {name}")
     return dict(masks)
+
+
+def require_truths(mask: Tensor, what: str) -> None:
+    """Raise unless a mask holds booleans, or numbers that are 0 or 1.
+
+    Parameters
+    ----------
+    mask : Tensor
+        Of any shape.
+    what : str
+        How the error calls it.
+
+    Raises
+    ------
+    InvalidParameter
+        If it holds another number, as a weight does.
+    """
+    if mask.dtype == torch.bool:
+        return
+    strange = mask[(mask != 0) & (mask != 1)]
+    if len(strange):
+        raise InvalidParameter(
+            f"{what} must be booleans, or numbers that are 0 or 1; it holds {strange[0].item()!r}. Pass "
+            "weight != 0 to keep the weights that are not zero."
+        )
 
 
 def is_number(value: Any) -> TypeGuard[float]:

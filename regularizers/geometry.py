@@ -6,6 +6,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from moduli.errors import InvalidParameter
 from moduli.manifolds import Manifold
 from moduli.manifolds.tensors import require_tensor
 from moduli.regularizers.errors import ChangedInPlace, ShapeMismatch, UndefinedCoefficients
@@ -28,6 +29,8 @@ class Geometry:
 
     Raises
     ------
+    InvalidParameter
+        If the manifold is none.
     InvalidPoints
         If the tensors do not hold points of the manifold.
     ShapeMismatch
@@ -41,6 +44,11 @@ class Geometry:
     _held: dict[str, tuple[Tensor, int]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.manifold, Manifold):
+            raise InvalidParameter(
+                "A regularizer is called as regularizer(manifold, points), with a manifold such as Torus(2); "
+                f"got {type(self.manifold).__name__} as the manifold."
+            )
         self.manifold.check_points(self.targets, "targets")
         if self.sources is not None:
             self.manifold.check_points(self.sources, "sources")

@@ -9,7 +9,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 
 from moduli.errors import InvalidParameter, suggestion
 from moduli.manifolds.tensors import require_tensor
-from moduli.regularizers.errors import ShapeMismatch
+from moduli.regularizers.errors import InvalidCoefficients, ShapeMismatch
 from moduli.regularizers.geometry import check_gates
 
 Reduction = Literal["mean", "sum"]
@@ -45,6 +45,8 @@ def penalty(weight: Tensor, coefficients: Tensor, p: float = 1, reduction: Reduc
     ------
     ShapeMismatch
         If the weight is not a whole number of gates of the coefficients' shape.
+    InvalidCoefficients
+        If a coefficient is negative, infinite or NaN.
     InvalidParameter
         If ``p`` is below 1, or the reduction is unknown.
 
@@ -55,6 +57,15 @@ def penalty(weight: Tensor, coefficients: Tensor, p: float = 1, reduction: Reduc
     """
     if not 1 <= p < float("inf"):
         raise InvalidParameter(f"The penalty's exponent p must be finite and at least 1, got {p!r}.")
+    _check(weight, coefficients)
+    _check_values(coefficients)
+    return weighted_power(weight, coefficients, p, reduction)
+
+
+def weighted_power(
+    weight: Tensor, coefficients: Tensor, p: float = 1, reduction: Reduction = "mean"
+) -> Tensor:
+    """Return the `penalty` of coefficients that a regularizer made, which has checked their values."""
     _check(weight, coefficients)
     result: Tensor = _WeightedPower.apply(weight, coefficients, p, _share(weight, reduction))  # type: ignore[no-untyped-call]
     return result
@@ -91,6 +102,8 @@ def proximal(weight: Tensor, coefficients: Tensor, step: float, reduction: Reduc
     ------
     ShapeMismatch
         If the weight is not a whole number of gates of the coefficients' shape.
+    InvalidCoefficients
+        If a coefficient is negative, infinite or NaN.
     InvalidParameter
         If the step is negative or not finite, or the reduction is unknown.
 
@@ -105,6 +118,7 @@ def proximal(weight: Tensor, coefficients: Tensor, step: float, reduction: Reduc
     if not 0 <= step < float("inf"):
         raise InvalidParameter(f"The proximal step must be a non-negative finite number, got {step!r}.")
     _check(weight, coefficients)
+    _check_values(coefficients)
     if any(stride == 0 and size > 1 for stride, size in zip(weight.stride(), weight.shape, strict=True)):
         raise ShapeMismatch("The weight is an expanded view, which cannot be written into; pass .clone().")
     share = step * _share(weight, reduction)
@@ -159,6 +173,17 @@ def _check(weight: Tensor, coefficients: Tensor) -> None:
         raise ShapeMismatch(
             f"The weight is {weight.dtype} on {weight.device}, its coefficients are {coefficients.dtype} on "
             f"{coefficients.device}; move the coefficients with .to(weight)."
+        )
+
+
+def _check_values(coefficients: Tensor) -> None:
+    if coefficients.is_meta or coefficients.numel() == 0 or torch.compiler.is_compiling():
+        return
+    low, high = torch.aminmax(coefficients.detach())
+    if not (low >= 0 and high < float("inf")):  # NaN fails the comparison
+        found = coefficients[~((coefficients >= 0) & (coefficients < float("inf")))][0]
+        raise InvalidCoefficients(
+            f"Coefficients must be finite and non-negative, the price of a weight; got {float(found):g}."
         )
 
 

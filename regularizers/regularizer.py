@@ -83,6 +83,8 @@ class Regularizer(Algebra, ABC):
 
         Raises
         ------
+        InvalidParameter
+            If the manifold is none.
         InvalidPoints
             If the tensors do not hold points of the manifold.
         InvalidCoefficients

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from moduli.errors import InvalidParameter
 from moduli.manifolds import Circle, Torus
 from moduli.models import (
     InvalidSparsity,
@@ -19,6 +20,7 @@ from moduli.models import (
     mask_graph,
     mask_overlap,
     random_mask,
+    rewired_mask,
     ring_mask,
     small_world_mask,
     spectral_radius,
@@ -193,3 +195,29 @@ def test_the_spectral_radius_of_a_weight():
     assert spectral_radius(weight) == pytest.approx(expected)
     with pytest.raises(ShapeMismatch, match="square weight"):
         spectral_radius(torch.zeros(2, 3))
+
+
+@pytest.mark.parametrize(
+    "reads",
+    [
+        graph_statistics,
+        mask_graph,
+        rewired_mask,
+        lambda mask: mask_overlap(mask, mask),
+        lambda mask: wiring_length(mask, Torus(), Torus().random_point(6, seeded())),
+    ],
+)
+def test_a_weight_is_not_taken_for_a_mask_and_numbers_0_and_1_are(reads):
+    weight = torch.randn(6, 6, generator=seeded())
+    with pytest.raises(
+        InvalidParameter, match=r"mask must be booleans, or numbers that are 0 or 1.*weight != 0"
+    ):
+        reads(weight)
+    alive = weight > 0
+    first, second = reads(alive), reads(alive.float())
+    if isinstance(first, torch.Tensor):
+        assert torch.equal(first, second)
+    elif isinstance(first, networkx.DiGraph):
+        assert first.edges == second.edges
+    else:
+        assert first == second

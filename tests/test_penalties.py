@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from moduli.manifolds import InvalidParameter, Torus
 from moduli.models import Sparsifier
-from moduli.regularizers import Diffusion, ShapeMismatch, penalties, penalty, proximal
+from moduli.regularizers import Diffusion, InvalidCoefficients, ShapeMismatch, penalties, penalty, proximal
 from tests.conftest import seeded, uniform
 
 gates = st.integers(1, 4)
@@ -252,3 +252,19 @@ def test_errors_name_both_sides():
         proximal(torch.ones(3, 3), torch.ones(3, 3), -1)
     with pytest.raises(InvalidParameter, match=r"'men'; did you mean 'mean'"):
         penalty(torch.ones(3, 3), torch.ones(3, 3), reduction="men")
+
+
+@pytest.mark.parametrize("bad", [-1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("place", [0, 5])
+@pytest.mark.parametrize(
+    "charge", [penalty, lambda weight, coefficients: proximal(weight, coefficients, step=0.1)]
+)
+def test_coefficients_that_are_no_prices_are_refused(charge, place, bad):
+    coefficients = torch.rand(2, 3, generator=seeded())
+    coefficients.view(-1)[place] = bad
+    weight = torch.ones(2, 3)
+    with pytest.raises(
+        InvalidCoefficients, match=f"finite and non-negative, the price of a weight; got {bad:g}"
+    ):
+        charge(weight, coefficients)
+    assert torch.equal(weight, torch.ones(2, 3))

@@ -577,3 +577,11 @@ def test_any_text_gives_a_regularizer_or_a_typed_error(text):
 def test_wrong_specs(spec, message):
     with pytest.raises(InvalidExpression, match=message):
         make_regularizer(spec)
+
+
+@pytest.mark.parametrize("wrong", [torch.rand(3, 2), "torus", None, Torus])
+def test_what_is_not_a_manifold_is_refused_with_the_order_of_arguments(wrong):
+    with pytest.raises(
+        InvalidParameter, match=r"called as regularizer\(manifold, points\).* got \w+ as the man"
+    ):
+        Diffusion()(wrong, Torus())

@@ -12,6 +12,7 @@ from torch import Tensor
 from moduli.manifolds import Manifold
 from moduli.manifolds.tensors import require_tensor
 from moduli.models.analysis.undirected import undirected_statistics
+from moduli.models.arguments import require_truths
 from moduli.models.matrices import stacked
 from moduli.regularizers import ShapeMismatch
 
@@ -114,7 +115,7 @@ def mask_graph(mask: Tensor) -> Any:
     Parameters
     ----------
     mask : Tensor
-        Booleans ``(n, n)``, indexed ``[target, source]``; a weight matrix works as well.
+        Booleans ``(n, n)``, indexed ``[target, source]``; of a weight, pass ``weight != 0``.
 
     Returns
     -------
@@ -125,6 +126,8 @@ def mask_graph(mask: Tensor) -> Any:
     ------
     ShapeMismatch
         If the mask is not square.
+    InvalidParameter
+        If it holds numbers other than 0 and 1.
 
     Examples
     --------
@@ -187,6 +190,8 @@ def graph_statistics(
     ------
     ShapeMismatch
         If the mask is not square, or the embedding places another number of neurons.
+    InvalidParameter
+        If the mask holds numbers other than 0 and 1.
     """
     alive = _square(mask)
     between = alive & ~torch.eye(len(alive), dtype=torch.bool)
@@ -241,8 +246,11 @@ def wiring_length(mask: Tensor, manifold: Manifold, embedding: Tensor) -> tuple[
     ShapeMismatch
         If the embedding places another number of neurons than the mask has, or the mask is not a
         whole number of gates.
+    InvalidParameter
+        If the mask holds numbers other than 0 and 1.
     """
     require_tensor(mask, "The mask", ShapeMismatch, with_values=True)
+    require_truths(mask, "The mask")
     require_tensor(embedding, "The embedding", ShapeMismatch, with_values=True)
     if mask.dim() != 2 or embedding.dim() == 0:
         raise ShapeMismatch(
@@ -279,6 +287,8 @@ def mask_overlap(first: Tensor, second: Tensor) -> Overlap:
     ------
     ShapeMismatch
         If the shapes differ.
+    InvalidParameter
+        If a mask holds numbers other than 0 and 1.
 
     Examples
     --------
@@ -287,6 +297,7 @@ def mask_overlap(first: Tensor, second: Tensor) -> Overlap:
     """
     for mask in (first, second):
         require_tensor(mask, "Each mask", ShapeMismatch, with_values=True)
+        require_truths(mask, "Each mask")
     if first.shape != second.shape:
         raise ShapeMismatch(
             f"Masks that overlap have one shape, got {tuple(first.shape)} and {tuple(second.shape)}."
@@ -302,6 +313,7 @@ def _square(mask: Tensor) -> Tensor:
     require_tensor(mask, "The mask", ShapeMismatch, with_values=True)
     if mask.dim() != 2 or mask.shape[0] != mask.shape[1]:
         raise ShapeMismatch(f"The graph of a network needs a square mask, got shape {tuple(mask.shape)}.")
+    require_truths(mask, "The mask")
     return mask.detach().bool().cpu()
 
 

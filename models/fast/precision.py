@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from moduli.regularizers import ShapeMismatch
+
 
 def in_own_precision(
     compute: Callable[..., tuple[Tensor, ...]], module: nn.Module, *inputs: Tensor, promotes: bool = False
@@ -25,11 +27,19 @@ def in_own_precision(
     Returns
     -------
     tuple of Tensor
+
+    Raises
+    ------
+    ShapeMismatch
+        If an input has another dtype than the weights, outside autocast.
     """
-    device = inputs[0].device.type
+    own, device = next(module.parameters()).dtype, inputs[0].device.type
     if device == "meta" or not torch.is_autocast_enabled(device):
+        for x in inputs:
+            if x.dtype != own:
+                raise ShapeMismatch(f"The input is {x.dtype}, the weights are {own}; pass input.to({own}).")
         return compute(*inputs)
-    own, wanted = next(module.parameters()).dtype, torch.get_autocast_dtype(device)
+    wanted = torch.get_autocast_dtype(device)
     if torch.float64 in (own, inputs[0].dtype):
         wanted = torch.float64
     elif promotes:

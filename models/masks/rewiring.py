@@ -7,6 +7,7 @@ from torch import Tensor
 
 from moduli.errors import InvalidParameter
 from moduli.manifolds.tensors import require_tensor
+from moduli.models.arguments import require_truths
 from moduli.models.masks.pairs import Pairs, generator_of, sole_claims
 from moduli.regularizers import ShapeMismatch
 from moduli.showing import shown
@@ -46,7 +47,8 @@ def rewired_mask(mask: Tensor, seed: int = 0, share: float = 1.0) -> Tensor:
     ShapeMismatch
         If the mask is not square.
     InvalidParameter
-        If the share is outside [0, 1], or the seed is not a non-negative integer.
+        If the mask holds numbers other than 0 and 1, the share is outside [0, 1], or the seed is not a
+        non-negative integer.
 
     Examples
     --------
@@ -59,6 +61,7 @@ def rewired_mask(mask: Tensor, seed: int = 0, share: float = 1.0) -> Tensor:
     require_tensor(mask, "The mask", ShapeMismatch, with_values=True)
     if mask.dim() != 2 or mask.shape[0] != mask.shape[1]:
         raise ShapeMismatch(f"A square mask is rewired, (n, n); got {tuple(mask.shape)}.")
+    require_truths(mask, "The mask")
     if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
         raise InvalidParameter(
             f"share is the share of connections that take part, in [0, 1]; got {shown(share)}."

@@ -8,7 +8,8 @@ from moduli.models.errors import InvalidEmbedding
 from moduli.models.matrices import WeightMatrix
 from moduli.models.placement.embedding import Embedding
 from moduli.models.placement.ordering import order_along
-from moduli.regularizers import Regularizer, penalty
+from moduli.regularizers import Regularizer
+from moduli.regularizers.penalties import weighted_power
 
 Points = Tensor | Embedding
 Placement = Points | tuple[Points, Points]
@@ -101,7 +102,7 @@ class PenaltyTerm:
 
     def penalty(self, weight: Tensor) -> Tensor:
         """Return the mean of ``C |W|``."""
-        return penalty(weight, self.coefficients(weight))
+        return weighted_power(weight, self.coefficients(weight))
 
     def _check(self, points: Points, what: str, count: int, stacked: bool) -> None:
         if isinstance(points, Embedding) and points.manifold != self.manifold:

@@ -130,7 +130,8 @@ def _folder_name(command: CompareCommand | RunCommand) -> str:
     elif command.first_seed:
         words += ["seeds from", str(command.first_seed)]
     if isinstance(command, CompareCommand) and command.learning_rates:
-        words += ["rates", command.learning_rates]
+        rates = _numbers("learning-rates", command.learning_rates, "1e-3,4e-3")
+        words += ["rates", ",".join(f"{rate:g}" for rate in rates)]
     if command.configuration != usual:
         words.append(command.configuration.digest())
     return readable("-".join(words))

@@ -6,12 +6,12 @@ from typing import Any
 
 from torch import nn
 
-from moduli.errors import ModuliError
+from moduli.errors import InvalidConfiguration, ModuliError
 from moduli.manifolds import check_manifold
 from moduli.models import Sparsifier
 from moduli.models.verification.masks import check_masks
 from moduli.models.verification.sparsifiers import check_sparsifier
-from moduli.regularizers import check_regularizer
+from moduli.regularizers import UndefinedCoefficients, check_regularizer
 from moduli.tasks.errors import BrokenMethod
 from moduli.tasks.experiments.configuration.execution import Execution
 from moduli.tasks.experiments.methods.beforehand import Family
@@ -53,8 +53,14 @@ class Verification:
         try:
             CLAUSES.verify(MethodSearch(run, self))
         except BrokenClause as error:
-            if isinstance(error, BrokenMethod) and isinstance(error.__cause__, ModuliError):
-                raise error.__cause__ from None
+            cause = error.__cause__
+            if isinstance(error, BrokenMethod) and isinstance(cause, ModuliError):
+                raise cause from None
+            if isinstance(cause, UndefinedCoefficients):
+                raise InvalidConfiguration(
+                    f"Nothing was trained, since the method '{run.method_name}' does not suit this network. "
+                    f"{cause}"
+                ) from None
             message = f"Nothing was trained, since the method '{run.method_name}' is broken. {error}"
             raise type(error)(error.clause, message, error.counterexample) from error
 

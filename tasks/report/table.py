@@ -136,7 +136,9 @@ def notes(summary: Summary) -> list[str]:
             f"validation, the mean of {len(first.seeds)} seeds that are not in this table."
         )
         for edge in ("smallest", "largest"):
-            rows = [label(each.method, each.sparsity) for each in summary.choices if each.edge == edge]
+            rows = [
+                name for name, each in zip(summary.labels, summary.choices, strict=True) if each.edge == edge
+            ]
             if rows:
                 found.append(f"The {edge} learning rate was the best of {_listed(rows)}: try further ones.")
     if summary.criterion is not None:
@@ -217,7 +219,8 @@ def shortness(summary: Summary) -> str | None:
     rows, references = summary.outdone
     if not rows:
         return None
-    who = _listed(rows) if len(rows) < 4 else f"{len(rows)} of {len(set(summary.names))} methods"
+    kind = "methods" if summary.labels == summary.names else "rows"
+    who = _listed(rows) if len(rows) < 4 else f"{len(rows)} of {len(summary.rows)} {kind}"
     return (
         f"{who} did worse than {_listed(references)}, without any network; the training may be too short "
         "to conclude from."

@@ -439,7 +439,7 @@ def strip_sums(comparison):
 def test_a_reader_that_checks_no_sum_is_caught(copy, monkeypatch, module, name, planted, test):
     if module is files:
         for user in ("run_folder", "records"):
-            monkeypatch.setattr(f"moduli.tasks.experiments.{user}.{name}", planted)
+            monkeypatch.setattr(f"moduli.tasks.experiments.runs.{user}.{name}", planted)
     else:
         monkeypatch.setattr(module, name, planted)
         strip_sums(copy)

@@ -421,3 +421,12 @@ def test_s12_an_empty_batch_comes_out_empty(make, side):
         found, expected = (each(torch.zeros(shape)) for each in (sparse, module))
         found, expected = (each[0] if isinstance(each, tuple) else each for each in (found, expected))
         assert found.shape == expected.shape
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.int64])
+@pytest.mark.parametrize("kind", [nn.RNN, nn.GRU, nn.LSTM, nn.RNNCell, nn.GRUCell, nn.LSTMCell, nn.Linear])
+def test_an_input_of_another_dtype_is_refused_with_the_remedy(kind, dtype):
+    module = sparse_module(kind(3, 8), lambda name, weight: DenseKernel(weight))
+    x = torch.ones(4, 2, 3)[0 if "Cell" in kind.__name__ else slice(None)]
+    with pytest.raises(ShapeMismatch, match=rf"The input is {dtype}, the weights are torch.float32; pass"):
+        module(x.to(dtype))

@@ -9,6 +9,8 @@ from typing import ClassVar
 import pytest
 
 from moduli.errors import InvalidConfiguration
+from moduli.manifolds import Circle, register
+from moduli.manifolds.registry import MANIFOLDS
 from moduli.models import MissingDependency
 from moduli.regularizers import DifferenceOfGaussians, Diffusion, Uniform
 from moduli.tasks import preset
@@ -129,6 +131,7 @@ def test_print_config_prints_what_config_reads(tmp_path, capsys):
         ("[pruning]\nsparsity = 2", r"sparsity must be in \[0, 1\); got 2.0"),
         ("[pruning]\nscope = 'layr'", "scope must be one of layer, global, recurrent, erk; got 'layr'"),
         ("[training", "cannot be read as TOML"),
+        ("[training]\nlearning_rate = 1e38", r"learning_rate must be at most 1e\+06; got 1e\+38"),
     ],
 )
 def test_bad_files(tmp_path, text, message):
@@ -136,6 +139,27 @@ def test_bad_files(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(InvalidConfiguration, match=message):
         read_toml(path, DEFAULT)
+
+
+def test_a_file_of_settings_that_is_not_there_is_called_so(tmp_path):
+    for path, reason in ((tmp_path / "no.toml", "No such file"), (tmp_path, "Is a directory")):
+        with pytest.raises(InvalidConfiguration, match=f"cannot be read: {reason}"):
+            read_toml(path, DEFAULT)
+
+
+def test_a_space_whose_name_has_hyphens_can_be_said_in_a_method():
+    before = MANIFOLDS.snapshot()
+    try:
+        register("half-circle", Circle)
+        for name in (
+            "half-circle-diffusion",
+            "half-circle(radius=2.0):dog",
+            "permuted-half-circle-dog@a-priori",
+        ):
+            assert isinstance(method(name).manifold, Circle)
+        assert method("half-circle-tiles@a-priori").masks is not None
+    finally:
+        MANIFOLDS.restore(before)
 
 
 def test_a_missing_file_is_named(tmp_path):

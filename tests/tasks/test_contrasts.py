@@ -211,7 +211,7 @@ def test_a_comparison_tests_every_row_against_the_control(finished):
 
 def test_a_narrow_network_is_dense_with_as_many_recurrent_weights(finished, tmp_path):
     comparison, summary = finished
-    assert summary.names[1] == "narrow, 10 units"
+    assert summary.names[1] == "narrow (10 units)"
     run = comparison.run("narrow", 0.75, 7)
     (name,) = StoredNetwork(run.stage("trained")).recurrent
     assert StoredNetwork(run.stage("trained")).weights[name].shape == (10, 10)

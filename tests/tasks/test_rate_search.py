@@ -2,7 +2,10 @@
 
 import csv
 import json
+import re
+import shutil
 from dataclasses import replace
+from pathlib import Path
 from statistics import mean
 
 import pytest
@@ -149,6 +152,14 @@ def test_the_best_rate_is_that_of_the_smallest_mean_and_never_one_that_diverged(
     assert found.edge == edge
 
 
+@pytest.mark.parametrize(
+    "validations", [{}, {1.0: []}, {1.0: [1.0, 2.0], 2.0: [1.0]}, {1.0: [1.0, 2.0, 3.0]}]
+)
+def test_a_choice_needs_a_validation_of_each_rate_and_seed(validations):
+    with pytest.raises(InvalidConfiguration, match="validations must be a number for each of the 2 seeds"):
+        choice(validations)
+
+
 def test_rates_that_all_diverge_are_an_error():
     with pytest.raises(Diverged, match=r"'dense' diverges with each of the learning rates 1, 2; add smaller"):
         choice({1.0: [None, 1.0], 2.0: [1.0, None]})
@@ -170,16 +181,48 @@ def test_a_rate_that_diverges_does_not_stop_the_search(tmp_path, monkeypatch):
         assert each.validations[1] == [None, None]
 
 
-def test_a_lost_validation_is_named(tmp_path):
+def change_numbers(path):
+    header, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([header, *(row.replace("0.", "1.") for row in rows)]) + "\n")
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, change_numbers, lambda path: path.write_text("step\n")])
+def test_a_choice_by_validations_that_were_lost_or_changed_is_refused_and_the_remedy_works(tmp_path, damage):
     search = RateSearch(comparison(tmp_path), RATES)
-    search.carry_out(1, QUICK)
-    lost = search.runs[0].stage("trained") / "metrics.csv"
-    lost.unlink()
-    with pytest.raises(DamagedFile, match=r"metrics\.csv lacks the validation after the last step"):
+    first = search.carry_out(1, QUICK)
+    folder = search.runs[0].stage("trained")
+    damage(folder / "metrics.csv")
+    with pytest.raises(
+        DamagedFile, match=re.escape(f"delete the folder {folder}") + "|delete the folder and"
+    ):
         search.carry_out(1, QUICK)
+    shutil.rmtree(folder)
+    assert search.carry_out(1, QUICK).choices == first.choices
 
 
-@pytest.mark.parametrize("rates", [[], [1e-3], [1e-3, 1e-3], [1e-3, 0.0], [1e-3, -1.0], [1e-3, float("nan")]])
+@pytest.mark.parametrize("method", ["dense", "none", "torus-diffusion@a-priori"])
+def test_whatever_a_training_diverges_by_its_rate_is_not_chosen(tmp_path, method):
+    wild = replace(SHORT, training=replace(SHORT.training, optimizer="sgd", clip=1e9, steps=60))
+    search = RateSearch(comparison(tmp_path, configuration=wild, methods=[method]), [1e-3, 1e5])
+    (found,) = search.carry_out(1, QUICK).choices
+    assert found.learning_rate == 1e-3
+    assert found.validations[1] == [None, None]
+
+
+def test_a_training_that_diverges_at_a_cut_is_named_with_its_rate(tmp_path):
+    wild = replace(SHORT, training=replace(SHORT.training, optimizer="sgd", clip=1e9, learning_rate=1e5))
+    (run, *_) = comparison(tmp_path, configuration=wild, methods=["none"]).runs
+    with pytest.raises(Diverged, match=r"NaN or infinite weights .* learning rate 100000, in .*none"):
+        carry_out(run, QUICK)
+
+
+@pytest.mark.parametrize(
+    "rates",
+    [
+        [], [1e-3], [1e-3, 1e-3], [1e-3, 0.0], [1e-3, -1.0], [1e-3, float("nan")], [1e-3, 1e38], [1e-3, None],
+        ["a", "b"], "12", 1e-3, [1e-3, True], (rate for rate in (1e-3, 2e-3)),
+    ],
+)  # fmt: skip
 def test_bad_rates_are_refused(tmp_path, rates):
     with pytest.raises(InvalidConfiguration, match="learning rates must be"):
         RateSearch(comparison(tmp_path), rates)
@@ -203,12 +246,12 @@ def test_the_command_searches_first_and_compares_then(tmp_path, capsys):
         "--methods",
         "dense",
     ]
-    main(["compare", "adding", "--learning-rates", "1e-2,1e-5", *options])
+    main(["compare", "adding", "--learning-rates", "1e-2, 0.00001", *options])
     out = capsys.readouterr().out
     assert "4 networks to choose learning rates by, 1 at once" in out
     assert "4 of 4 networks: dense, seed 4294967295, rate 0.01, trained is done" in out
     assert "2 of 2 networks: dense, seed 0, ticket is done" in out
-    (folder,) = tmp_path.glob("adding-smoke-rates-*")
+    (folder,) = tmp_path.glob("adding-smoke-rates-0.01,1e-05-*")
     (choice,) = json.loads((folder / "results.json").read_text())["choices"]
     assert choice["tried"] == [1e-5, 1e-2]
     assert "Learning rate" in out

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 
+from moduli.errors import InvalidConfiguration
 from moduli.models import BrokenMasks, InvalidSparsity, random_mask, register_mask_family
 from moduli.models.masks.registry import MASK_FAMILIES
 from moduli.regularizers import BrokenRegularizer, Inhibitor, register_regularizer
@@ -177,3 +178,12 @@ def test_a_plugin_s_broken_inhibitor_stops_the_command_before_anything_is_traine
     assert "Nothing was trained, since the method 'torus-sinking' is broken." in done.stderr
     assert "breaks clause 2, values: coefficients are finite and not negative" in done.stderr
     assert not runs.exists()
+
+
+def test_a_network_of_one_neuron_has_no_distances_and_no_clause_is_blamed(tmp_path):
+    smoke = preset("adding", "smoke")
+    one = replace(smoke, task=replace(smoke.task, units=1), pruning=replace(smoke.pruning, sparsity=0.0))
+    message = r"method 'torus-diffusion' does not suit this network\. Diffusion\(\) cannot be normalised"
+    with pytest.raises(InvalidConfiguration, match=message):
+        Comparison(one, ["torus-diffusion"], [0], tmp_path, "table").carry_out(1)
+    assert not any(tmp_path.rglob("*"))

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
+from moduli.requirements import require
 from moduli.tasks.errors import Diverged
 
 
@@ -38,6 +39,8 @@ class RateChoice:
     def __post_init__(self) -> None:
         if self.learning_rate not in self.tried or len(self.validations) != len(self.tried):
             raise ValueError("of the learning rates that were tried, one is missing")
+        if any(len(each) != len(self.seeds) for each in self.validations):
+            raise ValueError("validations do not have a number for each learning rate and seed")
 
     @classmethod
     def of(
@@ -59,6 +62,8 @@ class RateChoice:
 
         Raises
         ------
+        InvalidConfiguration
+            If there is no learning rate, or one does not have a validation for each seed.
         Diverged
             If the training diverged with each learning rate, for one of the seeds at least.
 
@@ -69,6 +74,9 @@ class RateChoice:
         0.002
         """
         tried = sorted(validations)
+        counts = {rate: len(validations[rate]) for rate in tried}
+        expected = f"a number for each of the {len(seeds)} seeds, at one learning rate or more"
+        require(bool(seeds) and set(counts.values()) == {len(seeds)}, "validations", expected, counts)
         best = min(tried, key=lambda rate: _mean(validations[rate]))
         if _mean(validations[best]) == math.inf:
             raise Diverged(

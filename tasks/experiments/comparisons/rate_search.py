@@ -1,9 +1,9 @@
 """A search for the learning rate of each method of a comparison, before the comparison."""
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 from moduli.requirements import require
 from moduli.tasks.errors import Diverged
@@ -11,8 +11,9 @@ from moduli.tasks.experiments.comparisons.comparison import Comparison
 from moduli.tasks.experiments.comparisons.rate_choices import RateChoice
 from moduli.tasks.experiments.comparisons.sweeps import in_workers
 from moduli.tasks.experiments.configuration.execution import Execution
+from moduli.tasks.experiments.configuration.settings import LARGEST_RATE
 from moduli.tasks.experiments.protocol import carry_out
-from moduli.tasks.experiments.runs.metrics import last_validation
+from moduli.tasks.experiments.runs.networks import StoredNetwork
 from moduli.tasks.experiments.runs.run import Run
 from moduli.tasks.experiments.verification import verify_waiting
 
@@ -46,9 +47,10 @@ class RateSearch:
     rates: Sequence[float]
 
     def __post_init__(self) -> None:
-        rates, seeds = list(self.rates), self.comparison.seeds
+        rates, seeds = self.rates, self.comparison.seeds
+        expected = "a sequence of positive numbers such as [1e-3, 4e-3]"
+        require(isinstance(rates, Sequence) and all(map(_is_rate, rates)), "learning rates", expected, rates)
         require(len(set(rates)) == len(rates) > 1, "learning rates", "at least two, all different", rates)
-        require(all(0 < rate < math.inf for rate in rates), "learning rates", "positive numbers", rates)
         apart = f"none of {SEEDS}, on which learning rates are chosen"
         require(not set(seeds) & set(SEEDS), "seeds", apart, list(seeds))
 
@@ -97,10 +99,14 @@ class RateSearch:
         return dataclasses.replace(self.comparison, choices=choices)
 
 
+def _is_rate(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 < value <= LARGEST_RATE
+
+
 def _validation(run: Run, execution: Execution) -> float | None:
     """Train a run's network, unless that is done; return its last validation, None if it diverges."""
     try:
         carry_out(run, execution, ("trained",))
     except Diverged:
         return None
-    return last_validation(run.stage("trained"))
+    return StoredNetwork(run.stage("trained")).last_validation

@@ -229,8 +229,16 @@ class Summary(Record):
         """How tables call the rows."""
         units = self.units or [None] * len(self.rows)
         return [
-            row.method if count is None else f"{row.method}, {count} units"
+            row.method if count is None else f"{row.method} ({count} units)"
             for row, count in zip(self.rows, units, strict=True)
+        ]
+
+    @property
+    def labels(self) -> list[str]:
+        """How sentences call the rows: by name, and by sparsity where several have one name."""
+        return [
+            name if self.names.count(name) == 1 else f"{name} {100 * row.sparsity:.3g}%"
+            for name, row in zip(self.names, self.rows, strict=True)
         ]
 
     def void(self, row: Row, stage: Stage) -> list[bool]:
@@ -260,7 +268,7 @@ class Summary(Record):
         """
         pairs = [
             (row, reference)
-            for row, own in zip(self.names, self.rows, strict=True)
+            for row, own in zip(self.labels, self.rows, strict=True)
             for reference, values in self.references.items()
             if reference != self.floor
             and any(not mean(own.scores(stage)) <= mean(values) for stage in STAGES)

@@ -15,6 +15,9 @@ from moduli.tasks.experiments.configuration.values import as_json, check_setting
 Family = Literal["table", "stage"]
 """Which tests are corrected together: all of a table, or trained networks and tickets apart."""
 
+LARGEST_RATE = 1e6
+"""No training survives more, and an optimizer's own factors soon carry it beyond what float32 holds."""
+
 LATER = "later"
 """Marks, in a field's metadata, a setting that `later` made."""
 
@@ -44,6 +47,8 @@ class TrainingSettings:
         require_choices(self)
         for name in ("steps", "batch", "learning_rate", "clip", "log_interval"):
             require(getattr(self, name) > 0, name, "positive", getattr(self, name))
+        rate = self.learning_rate
+        require(rate <= LARGEST_RATE, "learning_rate", f"at most {LARGEST_RATE:g}", rate)
 
 
 @dataclass(frozen=True)

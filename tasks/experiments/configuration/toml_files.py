@@ -55,7 +55,9 @@ def read_toml(path: Path, base: Configuration) -> Configuration:
     """
     try:
         tables = tomllib.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise InvalidConfiguration(f"{path} cannot be read: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
         raise InvalidConfiguration(f"{path} cannot be read as TOML ({error}).") from error
     changes = {}
     for section, values in tables.items():

@@ -3,7 +3,7 @@
 from difflib import get_close_matches
 
 from moduli.errors import suggestion
-from moduli.manifolds import Manifold
+from moduli.manifolds import Manifold, UnknownManifold
 from moduli.manifolds.reading import UnreadableManifold, read_manifold
 from moduli.models import mask_families
 from moduli.models.arguments import is_number
@@ -86,7 +86,9 @@ def _manifold(name: str, space: str) -> Manifold:
     """Make a manifold from ``word`` or ``word(argument=value)``; see `read_manifold`."""
     try:
         return read_manifold(space)
-    except UnreadableManifold:
+    except (UnreadableManifold, UnknownManifold) as error:
+        if isinstance(error, UnknownManifold) and "-" not in space:
+            raise
         raise UnknownMethod(
             f"'{space}' in the method '{name}' is not a manifold; write it as torus or torus(dim=6), "
             f"for a control after {' or '.join((*CONTROLS, REWIRED, *LACKING))}."

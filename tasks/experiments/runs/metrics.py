@@ -35,17 +35,3 @@ def read_metrics(folder: Path) -> list[Metrics]:
             if row is not rows[-1]:
                 raise damaged(f"{path} is damaged ({error})") from error
     return found
-
-
-def last_validation(folder: Path) -> float:
-    """Return the validation after the last step of a network that is trained.
-
-    Raises
-    ------
-    DamagedFile
-        If metrics.csv does not have it.
-    """
-    rows = read_metrics(folder)
-    if not rows or "validation" not in rows[-1]:
-        raise damaged(f"{folder / 'metrics.csv'} lacks the validation after the last step")
-    return rows[-1]["validation"]

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from moduli.manifolds import Manifold
 from moduli.tasks.errors import DamagedFile
-from moduli.tasks.experiments.runs.files import changed_files, damaged, is_there
 from moduli.tasks.experiments.methods import method
+from moduli.tasks.experiments.runs.files import changed_files, damaged, is_there
 from moduli.tasks.experiments.runs.metrics import Metrics, read_metrics
 from moduli.tasks.experiments.runs.run import label
 from moduli.tasks.experiments.runs.run_folder import RunFolder
@@ -66,6 +66,23 @@ class StoredNetwork:
                 "command again, which trains the network again."
             )
         return read_metrics(self.folder)
+
+    @property
+    def last_validation(self) -> float:
+        """The validation after the last step of training.
+
+        Raises
+        ------
+        DamagedFile
+            If ``metrics.csv`` does not have it any more.
+        """
+        rows = self.metrics
+        if not rows or "validation" not in rows[-1]:
+            raise DamagedFile(
+                f"{self.folder} lacks the validation after the last step, which was in metrics.csv; delete "
+                "the folder and run the command again, which trains the network again."
+            )
+        return rows[-1]["validation"]
 
     @property
     def label(self) -> str:

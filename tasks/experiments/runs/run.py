@@ -9,10 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from moduli.tasks.experiments.runs.extensions import Extension, extensions
-from moduli.tasks.experiments.methods import Method, method
-from moduli.tasks.experiments.runs.run_folder import RunFolder
 from moduli.tasks.experiments.configuration.settings import Configuration, PruningSettings, plain
+from moduli.tasks.experiments.methods import Method, method
+from moduli.tasks.experiments.runs.extensions import Extension, extensions
+from moduli.tasks.experiments.runs.run_folder import RunFolder
 from moduli.tasks.experiments.runs.stages import STAGES, Stage
 from moduli.tasks.seeds import stream_seed
 

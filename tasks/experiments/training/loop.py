@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from moduli.models import Sparsifier
+from moduli.models import NonFiniteWeights, Sparsifier
 from moduli.tasks.errors import Diverged
 from moduli.tasks.experiments.configuration.execution import Execution
 from moduli.tasks.experiments.configuration.settings import TrainingSettings
@@ -91,16 +91,16 @@ def train(
             devices.backward(loss + penalty)
             devices.clip(prepared, optimizer, settings.clip)
             optimizer.step()
-            if sparsifier:
-                sparsifier.step()
             step += 1
+            if sparsifier:
+                try:
+                    sparsifier.step()
+                except NonFiniteWeights as error:
+                    raise _diverged(str(error).partition(";")[0], settings, folder) from error
 
             if step % settings.log_interval == 0 or step == settings.steps:
                 if not math.isfinite(loss.item()):
-                    raise Diverged(
-                        f"The loss is {loss.item()} at step {step} of {folder.path}; "
-                        "lower the learning rate or the strength of the penalty."
-                    )
+                    raise _diverged(f"The loss is {loss.item()} at step {step}", settings, folder)
                 validation = task.validate(model)
                 rate.observe(validation)
                 log.append(
@@ -121,3 +121,10 @@ def train(
             if stopping:
                 raise KeyboardInterrupt
     return time.monotonic() - started
+
+
+def _diverged(what: str, settings: TrainingSettings, folder: RunFolder) -> Diverged:
+    return Diverged(
+        f"{what}, with the learning rate {settings.learning_rate:g}, in {folder.path}; lower the learning "
+        "rate or the strength of the penalty."
+    )
