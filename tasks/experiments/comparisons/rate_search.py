@@ -3,8 +3,8 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Real
 
+from moduli.models.arguments import is_number
 from moduli.requirements import require
 from moduli.tasks.errors import Diverged
 from moduli.tasks.experiments.comparisons.comparison import Comparison
@@ -100,7 +100,7 @@ class RateSearch:
 
 
 def _is_rate(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and 0 < value <= LARGEST_RATE
+    return is_number(value) and 0 < value <= LARGEST_RATE
 
 
 def _validation(run: Run, execution: Execution) -> float | None:

@@ -69,7 +69,7 @@ def train(
     Raises
     ------
     Diverged
-        If the loss is not finite.
+        If the loss is not finite, or weights are not where a cut is due.
     KeyboardInterrupt
         If the process was asked to stop; the checkpoint is written before.
     """
