@@ -8,13 +8,25 @@ from typing import TYPE_CHECKING
 from moduli.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from moduli.tasks.experiments.comparisons.comparison import Comparison
+    from moduli.tasks.experiments.comparisons.rate_search import RateSearch
     from moduli.tasks.experiments.configuration.presets import preset
     from moduli.tasks.registry import available_tasks, register_task
     from moduli.tasks.task import Task, make_task
 
-__all__ = ["Task", "available_tasks", "make_task", "preset", "register_task"]
+__all__ = [
+    "Comparison",
+    "RateSearch",
+    "Task",
+    "available_tasks",
+    "make_task",
+    "preset",
+    "register_task",
+]
 
 _ORIGINS = {
+    "Comparison": "moduli.tasks.experiments.comparisons.comparison",
+    "RateSearch": "moduli.tasks.experiments.comparisons.rate_search",
     "Task": "moduli.tasks.task",
     "available_tasks": "moduli.tasks.registry",
     "make_task": "moduli.tasks.task",
