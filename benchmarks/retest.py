@@ -3,7 +3,8 @@
     python benchmarks/retest.py
 
 The tests are those that `moduli compare` makes: paired over seeds, corrected by Holm's method over the
-whole table. Tables of versions that did not test are read again. Equivalence is tested where a page says it.
+whole table. What a table's own results.json tests is taken from there; tables of versions that did not
+test are read again. Equivalence is tested where a page says it.
 """
 
 import dataclasses
@@ -51,7 +52,7 @@ def main() -> None:
         place = {"table": path.parent.name, "control": summary.control}
         records += [
             place | dataclasses.asdict(each) | {"verdict": each.verdict}
-            for each in corrected(list(tests(summary, MARGINS.get(path.parent.name))))
+            for each in summary.contrasts or corrected(list(tests(summary, MARGINS.get(path.parent.name))))
         ]
     write_csv(RESULTS / "contrasts.csv", records)
     print(f"{len(records)} differences, {sum(record['void'] > 0 for record in records)} with void runs")
