@@ -1,7 +1,8 @@
 """Time modules whose masks are tiles of a manifold against dense ones, and against single weights.
 
     python benchmarks/fast.py                  # everything; about 20 minutes where nothing else runs
-    python benchmarks/fast.py inference        # only: inference, training, gated, memory, bridges or growth
+    python benchmarks/fast.py inference        # only: inference, training, gated, memory, bridges, growth
+                                               # or comparison
     python benchmarks/fast.py growth --toy     # any of them in seconds, at a size that shows nothing
 
 Each figure is a ratio of medians, dense over sparse, of calls that take turns in one process. Of inference,
@@ -17,8 +18,10 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -29,6 +32,8 @@ from moduli.manifolds import Torus
 from moduli.models import Sparsifier, compress, geometric_mask, sparse_rnn, tile_mask, train_survivors
 from moduli.models.fast.kernels import noise, timings
 from moduli.regularizers import Diffusion
+from moduli.tasks import Comparison, preset
+from moduli.tasks.experiments.configuration.execution import Execution
 
 STEPS = 20
 BATCHES = (1, 32, 200)
@@ -56,6 +61,7 @@ BRIDGED: Masks = {
     f"tiles, {share:.0%} between them": functools.partial(tiles, bridges=share)
     for share in (0.0, 0.1, 0.2, 0.3)
 }
+BLOCKS = ("torus-tiles@a-priori", "cliques@a-priori")
 CPU = torch.device("cpu")
 
 
@@ -181,6 +187,29 @@ def draw(rows: list[dict[str, object]], path: Path) -> None:
     figure.savefig(path, dpi=150)
 
 
+def comparison(units: int, steps: int, rounds: int) -> None:
+    """Print how long a whole comparison of never-dense networks takes: masked, and by survivors alone."""
+    small = preset("navigation", "small")
+    world = replace(
+        small,
+        task=replace(small.task, units=units, initialization="uniform"),
+        training=replace(small.training, steps=steps, batch=40, log_interval=steps),
+        pruning=replace(small.pruning, sparsity=0.9),
+    )
+    ways = {"masked dense": BLOCKS, "survivors": tuple(f"{name}@survivors" for name in BLOCKS)}
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(rounds):
+        for way, methods in ways.items():
+            with tempfile.TemporaryDirectory() as folder:
+                started = time.perf_counter()
+                compared = Comparison(world, methods, [0], Path(folder), "table")
+                execution = Execution(threads=torch.get_num_threads(), verify=False)
+                compared.summarize(compared.carry_out(1, execution))
+                seconds[way].append(time.perf_counter() - started)
+    masked, survivors = (statistics.median(each) for each in seconds.values())
+    print(f"| {units} | {steps} | {masked:.1f} | {survivors:.1f} | {masked / survivors:.1f} |", flush=True)
+
+
 def main() -> None:
     """Print the tables, or one of them."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -192,7 +221,7 @@ def main() -> None:
     if options.part == "alone":
         measure_alone(*json.loads(options.arguments))
         return
-    parts = ("inference", "training", "gated", "memory", "bridges", "growth")
+    parts = ("inference", "training", "gated", "memory", "bridges", "growth", "comparison")
     wanted = parts if options.part == "all" else (options.part,)
     units, gated, rounds = (256, 128, 1) if options.toy else (4096, 1024, 7)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}")
@@ -229,6 +258,9 @@ def main() -> None:
         )
         sizes = [256, 512] if options.toy else [2**power for power in range(9, 17)]
         growth(sizes, 64, 32, 16384, 1 if options.toy else 3, options.out)
+    if "comparison" in wanted:
+        print("\n| units | steps | masked dense, s | survivors, s | ratio |\n|---|---|---|---|---|")
+        comparison(*((64, 2, 1) if options.toy else (1024, 100, 3)))
     print(f"\nload {os.getloadavg()[0]:.1f}")
 
 
