@@ -192,7 +192,7 @@ def comparison(units: int, steps: int, rounds: int) -> None:
     small = preset("navigation", "small")
     world = replace(
         small,
-        task=replace(small.task, units=units, initialization="uniform"),
+        task=replace(small.task, units=units, initialization="uniform", test_walks=200),
         training=replace(small.training, steps=steps, batch=40, log_interval=steps),
         pruning=replace(small.pruning, sparsity=0.9),
     )

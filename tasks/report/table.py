@@ -219,8 +219,7 @@ def shortness(summary: Summary) -> str | None:
     rows, references = summary.outdone
     if not rows:
         return None
-    kind = "methods" if summary.labels == summary.names else "rows"
-    who = _listed(rows) if len(rows) < 4 else f"{len(rows)} of {len(summary.rows)} {kind}"
+    who = _listed(rows) if len(rows) < 4 else f"{len(rows)} of {len(set(summary.names))} methods"
     return (
         f"{who} did worse than {_listed(references)}, without any network; the training may be too short "
         "to conclude from."

@@ -282,6 +282,17 @@ def test_what_did_worse_than_a_rule_without_any_network_is_named(finished):
     assert said(1e9) == []  # the floor is not counted
 
 
+def test_a_method_is_told_with_its_sparsity_where_it_did_worse_at_some_of_them_alone(finished):
+    _, summary = finished
+    good = replace(summary.rows[0], method="none", sparsity=0.9, trained=[1.0] * 3, ticket=[1.0] * 3)
+    bad = replace(good, sparsity=0.98, trained=[9.0] * 3)
+    alone = {"units": None, "contrasts": None, "criterion": None, "steps_to_criterion": None, "floor": None}
+    some = replace(summary, rows=[good, bad], references={"a rule": [5.0] * 3}, **alone)
+    assert some.outdone == (["none 98%"], ["a rule"])
+    assert replace(some, rows=[bad, replace(bad, sparsity=0.9)]).outdone == (["none"], ["a rule"])
+    assert replace(some, rows=[good]).outdone == ([], [])
+
+
 @dataclass(frozen=True)
 class Demanding:
     """Settings that no preset can guess, and whose presets cannot be imported."""

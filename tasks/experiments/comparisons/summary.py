@@ -264,16 +264,26 @@ class Summary(Record):
     def outdone(self) -> tuple[list[str], list[str]]:
         """The methods that some reference outdoes, trained or as tickets, and those references.
 
-        The floor is left out: nothing can be expected to reach it.
+        A method is told with its sparsity where it is outdone at some of its sparsities alone. The floor is
+        left out: nothing can be expected to reach it.
         """
-        pairs = [
-            (row, reference)
-            for row, own in zip(self.labels, self.rows, strict=True)
-            for reference, values in self.references.items()
-            if reference != self.floor
-            and any(not mean(own.scores(stage)) <= mean(values) for stage in STAGES)
+        by_row = [
+            [
+                reference
+                for reference, values in self.references.items()
+                if reference != self.floor
+                and any(not mean(row.scores(stage)) <= mean(values) for stage in STAGES)
+            ]
+            for row in self.rows
         ]
-        return list(dict.fromkeys(row for row, _ in pairs)), list(dict.fromkeys(name for _, name in pairs))
+        spared = {name for name, references in zip(self.names, by_row, strict=True) if not references}
+        methods = [
+            label if name in spared else name
+            for name, label, references in zip(self.names, self.labels, by_row, strict=True)
+            if references
+        ]
+        found = [reference for reference in self.references if any(reference in each for each in by_row)]
+        return list(dict.fromkeys(methods)), found
 
     @property
     def compared(self) -> bool:

@@ -71,10 +71,10 @@ def check_settings(settings: Any) -> None:
     Examples
     --------
     >>> from moduli.tasks.experiments.configuration.settings import TrainingSettings
-    >>> check_settings(TrainingSettings(learning_rate=float("inf")))
+    >>> check_settings(TrainingSettings(clip=float("inf")))
     Traceback (most recent call last):
         ...
-    moduli.errors.InvalidConfiguration: learning_rate must be a finite number; got inf.
+    moduli.errors.InvalidConfiguration: clip must be a finite number; got inf.
     """
     for name, kind in field_types(type(settings)).items():
         value = getattr(settings, name)

@@ -125,6 +125,6 @@ def train(
 
 def _diverged(what: str, settings: TrainingSettings, folder: RunFolder) -> Diverged:
     return Diverged(
-        f"{what}, with the learning rate {settings.learning_rate:g}, in {folder.path}; lower the learning "
+        f"{what} in {folder.path}, with the learning rate {settings.learning_rate:g}; lower the learning "
         "rate or the strength of the penalty."
     )
