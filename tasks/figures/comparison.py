@@ -13,13 +13,21 @@ from moduli.tasks.experiments.runs.networks import StoredNetwork
 from moduli.tasks.experiments.runs.run import Run
 from moduli.tasks.experiments.runs.run_folder import claimed
 from moduli.tasks.figures.geometry import neuron_figure, shape_figure, weights_figure
-from moduli.tasks.figures.overview import scores_figure, sparsity_figure, survivors_figure, training_figure
+from moduli.tasks.figures.overview import (
+    rates_figure,
+    scores_figure,
+    sparsity_figure,
+    survivors_figure,
+    training_figure,
+)
 from moduli.tasks.figures.picture import Picture
 from moduli.tasks.task import make_task
 
 CAPTIONS = {
     "scores": "The score of every seed, the mean and its 95% interval, of trained networks and of tickets.",
     "training": "The validation score while training, a line for each seed.",
+    "rates": "The last validations that learning rates were chosen by, on seeds that no table has: each "
+    "seed, the mean, and a ring where the mean is best.",
     "sparsity": "Scores against sparsity, with 95% intervals; tickets are dashed.",
     "survivors": "The share of each matrix that is left, a dot for each seed, where several are pruned: one "
     "that is nearly empty breaks a network, however full the others are.",
@@ -60,6 +68,7 @@ def draw_comparison(comparison: Comparison, summary: Summary) -> list[Path]:
     figures: dict[str, Figure | None] = {
         "scores": scores_figure(comparison, summary),
         "training": training_figure(comparison, summary),
+        "rates": rates_figure(summary),
         "sparsity": sparsity_figure(comparison, summary),
         "survivors": survivors_figure(comparison, summary),
         "weights": weights_figure(networks),

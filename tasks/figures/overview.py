@@ -12,7 +12,7 @@ from moduli.tasks.experiments.methods import method
 from moduli.tasks.experiments.runs.networks import StoredNetwork
 from moduli.tasks.experiments.runs.run import label
 from moduli.tasks.experiments.runs.stages import STAGES, Stage
-from moduli.tasks.figures.curves import draw_training
+from moduli.tasks.figures.curves import draw_rates, draw_training
 from moduli.tasks.figures.scores import draw_scores
 from moduli.tasks.figures.sparsity import draw_error_against_sparsity
 from moduli.tasks.figures.survivors import draw_survivors
@@ -52,6 +52,16 @@ def training_figure(comparison: Comparison, summary: Summary) -> Figure:
         panel.tick_params(labelleft=True)
     for panel in panels[:-1]:
         panel.get_legend().remove()
+    return figure
+
+
+def rates_figure(summary: Summary) -> Figure | None:
+    """Draw what each row's learning rate was chosen by, where each has its own."""
+    if summary.choices is None:
+        return None
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    choices = dict(zip(summary.labels, summary.choices, strict=True))
+    draw_rates(figure.subplots(), choices, summary.score_name)
     return figure
 
 

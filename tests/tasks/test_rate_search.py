@@ -22,6 +22,8 @@ from moduli.tasks.experiments.comparisons.summary import Summary
 from moduli.tasks.experiments.configuration.execution import Execution
 from moduli.tasks.experiments.protocol import carry_out
 from moduli.tasks.experiments.runs.metrics import read_metrics
+from moduli.tasks.figures.comparison import draw_comparison
+from moduli.tasks.figures.overview import rates_figure
 from moduli.tasks.report.table import notes, score_table
 
 SMOKE = preset("adding", "smoke")
@@ -121,6 +123,23 @@ def test_the_table_says_which_rate_each_row_has_and_by_what(tmp_path):
     assert all(float(row["learning_rate"]) == rates[row["method"]] for row in rows)
     for each in found.choices:
         assert f"The {each.edge} learning rate was the best of" in text
+
+
+def test_the_figure_shows_every_validation_and_rings_the_choice(tmp_path):
+    found = RateSearch(comparison(tmp_path), RATES).carry_out(1, QUICK)
+    summary = found.summarize(found.carry_out(1, QUICK))
+    diverged = replace(found.choices[1], validations=[found.choices[1].validations[0], [None, 1.0]])
+    diverged = replace(diverged, learning_rate=diverged.tried[0])
+    figure = rates_figure(replace(summary, choices=[found.choices[0], diverged]))
+    (axes,) = figure.axes
+    drawn = [sorted(line.get_ydata()) for line in axes.get_lines()]
+    for values in found.choices[0].validations:
+        assert sorted(values) in drawn
+    assert all(1.0 not in values for values in drawn)
+    rings = [line for line in axes.get_lines() if line.get_fillstyle() == "none"]
+    assert [ring.get_xdata()[0] for ring in rings] == [found.choices[0].learning_rate, diverged.learning_rate]
+    assert "rates" in {path.stem for path in draw_comparison(found, summary)}
+    assert rates_figure(replace(summary, choices=None)) is None
 
 
 def test_a_table_of_one_rate_says_nothing_of_a_choice(tmp_path):
