@@ -13,6 +13,7 @@ Memory is the peak of a process of its own, less what it held before it made the
 import argparse
 import functools
 import json
+import math
 import os
 import resource
 import statistics
@@ -23,6 +24,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from matplotlib.figure import Figure
@@ -171,16 +173,27 @@ def growth(sizes: list[int], weights: int, batch: int, largest_dense: int, round
             f"| {tiles['memory']:.0f} | {shown} |",
             flush=True,
         )
+    for name in ("tiles", "dense"):
+        print(
+            f"\n{name}: from the third size on, seconds grow with power {power(rows, name):.2f} of the units"
+        )
     out.mkdir(parents=True, exist_ok=True)
     (out / "growth.json").write_text(json.dumps(rows, indent=1))
     draw(rows, out / "growth.png")
 
 
-def draw(rows: list[dict[str, object]], path: Path) -> None:
+def power(rows: list[dict[str, Any]], name: str) -> float:
+    """Return the slope of the logarithm of seconds over that of units, without the two smallest sizes."""
+    points = [(row["units"], row[name]["step"]) for row in rows[2:] or rows if row[name] is not None]
+    units, seconds = zip(*points, strict=True)
+    return statistics.linear_regression(list(map(math.log, units)), list(map(math.log, seconds))).slope
+
+
+def draw(rows: list[dict[str, Any]], path: Path) -> None:
     """Draw the time of a step against the number of neurons."""
     axes = (figure := Figure(figsize=(5, 3.5), layout="constrained")).add_subplot()
     for name in ("dense", "tiles"):
-        points = [(row["units"], row[name]["step"]) for row in rows if row[name] is not None]  # type: ignore[index]
+        points = [(row["units"], row[name]["step"]) for row in rows if row[name] is not None]
         axes.plot(*zip(*points, strict=True), "o-", label=name)
     axes.set(xscale="log", yscale="log", xlabel="neurons", ylabel="seconds of a training step")
     axes.legend()

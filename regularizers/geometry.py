@@ -30,7 +30,7 @@ class Geometry:
     Raises
     ------
     InvalidParameter
-        If the manifold is none.
+        If the manifold is something else.
     InvalidPoints
         If the tensors do not hold points of the manifold.
     ShapeMismatch

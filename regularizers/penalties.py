@@ -57,7 +57,6 @@ def penalty(weight: Tensor, coefficients: Tensor, p: float = 1, reduction: Reduc
     """
     if not 1 <= p < float("inf"):
         raise InvalidParameter(f"The penalty's exponent p must be finite and at least 1, got {p!r}.")
-    _check(weight, coefficients)
     _check_values(coefficients)
     return weighted_power(weight, coefficients, p, reduction)
 
@@ -177,6 +176,7 @@ def _check(weight: Tensor, coefficients: Tensor) -> None:
 
 
 def _check_values(coefficients: Tensor) -> None:
+    require_tensor(coefficients, "The coefficients", ShapeMismatch)
     if coefficients.is_meta or coefficients.numel() == 0 or torch.compiler.is_compiling():
         return
     low, high = torch.aminmax(coefficients.detach())

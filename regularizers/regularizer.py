@@ -84,7 +84,7 @@ class Regularizer(Algebra, ABC):
         Raises
         ------
         InvalidParameter
-            If the manifold is none.
+            If the manifold is something else.
         InvalidPoints
             If the tensors do not hold points of the manifold.
         InvalidCoefficients

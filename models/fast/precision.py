@@ -37,7 +37,9 @@ def in_own_precision(
     if device == "meta" or not torch.is_autocast_enabled(device):
         for x in inputs:
             if x.dtype != own:
-                raise ShapeMismatch(f"The input is {x.dtype}, the weights are {own}; pass input.to({own}).")
+                raise ShapeMismatch(
+                    f"Inputs and states are {own} as the weights are, got {x.dtype}; pass .to({own})."
+                )
         return compute(*inputs)
     wanted = torch.get_autocast_dtype(device)
     if torch.float64 in (own, inputs[0].dtype):

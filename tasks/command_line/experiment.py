@@ -131,7 +131,7 @@ def _folder_name(command: CompareCommand | RunCommand) -> str:
         words += ["seeds from", str(command.first_seed)]
     if isinstance(command, CompareCommand) and command.learning_rates:
         rates = _numbers("learning-rates", command.learning_rates, "1e-3,4e-3")
-        words += ["rates", ",".join(f"{rate:g}" for rate in rates)]
+        words += ["rates", ",".join(map(repr, rates))]
     if command.configuration != usual:
         words.append(command.configuration.digest())
     return readable("-".join(words))

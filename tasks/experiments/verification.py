@@ -54,13 +54,13 @@ class Verification:
             CLAUSES.verify(MethodSearch(run, self))
         except BrokenClause as error:
             cause = error.__cause__
-            if isinstance(error, BrokenMethod) and isinstance(cause, ModuliError):
-                raise cause from None
             if isinstance(cause, UndefinedCoefficients):
                 raise InvalidConfiguration(
                     f"Nothing was trained, since the method '{run.method_name}' does not suit this network. "
                     f"{cause}"
                 ) from None
+            if isinstance(error, BrokenMethod) and isinstance(cause, ModuliError):
+                raise cause from None
             message = f"Nothing was trained, since the method '{run.method_name}' is broken. {error}"
             raise type(error)(error.clause, message, error.counterexample) from error
 

@@ -42,6 +42,7 @@ class Progress:
     def __init__(self, runs: Sequence[Run], stages: Sequence[Stage] = STAGES) -> None:
         self.runs = runs
         self.stages = stages
+        self._several_rates = _have_several_rates(runs)
         self.started = time.monotonic()
 
     def __rich__(self) -> Group:
@@ -75,7 +76,7 @@ class Progress:
         stage = next((stage for stage in self.stages if not run.finished([stage])), self.stages[-1])
         rows = read_metrics(run.stage(stage))
         total = run.configuration.training.steps
-        name = [run.label, _distinction(run, self.runs), stage]
+        name = [run.label, _distinction(run, self._several_rates), stage]
         if not rows:
             return [*name, ProgressBar(total=total, completed=0, width=20), f"0/{total}", "", "", ""]
         last, before = rows[-1], rows[-2] if len(rows) > 1 else {"step": 0.0, "seconds": 0.0}
@@ -106,8 +107,9 @@ class Announcements:
 
     def __init__(self, console: Console, runs: Sequence[Run], stages: Sequence[Stage] = STAGES) -> None:
         self._console = console
+        several_rates = _have_several_rates(runs)
         self._waiting = {
-            run.stage(stage) / "results.json": f"{run.label}, {_distinction(run, runs)}, {stage}"
+            run.stage(stage) / "results.json": f"{run.label}, {_distinction(run, several_rates)}, {stage}"
             for run in runs
             for stage in stages
         }
@@ -135,10 +137,13 @@ class Announcements:
             self._console.print(f"{done} of {self._count} networks: {name} is done", style="dim")
 
 
-def _distinction(run: Run, runs: Sequence[Run]) -> str:
-    """Return what tells a run from others of its method: its seed, and its rate where rates differ."""
-    rates = {each.configuration.training.learning_rate for each in runs}
-    rate = f", rate {run.configuration.training.learning_rate:g}" if len(rates) > 1 else ""
+def _have_several_rates(runs: Sequence[Run]) -> bool:
+    return len({run.configuration.training.learning_rate for run in runs}) > 1
+
+
+def _distinction(run: Run, with_rate: bool) -> str:
+    """Return what tells a run from others of its method: its seed, and where rates differ its rate."""
+    rate = f", rate {run.configuration.training.learning_rate:g}" if with_rate else ""
     return f"seed {run.seed}{rate}"
 
 

@@ -428,5 +428,8 @@ def test_s12_an_empty_batch_comes_out_empty(make, side):
 def test_an_input_of_another_dtype_is_refused_with_the_remedy(kind, dtype):
     module = sparse_module(kind(3, 8), lambda name, weight: DenseKernel(weight))
     x = torch.ones(4, 2, 3)[0 if "Cell" in kind.__name__ else slice(None)]
-    with pytest.raises(ShapeMismatch, match=rf"The input is {dtype}, the weights are torch.float32; pass"):
+    with pytest.raises(ShapeMismatch, match=rf"are torch.float32 as the weights are, got {dtype}; pass .to"):
         module(x.to(dtype))
+    if kind is nn.GRU:
+        with pytest.raises(ShapeMismatch, match=rf"Inputs and states are .* got {dtype}"):
+            module(x, torch.zeros(1, 2, 8, dtype=dtype))

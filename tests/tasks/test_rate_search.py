@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import re
 import shutil
 from dataclasses import replace
@@ -167,6 +168,7 @@ def choice(validations):
 )
 def test_the_best_rate_is_that_of_the_smallest_mean_and_never_one_that_diverged(validations, best, edge):
     found = choice(validations)
+    assert all(value is None or math.isfinite(value) for values in found.validations for value in values)
     assert found.learning_rate == best
     assert found.edge == edge
 
@@ -205,7 +207,15 @@ def change_numbers(path):
     path.write_text("\n".join([header, *(row.replace("0.", "1.") for row in rows)]) + "\n")
 
 
-@pytest.mark.parametrize("damage", [Path.unlink, change_numbers, lambda path: path.write_text("step\n")])
+def shorten(path):
+    """Lose the last rows, and the file that would tell."""
+    path.write_text("\n".join(path.read_text().splitlines()[:-1]) + "\n")
+    (path.parent / "SHA256SUMS").unlink()
+
+
+@pytest.mark.parametrize(
+    "damage", [Path.unlink, change_numbers, shorten, lambda path: path.write_text("step\n")]
+)
 def test_a_choice_by_validations_that_were_lost_or_changed_is_refused_and_the_remedy_works(tmp_path, damage):
     search = RateSearch(comparison(tmp_path), RATES)
     first = search.carry_out(1, QUICK)

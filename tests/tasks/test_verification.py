@@ -180,10 +180,11 @@ def test_a_plugin_s_broken_inhibitor_stops_the_command_before_anything_is_traine
     assert not runs.exists()
 
 
-def test_a_network_of_one_neuron_has_no_distances_and_no_clause_is_blamed(tmp_path):
+@pytest.mark.parametrize("name", ["torus-dog", "torus-dog@a-priori", "rewired-torus-dog@a-priori"])
+def test_a_network_of_one_neuron_has_no_distances_and_no_clause_is_blamed(tmp_path, name):
     smoke = preset("adding", "smoke")
     one = replace(smoke, task=replace(smoke.task, units=1), pruning=replace(smoke.pruning, sparsity=0.0))
-    message = r"method 'torus-diffusion' does not suit this network\. Diffusion\(\) cannot be normalised"
+    message = rf"method '{name}' does not suit this network\. Diff\w+\(\) cannot be normalised"
     with pytest.raises(InvalidConfiguration, match=message):
-        Comparison(one, ["torus-diffusion"], [0], tmp_path, "table").carry_out(1)
+        Comparison(one, [name], [0], tmp_path, "table").carry_out(1)
     assert not any(tmp_path.rglob("*"))

@@ -57,8 +57,8 @@ class RateChoice:
         method, sparsity, seeds
             As of the class.
         validations : mapping of float to sequence of (float or None)
-            For each learning rate the last validation of each seed's network; None where the training
-            diverged.
+            For each learning rate the last validation of each seed's network; None, or a number that is not
+            finite, where the training diverged.
 
         Raises
         ------
@@ -74,11 +74,12 @@ class RateChoice:
         0.002
         """
         tried = sorted(validations)
+        finite = {rate: [_finite(value) for value in validations[rate]] for rate in tried}
         counts = {rate: len(validations[rate]) for rate in tried}
         expected = f"a number for each of the {len(seeds)} seeds, at one learning rate or more"
         require(bool(seeds) and set(counts.values()) == {len(seeds)}, "validations", expected, counts)
-        best = min(tried, key=lambda rate: _mean(validations[rate]))
-        if _mean(validations[best]) == math.inf:
+        best = min(tried, key=lambda rate: _mean(finite[rate]))
+        if None in finite[best]:
             raise Diverged(
                 f"The training of the method '{method}' diverges with each of the learning rates "
                 f"{', '.join(f'{rate:g}' for rate in tried)}; add smaller ones."
@@ -88,7 +89,7 @@ class RateChoice:
             sparsity=sparsity,
             seeds=list(seeds),
             tried=tried,
-            validations=[list(validations[rate]) for rate in tried],
+            validations=list(finite.values()),
             learning_rate=best,
         )
 
@@ -103,7 +104,10 @@ class RateChoice:
         return "largest" if self.learning_rate == self.tried[-1] else None
 
 
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
 def _mean(validations: Sequence[float | None]) -> float:
-    """Return the mean validation; infinite where a training diverged, or a validation is not a number."""
-    known = [value for value in validations if value is not None and math.isfinite(value)]
-    return mean(known) if len(known) == len(validations) else math.inf
+    """Return the mean validation, infinite where a training diverged."""
+    return mean(math.inf if value is None else value for value in validations)

@@ -229,7 +229,7 @@ class Summary(Record):
         """How tables call the rows."""
         units = self.units or [None] * len(self.rows)
         return [
-            row.method if count is None else f"{row.method} ({count} units)"
+            row.method if count is None else f"{row.method} ({count} unit{'' if count == 1 else 's'})"
             for row, count in zip(self.rows, units, strict=True)
         ]
 

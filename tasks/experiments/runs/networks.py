@@ -77,7 +77,7 @@ class StoredNetwork:
             If ``metrics.csv`` does not have it any more.
         """
         rows = self.metrics
-        if not rows or "validation" not in rows[-1]:
+        if not rows or rows[-1].get("step") != self.result.training["steps"] or "validation" not in rows[-1]:
             raise DamagedFile(
                 f"{self.folder} lacks the validation after the last step, which was in metrics.csv; delete "
                 "the folder and run the command again, which trains the network again."
