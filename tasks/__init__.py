@@ -9,14 +9,14 @@ from moduli.lazy import lazy_names
 
 if TYPE_CHECKING:
     from moduli.tasks.experiments.comparisons.comparison import Comparison
-    from moduli.tasks.experiments.comparisons.rate_search import RateSearch
+    from moduli.tasks.experiments.comparisons.search import SettingSearch
     from moduli.tasks.experiments.configuration.presets import preset
     from moduli.tasks.registry import available_tasks, register_task
     from moduli.tasks.task import Task, make_task
 
 __all__ = [
     "Comparison",
-    "RateSearch",
+    "SettingSearch",
     "Task",
     "available_tasks",
     "make_task",
@@ -26,7 +26,7 @@ __all__ = [
 
 _ORIGINS = {
     "Comparison": "moduli.tasks.experiments.comparisons.comparison",
-    "RateSearch": "moduli.tasks.experiments.comparisons.rate_search",
+    "SettingSearch": "moduli.tasks.experiments.comparisons.search",
     "Task": "moduli.tasks.task",
     "available_tasks": "moduli.tasks.registry",
     "make_task": "moduli.tasks.task",

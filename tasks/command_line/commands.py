@@ -73,6 +73,9 @@ class CompareCommand(ExperimentCommand):
     learning_rates: str = ""
     """Learning rates with commas between: each row of the table takes the one that validates best, on two
     seeds apart; the one below for all when not given."""
+    strengths: str = ""
+    """Strengths of the penalty with commas between, chosen likewise, after learning rates, for each row that
+    has a penalty; the one below for all when not given."""
     seeds: int = 1
     """Number of seeds; more than one gives 95% intervals."""
     first_seed: int = 0

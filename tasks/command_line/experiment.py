@@ -1,5 +1,6 @@
 """`moduli compare` and `moduli run`."""
 
+import dataclasses
 import json
 import shlex
 import signal
@@ -14,10 +15,12 @@ from rich.live import Live
 from moduli.errors import InvalidConfiguration
 from moduli.requirements import require
 from moduli.tasks.command_line.commands import CompareCommand, RunCommand
+from moduli.tasks.experiments.comparisons.choices import WORDS
 from moduli.tasks.experiments.comparisons.comparison import Comparison, usual_control
-from moduli.tasks.experiments.comparisons.rate_search import RateSearch
+from moduli.tasks.experiments.comparisons.search import SettingSearch
 from moduli.tasks.experiments.configuration.execution import Execution
 from moduli.tasks.experiments.configuration.presets import presets_of, with_style
+from moduli.tasks.experiments.configuration.settings import Tuned
 from moduli.tasks.experiments.configuration.toml_files import write_toml
 from moduli.tasks.experiments.methods import split_methods
 from moduli.tasks.experiments.runs.run import Run, readable
@@ -32,9 +35,9 @@ def execute(command: CompareCommand | RunCommand, arguments: Sequence[str]) -> b
         print(write_toml(command.configuration), end="")
         return True
     comparison = _comparison(command)
-    search = _search(command, comparison)
+    searches = _searches(command, comparison)
     require(command.jobs is None or command.jobs > 0, "jobs", "positive", command.jobs)
-    most = len((search or comparison).runs)
+    most = max(len(runs) for runs in [comparison.runs, *(each.runs for each in searches)])
     jobs, threads = _shared_out(1 if command.devices > 1 else command.jobs, most)
     execution = Execution(
         command.device,
@@ -48,8 +51,10 @@ def execute(command: CompareCommand | RunCommand, arguments: Sequence[str]) -> b
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as after Ctrl-C, what there is is saved
     console = Console(width=None if sys.stdout.isatty() else 160, quiet=command.json, markup=False)
     where = f"on {command.dask}" if command.dask else f"{jobs} at once"
-    if search is not None:
-        console.print(f"{len(search.runs)} networks to choose learning rates by, {where}, in {command.out}")
+    for each in searches:
+        search = dataclasses.replace(each, comparison=comparison)  # with what was chosen before
+        words = f"{len(search.runs)} networks to choose {WORDS[search.setting]}s by"
+        console.print(f"{words}, {where}, in {command.out}")
         with _progress(console, search.runs, ("trained",)):
             comparison = search.carry_out(jobs, execution, command.dask)
     count = len(comparison.runs)
@@ -101,11 +106,22 @@ def _comparison(command: CompareCommand | RunCommand) -> Comparison:
     )
 
 
-def _search(command: CompareCommand | RunCommand, comparison: Comparison) -> RateSearch | None:
-    """Return the search for learning rates, where several are given."""
-    if isinstance(command, RunCommand) or not command.learning_rates:
-        return None
-    return RateSearch(comparison, _numbers("learning-rates", command.learning_rates, "1e-3,4e-3"))
+def _searches(command: CompareCommand | RunCommand, comparison: Comparison) -> list[SettingSearch]:
+    """Return the searches for learning rates and strengths, where several are given, in this order."""
+    return [SettingSearch(comparison, setting, values) for setting, values in _tried(command).items()]
+
+
+def _tried(command: CompareCommand | RunCommand) -> dict[Tuned, list[float]]:
+    """Return the learning rates and the strengths that each method chooses from."""
+    if isinstance(command, RunCommand):
+        return {}
+    rates, strengths = command.learning_rates, command.strengths
+    tried: dict[Tuned, list[float]] = {}
+    if rates:
+        tried["learning_rate"] = _numbers("learning-rates", rates, "1e-3,4e-3")
+    if strengths:
+        tried["strength"] = _numbers("strengths", strengths, "1,10")
+    return tried
 
 
 def _numbers(option: str, text: str, example: str) -> list[float]:
@@ -129,9 +145,8 @@ def _folder_name(command: CompareCommand | RunCommand) -> str:
         words += [command.method, "seed", str(command.seed)]
     elif command.first_seed:
         words += ["seeds from", str(command.first_seed)]
-    if isinstance(command, CompareCommand) and command.learning_rates:
-        rates = _numbers("learning-rates", command.learning_rates, "1e-3,4e-3")
-        words += ["rates", ",".join(map(repr, rates))]
+    for setting, values in _tried(command).items():
+        words += [f"{WORDS[setting].split()[-1]}s", ",".join(map(repr, values))]
     if command.configuration != usual:
         words.append(command.configuration.digest())
     return readable("-".join(words))

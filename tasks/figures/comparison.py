@@ -14,7 +14,7 @@ from moduli.tasks.experiments.runs.run import Run
 from moduli.tasks.experiments.runs.run_folder import claimed
 from moduli.tasks.figures.geometry import neuron_figure, shape_figure, weights_figure
 from moduli.tasks.figures.overview import (
-    rates_figure,
+    choices_figure,
     scores_figure,
     sparsity_figure,
     survivors_figure,
@@ -28,6 +28,8 @@ CAPTIONS = {
     "training": "The validation score while training, a line for each seed.",
     "rates": "The last validations that learning rates were chosen by, on seeds that no table has: each "
     "seed, the mean, and a ring where the mean is best.",
+    "strengths": "The last validations that strengths were chosen by, on seeds that no table has: each seed, "
+    "the mean, and a ring where the mean is best.",
     "sparsity": "Scores against sparsity, with 95% intervals; tickets are dashed.",
     "survivors": "The share of each matrix that is left, a dot for each seed, where several are pruned: one "
     "that is nearly empty breaks a network, however full the others are.",
@@ -68,7 +70,8 @@ def draw_comparison(comparison: Comparison, summary: Summary) -> list[Path]:
     figures: dict[str, Figure | None] = {
         "scores": scores_figure(comparison, summary),
         "training": training_figure(comparison, summary),
-        "rates": rates_figure(summary),
+        "rates": choices_figure(summary, "learning_rate"),
+        "strengths": choices_figure(summary, "strength"),
         "sparsity": sparsity_figure(comparison, summary),
         "survivors": survivors_figure(comparison, summary),
         "weights": weights_figure(networks),

@@ -5,7 +5,7 @@ from statistics import mean
 
 from matplotlib.axes import Axes
 
-from moduli.tasks.experiments.comparisons.rate_choices import RateChoice
+from moduli.tasks.experiments.comparisons.choices import Choice
 from moduli.tasks.experiments.runs.metrics import Metrics
 from moduli.tasks.figures.colours import COLOURS, colour
 
@@ -60,38 +60,39 @@ def draw_training(
     axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
 
 
-def draw_rates(axes: Axes, choices: Mapping[str, RateChoice], score_name: str) -> None:
-    """Draw the last validations that learning rates were chosen by: seeds, means, and a ring at the choice.
+def draw_choices(axes: Axes, choices: Mapping[str, Choice], setting: str, score_name: str) -> None:
+    """Draw the last validations that a setting was chosen by: seeds, means, and a ring at the choice.
 
     Parameters
     ----------
     axes : matplotlib Axes
         Where to draw.
-    choices : mapping from str to RateChoice
-        The choice of each row, by its name. Rates with which a training diverged are left out.
+    choices : mapping from str to Choice
+        The choice of each row, by its name. Values with which a training diverged are left out.
+    setting : str
+        What was chosen.
     score_name : str
         What was validated, with its unit.
     """
     for index, (name, choice) in enumerate(choices.items()):
         known = {
-            rate: [value for value in values if value is not None]
-            for rate, values in zip(choice.tried, choice.validations, strict=True)
+            tried: [value for value in values if value is not None]
+            for tried, values in zip(choice.tried, choice.validations, strict=True)
             if None not in values
         }
-        means = {rate: mean(values) for rate, values in known.items()}
+        means = {tried: mean(values) for tried, values in known.items()}
         axes.plot(list(means), list(means.values()), "o-", color=colour(index), label=name, markersize=4)
-        for rate, values in known.items():
-            axes.plot([rate] * len(values), values, "o", color=colour(index), alpha=0.35, markersize=3)
+        for tried, values in known.items():
+            axes.plot([tried] * len(values), values, "o", color=colour(index), alpha=0.35, markersize=3)
         axes.plot(
-            choice.learning_rate, means[choice.learning_rate], "o", color=colour(index), fillstyle="none",
-            markersize=11,
+            choice.chosen, means[choice.chosen], "o", color=colour(index), fillstyle="none", markersize=11,
         )  # fmt: skip
-    tried = sorted({rate for choice in choices.values() for rate in choice.tried})
+    ticks = sorted({tried for choice in choices.values() for tried in choice.tried})
     axes.set_xscale("log")
-    axes.set_xticks(tried, [f"{rate:g}" for rate in tried])
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("learning rate")
+    axes.set_xlabel(setting)
     axes.set_ylabel(f"last validation, {score_name}")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))

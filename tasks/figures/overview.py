@@ -5,14 +5,16 @@ from statistics import mean
 
 from matplotlib.figure import Figure
 
+from moduli.tasks.experiments.comparisons.choices import WORDS
 from moduli.tasks.experiments.comparisons.comparison import Comparison
 from moduli.tasks.experiments.comparisons.estimates import Estimate
 from moduli.tasks.experiments.comparisons.summary import Summary
+from moduli.tasks.experiments.configuration.settings import Tuned
 from moduli.tasks.experiments.methods import method
 from moduli.tasks.experiments.runs.networks import StoredNetwork
 from moduli.tasks.experiments.runs.run import label
 from moduli.tasks.experiments.runs.stages import STAGES, Stage
-from moduli.tasks.figures.curves import draw_rates, draw_training
+from moduli.tasks.figures.curves import draw_choices, draw_training
 from moduli.tasks.figures.scores import draw_scores
 from moduli.tasks.figures.sparsity import draw_error_against_sparsity
 from moduli.tasks.figures.survivors import draw_survivors
@@ -55,13 +57,13 @@ def training_figure(comparison: Comparison, summary: Summary) -> Figure:
     return figure
 
 
-def rates_figure(summary: Summary) -> Figure | None:
-    """Draw what each row's learning rate was chosen by, where each has its own."""
-    if summary.choices is None:
+def choices_figure(summary: Summary, setting: Tuned) -> Figure | None:
+    """Draw what each row's learning rate or strength was chosen by, where rows have their own."""
+    choices = summary.chosen(setting)
+    if not choices:
         return None
     figure = Figure(figsize=(7, 4), layout="constrained")
-    choices = dict(zip(summary.labels, summary.choices, strict=True))
-    draw_rates(figure.subplots(), choices, summary.score_name)
+    draw_choices(figure.subplots(), choices, WORDS[setting], summary.score_name)
     return figure
 
 

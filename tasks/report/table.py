@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, median_low
 
+from moduli.tasks.experiments.comparisons.choices import WORDS
 from moduli.tasks.experiments.comparisons.estimates import Estimate
 from moduli.tasks.experiments.comparisons.summary import Row, Summary
 from moduli.tasks.experiments.runs.run import label
@@ -98,13 +99,13 @@ class Table:
 
 def score_table(summary: Summary) -> Table:
     """Return the table of a comparison: a row for each method and sparsity."""
-    columns = ["method", *(["learning rate"] if summary.choices else []), "sparsity"]
+    chosen = {setting: summary.chosen(setting) for setting in WORDS}
+    chosen = {setting: choices for setting, choices in chosen.items() if choices}
+    columns = ["method", *(WORDS[setting] for setting in chosen), "sparsity"]
     columns += [*(["recurrent"] if summary.several_matrices else []), "wiring", *STAGES]
     columns += [f"{stage} − control" for stage in STAGES if summary.compared]
     if summary.criterion is not None:
         columns += [f"{stage}: {steps_to(summary.criterion)}" for stage in STAGES]
-    rates = [[Entry.number(each.learning_rate, "{:g}")] for each in summary.choices or ()]
-    rates = rates or [[] for _ in summary.rows]
     all_steps = summary.steps_to_criterion or [{} for _ in summary.rows]
     count = len(summary.seeds)
     seeds = "1 seed" if count == 1 else f"{count} seeds, mean ± 95% interval"
@@ -114,11 +115,16 @@ def score_table(summary: Summary) -> Table:
         [
             [
                 Entry.word(name),
-                *rate,
+                *(
+                    Entry.number(choices[label].chosen if label in choices else None, "{:g}")
+                    for choices in chosen.values()
+                ),
                 *_entries(row, summary),
                 *(Entry.steps(steps[stage]) for stage in steps),
             ]
-            for name, rate, row, steps in zip(summary.names, rates, summary.rows, all_steps, strict=True)
+            for name, label, row, steps in zip(
+                summary.names, summary.labels, summary.rows, all_steps, strict=True
+            )
         ],
     )
 
@@ -129,18 +135,20 @@ def notes(summary: Summary) -> list[str]:
     scope = (summary.configuration.get("pruning") or {}).get("scope")
     if scope in COVERED:
         found.append(f"Pruned: {COVERED[scope]}.")
-    if summary.choices:
-        first = summary.choices[0]
+    for setting, words in WORDS.items():
+        choices = summary.chosen(setting)
+        if not choices:
+            continue
+        first = next(iter(choices.values()))
+        tried = ", ".join(f"{value:g}" for value in first.tried)
         found.append(
-            f"Learning rate: of {', '.join(f'{rate:g}' for rate in first.tried)} the one with the best last "
-            f"validation, the mean of {len(first.seeds)} seeds that are not in this table."
+            f"{words.capitalize()}: of {tried} the one with the best last validation, the mean of "
+            f"{len(first.seeds)} seeds that are not in this table."
         )
         for edge in ("smallest", "largest"):
-            rows = [
-                name for name, each in zip(summary.labels, summary.choices, strict=True) if each.edge == edge
-            ]
+            rows = [label for label, each in choices.items() if each.edge == edge]
             if rows:
-                found.append(f"The {edge} learning rate was the best of {_listed(rows)}: try further ones.")
+                found.append(f"The {edge} {words} was the best of {_listed(rows)}: try further ones.")
     if summary.criterion is not None:
         found.append(
             f"{steps_to(summary.criterion).capitalize()}: the first step at which a validation was at or "

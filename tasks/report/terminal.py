@@ -10,8 +10,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from moduli.tasks.experiments.comparisons.choices import WORDS
 from moduli.tasks.experiments.comparisons.comparison import Comparison
 from moduli.tasks.experiments.comparisons.summary import Summary
+from moduli.tasks.experiments.configuration.settings import Tuned
 from moduli.tasks.experiments.runs.metrics import read_metrics
 from moduli.tasks.experiments.runs.run import Run, label
 from moduli.tasks.experiments.runs.stages import STAGES, Stage
@@ -42,7 +44,7 @@ class Progress:
     def __init__(self, runs: Sequence[Run], stages: Sequence[Stage] = STAGES) -> None:
         self.runs = runs
         self.stages = stages
-        self._several_rates = _have_several_rates(runs)
+        self._differing = _differing(runs)
         self.started = time.monotonic()
 
     def __rich__(self) -> Group:
@@ -76,7 +78,7 @@ class Progress:
         stage = next((stage for stage in self.stages if not run.finished([stage])), self.stages[-1])
         rows = read_metrics(run.stage(stage))
         total = run.configuration.training.steps
-        name = [run.label, _distinction(run, self._several_rates), stage]
+        name = [run.label, _distinction(run, self._differing), stage]
         if not rows:
             return [*name, ProgressBar(total=total, completed=0, width=20), f"0/{total}", "", "", ""]
         last, before = rows[-1], rows[-2] if len(rows) > 1 else {"step": 0.0, "seconds": 0.0}
@@ -107,9 +109,9 @@ class Announcements:
 
     def __init__(self, console: Console, runs: Sequence[Run], stages: Sequence[Stage] = STAGES) -> None:
         self._console = console
-        several_rates = _have_several_rates(runs)
+        differing = _differing(runs)
         self._waiting = {
-            run.stage(stage) / "results.json": f"{run.label}, {_distinction(run, several_rates)}, {stage}"
+            run.stage(stage) / "results.json": f"{run.label}, {_distinction(run, differing)}, {stage}"
             for run in runs
             for stage in stages
         }
@@ -137,14 +139,15 @@ class Announcements:
             self._console.print(f"{done} of {self._count} networks: {name} is done", style="dim")
 
 
-def _have_several_rates(runs: Sequence[Run]) -> bool:
-    return len({run.configuration.training.learning_rate for run in runs}) > 1
+def _differing(runs: Sequence[Run]) -> list[Tuned]:
+    """Return the settings that not all runs have the same value of."""
+    return [setting for setting in WORDS if len({run.configuration.value_of(setting) for run in runs}) > 1]
 
 
-def _distinction(run: Run, with_rate: bool) -> str:
-    """Return what tells a run from others of its method: its seed, and where rates differ its rate."""
-    rate = f", rate {run.configuration.training.learning_rate:g}" if with_rate else ""
-    return f"seed {run.seed}{rate}"
+def _distinction(run: Run, differing: Sequence[Tuned]) -> str:
+    """Return what tells a run from others of its method: its seed, and settings where they differ."""
+    values = (f"{WORDS[setting]} {run.configuration.value_of(setting):g}" for setting in differing)
+    return ", ".join([f"seed {run.seed}", *values])
 
 
 def result_table(summary: Summary) -> RichTable:

@@ -10,8 +10,8 @@ from typing import Any
 from moduli.errors import suggestion
 from moduli.requirements import require
 from moduli.tasks.errors import UnknownMethod
+from moduli.tasks.experiments.comparisons.choices import Choice
 from moduli.tasks.experiments.comparisons.contrasts import Contrast, contrast, corrected
-from moduli.tasks.experiments.comparisons.rate_choices import RateChoice
 from moduli.tasks.experiments.comparisons.summary import Row, Summary, learning, void_runs
 from moduli.tasks.experiments.comparisons.sweeps import in_workers
 from moduli.tasks.experiments.configuration.execution import Execution
@@ -68,9 +68,9 @@ class Comparison:
         Differences smaller than it do not matter: it is tested whether methods are equivalent to the control.
     family : {"table", "stage"}
         Which tests are corrected together, see `moduli.tasks.experiments.comparisons.contrasts`.
-    choices : sequence of RateChoice
-        The learning rates of rows that have one of their own, as `RateSearch` finds them; those of other rows
-        are the configuration's.
+    choices : sequence of Choice
+        The learning rates and strengths of rows that have one of their own, as `SettingSearch` finds them;
+        those of other rows are the configuration's.
 
     Raises
     ------
@@ -89,7 +89,7 @@ class Comparison:
     control: str = CONTROL
     margin: float | None = None
     family: Family = "table"
-    choices: Sequence[RateChoice] = ()
+    choices: Sequence[Choice] = ()
 
     def __post_init__(self) -> None:
         for name in self.methods:
@@ -131,11 +131,9 @@ class Comparison:
     def run(self, name: str, sparsity: float, seed: int) -> Run:
         """Return the run of a row with a seed."""
         pruning = dataclasses.replace(self.configuration.pruning, sparsity=sparsity)
-        training = self.configuration.training
-        choice = self._choice(name, sparsity)
-        if choice is not None:
-            training = dataclasses.replace(training, learning_rate=choice.learning_rate)
-        configuration = dataclasses.replace(self.configuration, training=training, pruning=pruning)
+        configuration = dataclasses.replace(self.configuration, pruning=pruning)
+        for choice in self._choices(name, sparsity):
+            configuration = configuration.tuned(choice.setting, choice.chosen)
         return Run(configuration, name, seed, self.out / "networks")
 
     def carry_out(
@@ -216,7 +214,7 @@ class Comparison:
             ),
             family=self.family,
             margin=self.margin,
-            choices=list(self.choices) or None,
+            choices=[self._choices(*row) for row in self.rows] if self.choices else None,
             **learning(own.values()),
             **provenance(),
         )
@@ -230,10 +228,9 @@ class Comparison:
         run = self.run(name, sparsity, self.seeds[0])
         return run.settings.task.units if run.method.narrow else None
 
-    def _choice(self, name: str, sparsity: float) -> RateChoice | None:
-        """Return how a row got its learning rate, where it has one of its own."""
-        choices = (each for each in self.choices if (each.method, each.sparsity) == (name, sparsity))
-        return next(choices, None)
+    def _choices(self, name: str, sparsity: float) -> list[Choice]:
+        """Return what was chosen for a row."""
+        return [each for each in self.choices if (each.method, each.sparsity) == (name, sparsity)]
 
     def _control_of(
         self, name: str, sparsity: float, own: dict[tuple[str, float], list[Results]]
@@ -265,9 +262,11 @@ class Comparison:
         matrices = dict.fromkeys(
             matrix for results in own.values() for result in results for matrix in result["trained"].matrices
         )
+        settings = dict.fromkeys(each.setting for each in self.choices)
         for (name, sparsity), results in own.items():
             for seed, result in zip(self.seeds, results, strict=True):
                 run = self.run(name, sparsity, seed)
+                chosen = {each.setting: each.chosen for each in self._choices(name, sparsity)}
                 graphs = single_numbers(result["trained"].graphs or {})
                 for stage in STAGES:
                     yield {
@@ -275,11 +274,7 @@ class Comparison:
                         "target_sparsity": sparsity,
                         "seed": seed,
                         "stage": stage,
-                        **(
-                            {"learning_rate": run.configuration.training.learning_rate}
-                            if self.choices
-                            else {}
-                        ),
+                        **{setting: chosen.get(setting) for setting in settings},
                         "sparsity": result[stage].sparsity["total"],
                         **{
                             f"sparsity of {matrix}": result[stage].sparsity.get(matrix) for matrix in matrices

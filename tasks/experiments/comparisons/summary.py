@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from statistics import mean
 from typing import Any
 
+from moduli.tasks.experiments.comparisons.choices import Choice
 from moduli.tasks.experiments.comparisons.contrasts import Contrast
 from moduli.tasks.experiments.comparisons.estimates import decimals
-from moduli.tasks.experiments.comparisons.rate_choices import RateChoice
-from moduli.tasks.experiments.configuration.settings import Family
+from moduli.tasks.experiments.configuration.settings import Family, Tuned
 from moduli.tasks.experiments.runs.records import Record
 from moduli.tasks.experiments.runs.stages import (
     STAGES,
@@ -147,8 +147,8 @@ class Summary(Record):
     steps_to_criterion : list of dict of str to list, or None
         For each row and stage the first validated step at which each seed's network had learned the task, and
         None for a network that never did; None without a criterion.
-    choices : list of RateChoice or None
-        For each row its learning rate, where each has one of its own.
+    choices : list of list of Choice, or None
+        For each row the learning rate and the strength that were chosen for it; None where nothing was.
 
     All that may be None is so in files of versions that did not write it.
     """
@@ -170,7 +170,7 @@ class Summary(Record):
     margin: float | None = None
     criterion: float | None = None
     steps_to_criterion: list[dict[Stage, list[int | None]]] | None = None
-    choices: list[RateChoice] | None = None
+    choices: list[list[Choice]] | None = None
 
     def __post_init__(self) -> None:
         seeds = len(self.seeds)
@@ -240,6 +240,15 @@ class Summary(Record):
             name if self.names.count(name) == 1 else f"{name} {100 * row.sparsity:.3g}%"
             for name, row in zip(self.names, self.rows, strict=True)
         ]
+
+    def chosen(self, setting: Tuned) -> dict[str, Choice]:
+        """Return what was chosen for the rows that have a setting of their own, by their labels."""
+        return {
+            label: choice
+            for label, choices in zip(self.labels, self.choices or [[] for _ in self.rows], strict=True)
+            for choice in choices
+            if choice.setting == setting
+        }
 
     def void(self, row: Row, stage: Stage) -> list[bool]:
         """Return for each seed whether the network learned nothing: ignorance would have done as well."""

@@ -15,6 +15,9 @@ from moduli.tasks.experiments.configuration.values import as_json, check_setting
 Family = Literal["table", "stage"]
 """Which tests are corrected together: all of a table, or trained networks and tickets apart."""
 
+Tuned = Literal["learning_rate", "strength"]
+"""Settings of which each method of a comparison may have a value of its own."""
+
 LARGEST_RATE = 1e6
 """No training survives more, and an optimizer's own factors soon carry it beyond what float32 holds."""
 
@@ -105,6 +108,16 @@ class Configuration:
     def __post_init__(self) -> None:
         for settings in (self.task, self.training, self.pruning):
             check_settings(settings)
+
+    def tuned(self, setting: Tuned, value: float) -> "Configuration":
+        """Return these settings with another learning rate or strength."""
+        if setting == "learning_rate":
+            return dataclasses.replace(self, training=dataclasses.replace(self.training, learning_rate=value))
+        return dataclasses.replace(self, pruning=dataclasses.replace(self.pruning, strength=value))
+
+    def value_of(self, setting: Tuned) -> float:
+        """Return the learning rate or the strength."""
+        return self.training.learning_rate if setting == "learning_rate" else self.pruning.strength
 
     def as_dict(self) -> dict[str, Any]:
         """Return nested plain values, as written to JSON."""

@@ -57,6 +57,11 @@ class Method:
         """Whether its networks are others at another sparsity."""
         return self.sparse or self.narrow
 
+    @property
+    def penalised(self) -> bool:
+        """Whether its networks are trained with a penalty, whose strength matters."""
+        return self.regularizer is not None and not self.a_priori
+
     def configuration(self, configuration: Configuration) -> Configuration:
         """Return the settings of a comparison with this method's own size of the network.
 

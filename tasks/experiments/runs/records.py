@@ -8,6 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import UnionType
 from typing import Any, Self, get_args, get_origin, get_type_hints
 
 from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
@@ -121,7 +122,7 @@ def provenance() -> dict[str, Any]:
 
 
 def _parsed(kind: Any, value: Any, name: str = "") -> Any:
-    """Return a JSON value as what a type hint says: a dataclass, a list of them or None, or a plain value."""
+    """Return a JSON value as what a type hint says: a dataclass, a list or None, or a plain value."""
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         hints = get_type_hints(kind)
         if not isinstance(value, dict):
@@ -134,8 +135,8 @@ def _parsed(kind: Any, value: Any, name: str = "") -> Any:
             elif field.default is field.default_factory is dataclasses.MISSING:
                 raise ValueError(f"{path} is missing")
         return kind(**arguments)
-    lists = (each for each in (kind, *get_args(kind)) if get_origin(each) is list)
-    items = next((get_args(each)[0] for each in lists if dataclasses.is_dataclass(get_args(each)[0])), None)
+    members = get_args(kind) if isinstance(kind, UnionType) else (kind,)
+    items = next((get_args(each)[0] for each in members if get_origin(each) is list), None)
     if items is not None and isinstance(value, list):
         return [_parsed(items, item, f"{name}[{index}]") for index, item in enumerate(value)]
     try:

@@ -1,4 +1,4 @@
-"""Each method with a learning rate of its own, chosen on seeds that the table does not have."""
+"""Each method with a learning rate or a strength of its own, chosen on seeds that no table has."""
 
 import csv
 import json
@@ -11,20 +11,19 @@ from statistics import mean
 
 import pytest
 
-from moduli.errors import InvalidConfiguration
+from moduli.errors import InvalidConfiguration, InvalidParameter
 from moduli.tasks import preset
 from moduli.tasks.cli import main
 from moduli.tasks.errors import DamagedFile, Diverged
-from moduli.tasks.experiments.comparisons import rate_search
+from moduli.tasks.experiments.comparisons.choices import Choice
 from moduli.tasks.experiments.comparisons.comparison import Comparison
-from moduli.tasks.experiments.comparisons.rate_choices import RateChoice
-from moduli.tasks.experiments.comparisons.rate_search import SEEDS, RateSearch
+from moduli.tasks.experiments.comparisons.search import SEEDS, SettingSearch
 from moduli.tasks.experiments.comparisons.summary import Summary
 from moduli.tasks.experiments.configuration.execution import Execution
 from moduli.tasks.experiments.protocol import carry_out
 from moduli.tasks.experiments.runs.metrics import read_metrics
 from moduli.tasks.figures.comparison import draw_comparison
-from moduli.tasks.figures.overview import rates_figure
+from moduli.tasks.figures.overview import choices_figure
 from moduli.tasks.report.table import notes, score_table
 
 SMOKE = preset("adding", "smoke")
@@ -39,7 +38,7 @@ def comparison(folder, **changes):
 
 
 def test_each_row_takes_the_rate_whose_networks_validate_best(tmp_path):
-    search = RateSearch(comparison(tmp_path, sparsities=(0.5, 0.8)), RATES)
+    search = SettingSearch(comparison(tmp_path, sparsities=(0.5, 0.8)), "learning_rate", RATES)
     found = search.carry_out(1, QUICK)
     assert [(each.method, each.sparsity) for each in found.choices] == found.rows
     means = {
@@ -50,7 +49,7 @@ def test_each_row_takes_the_rate_whose_networks_validate_best(tmp_path):
     }
     for choice in found.choices:
         best = min(RATES, key=lambda rate: means[choice.method, choice.sparsity, rate])
-        assert choice.learning_rate == best
+        assert choice.chosen == best
         assert choice.tried == sorted(RATES)
         of_choice = [means[choice.method, choice.sparsity, rate] for rate in choice.tried]
         assert [mean(each) for each in choice.validations] == of_choice
@@ -60,11 +59,11 @@ def test_each_row_takes_the_rate_whose_networks_validate_best(tmp_path):
             for each in found.choices
             if (each.method, each.sparsity) == (run.method_name, run.configuration.pruning.sparsity)
         )
-        assert run.configuration.training.learning_rate == own.learning_rate
+        assert run.configuration.training.learning_rate == own.chosen
 
 
 def test_what_is_compared_is_what_one_rate_alone_would_give(tmp_path):
-    found = RateSearch(comparison(tmp_path), RATES).carry_out(1, QUICK)
+    found = SettingSearch(comparison(tmp_path), "learning_rate", RATES).carry_out(1, QUICK)
     results = found.carry_out(1, QUICK)
     for run, result in zip(found.runs, results, strict=True):
         training = replace(SHORT.training, learning_rate=run.configuration.training.learning_rate)
@@ -78,7 +77,7 @@ def test_what_is_compared_is_what_one_rate_alone_would_give(tmp_path):
 
 
 def test_seeds_of_the_choice_are_in_no_table_and_nothing_is_scored_twice(tmp_path):
-    search = RateSearch(comparison(tmp_path), RATES)
+    search = SettingSearch(comparison(tmp_path), "learning_rate", RATES)
     chosen_on = {run.seed for run in search.runs}
     found = search.carry_out(1, QUICK)
     assert chosen_on.isdisjoint(run.seed for run in found.runs)
@@ -86,15 +85,15 @@ def test_seeds_of_the_choice_are_in_no_table_and_nothing_is_scored_twice(tmp_pat
 
 
 def test_a_second_search_trains_nothing(tmp_path, monkeypatch):
-    search = RateSearch(comparison(tmp_path), RATES)
+    search = SettingSearch(comparison(tmp_path), "learning_rate", RATES)
     first = search.carry_out(1, QUICK)
     monkeypatch.setattr("moduli.tasks.experiments.protocol.train", lambda *arguments: pytest.fail("trained"))
     assert search.carry_out(1, QUICK).choices == first.choices
 
 
 def test_more_seeds_keep_the_choice(tmp_path):
-    few = RateSearch(comparison(tmp_path), RATES)
-    many = RateSearch(comparison(tmp_path, seeds=range(10)), RATES)
+    few = SettingSearch(comparison(tmp_path), "learning_rate", RATES)
+    many = SettingSearch(comparison(tmp_path, seeds=range(10)), "learning_rate", RATES)
     assert [run.folder for run in few.runs] == [run.folder for run in many.runs]
 
 
@@ -104,43 +103,44 @@ def test_methods_are_verified_before_the_search(tmp_path, monkeypatch):
         "moduli.tasks.experiments.verification.Verification.verify",
         lambda self, run: verified.append(run.method_name),
     )
-    RateSearch(comparison(tmp_path), RATES).carry_out(1)
+    SettingSearch(comparison(tmp_path), "learning_rate", RATES).carry_out(1)
     assert verified == METHODS
 
 
 def test_the_table_says_which_rate_each_row_has_and_by_what(tmp_path):
-    found = RateSearch(comparison(tmp_path), [1e-5, 2e-5]).carry_out(1, QUICK)
+    found = SettingSearch(comparison(tmp_path), "learning_rate", [1e-5, 2e-5]).carry_out(1, QUICK)
     summary = found.summarize(found.carry_out(1, QUICK))
     read = Summary.read(found.folder / "results.json")
-    assert read.choices == summary.choices == list(found.choices)
+    assert read.choices == summary.choices == [[each] for each in found.choices]
     table = score_table(summary)
     assert table.columns[1] == "learning rate"
-    assert [row[1].text for row in table.rows] == [f"{each.learning_rate:g}" for each in found.choices]
+    assert [row[1].text for row in table.rows] == [f"{each.chosen:g}" for each in found.choices]
     text = "\n".join(notes(summary))
     assert "Learning rate: of 1e-05, 2e-05 the one with the best last validation, the mean of 2 seeds" in text
     with (found.folder / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
-    rates = {each.method: each.learning_rate for each in found.choices}
+    rates = {each.method: each.chosen for each in found.choices}
     assert all(float(row["learning_rate"]) == rates[row["method"]] for row in rows)
     for each in found.choices:
         assert f"The {each.edge} learning rate was the best of" in text
 
 
 def test_the_figure_shows_every_validation_and_rings_the_choice(tmp_path):
-    found = RateSearch(comparison(tmp_path), RATES).carry_out(1, QUICK)
+    found = SettingSearch(comparison(tmp_path), "learning_rate", RATES).carry_out(1, QUICK)
     summary = found.summarize(found.carry_out(1, QUICK))
     diverged = replace(found.choices[1], validations=[found.choices[1].validations[0], [None, 1.0]])
-    diverged = replace(diverged, learning_rate=diverged.tried[0])
-    figure = rates_figure(replace(summary, choices=[found.choices[0], diverged]))
+    diverged = replace(diverged, chosen=diverged.tried[0])
+    figure = choices_figure(replace(summary, choices=[[found.choices[0]], [diverged]]), "learning_rate")
     (axes,) = figure.axes
     drawn = [sorted(line.get_ydata()) for line in axes.get_lines()]
     for values in found.choices[0].validations:
         assert sorted(values) in drawn
     assert all(1.0 not in values for values in drawn)
     rings = [line for line in axes.get_lines() if line.get_fillstyle() == "none"]
-    assert [ring.get_xdata()[0] for ring in rings] == [found.choices[0].learning_rate, diverged.learning_rate]
+    assert [ring.get_xdata()[0] for ring in rings] == [found.choices[0].chosen, diverged.chosen]
     assert "rates" in {path.stem for path in draw_comparison(found, summary)}
-    assert rates_figure(replace(summary, choices=None)) is None
+    assert choices_figure(replace(summary, choices=None), "learning_rate") is None
+    assert choices_figure(summary, "strength") is None
 
 
 def test_a_table_of_one_rate_says_nothing_of_a_choice(tmp_path):
@@ -152,7 +152,7 @@ def test_a_table_of_one_rate_says_nothing_of_a_choice(tmp_path):
 
 
 def choice(validations):
-    return RateChoice.of("dense", 0.0, [0, 1], validations)
+    return Choice.of("dense", 0.0, "learning_rate", [0, 1], validations)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def choice(validations):
 def test_the_best_rate_is_that_of_the_smallest_mean_and_never_one_that_diverged(validations, best, edge):
     found = choice(validations)
     assert all(value is None or math.isfinite(value) for values in found.validations for value in values)
-    assert found.learning_rate == best
+    assert found.chosen == best
     assert found.edge == edge
 
 
@@ -196,9 +196,9 @@ def test_a_rate_that_diverges_does_not_stop_the_search(tmp_path, monkeypatch):
 
     original = protocol.train
     monkeypatch.setattr(protocol, "train", train)
-    found = RateSearch(comparison(tmp_path), RATES).carry_out(1, QUICK)
+    found = SettingSearch(comparison(tmp_path), "learning_rate", RATES).carry_out(1, QUICK)
     for each in found.choices:
-        assert each.learning_rate == min(RATES)
+        assert each.chosen == min(RATES)
         assert each.validations[1] == [None, None]
 
 
@@ -217,7 +217,7 @@ def shorten(path):
     "damage", [Path.unlink, change_numbers, shorten, lambda path: path.write_text("step\n")]
 )
 def test_a_choice_by_validations_that_were_lost_or_changed_is_refused_and_the_remedy_works(tmp_path, damage):
-    search = RateSearch(comparison(tmp_path), RATES)
+    search = SettingSearch(comparison(tmp_path), "learning_rate", RATES)
     first = search.carry_out(1, QUICK)
     folder = search.runs[0].stage("trained")
     damage(folder / "metrics.csv")
@@ -232,9 +232,11 @@ def test_a_choice_by_validations_that_were_lost_or_changed_is_refused_and_the_re
 @pytest.mark.parametrize("method", ["dense", "none", "torus-diffusion@a-priori"])
 def test_whatever_a_training_diverges_by_its_rate_is_not_chosen(tmp_path, method):
     wild = replace(SHORT, training=replace(SHORT.training, optimizer="sgd", clip=1e9, steps=60))
-    search = RateSearch(comparison(tmp_path, configuration=wild, methods=[method]), [1e-3, 1e5])
+    search = SettingSearch(
+        comparison(tmp_path, configuration=wild, methods=[method]), "learning_rate", [1e-3, 1e5]
+    )
     (found,) = search.carry_out(1, QUICK).choices
-    assert found.learning_rate == 1e-3
+    assert found.chosen == 1e-3
     assert found.validations[1] == [None, None]
 
 
@@ -256,12 +258,12 @@ def test_a_training_that_diverges_at_a_cut_is_named_with_its_rate(tmp_path):
 )  # fmt: skip
 def test_bad_rates_are_refused(tmp_path, rates):
     with pytest.raises(InvalidConfiguration, match="learning rates must be"):
-        RateSearch(comparison(tmp_path), rates)
+        SettingSearch(comparison(tmp_path), "learning_rate", rates)
 
 
 def test_a_seed_of_the_choice_is_refused_in_a_table(tmp_path):
     with pytest.raises(InvalidConfiguration, match=r"seeds must be none of \(4294967294, 4294967295\)"):
-        RateSearch(comparison(tmp_path, seeds=[0, rate_search.SEEDS[0]]), RATES)
+        SettingSearch(comparison(tmp_path, seeds=[0, SEEDS[0]]), "learning_rate", RATES)
 
 
 def test_the_command_searches_first_and_compares_then(tmp_path, capsys):
@@ -280,10 +282,10 @@ def test_the_command_searches_first_and_compares_then(tmp_path, capsys):
     main(["compare", "adding", "--learning-rates", "1e-2, 0.00001", *options])
     out = capsys.readouterr().out
     assert "4 networks to choose learning rates by, 1 at once" in out
-    assert "4 of 4 networks: dense, seed 4294967295, rate 0.01, trained is done" in out
+    assert "4 of 4 networks: dense, seed 4294967295, learning rate 0.01, trained is done" in out
     assert "2 of 2 networks: dense, seed 0, ticket is done" in out
     (folder,) = tmp_path.glob("adding-smoke-rates-0.01,1e-05-*")
-    (choice,) = json.loads((folder / "results.json").read_text())["choices"]
+    ((choice,),) = json.loads((folder / "results.json").read_text())["choices"]
     assert choice["tried"] == [1e-5, 1e-2]
     assert "Learning rate" in out
 
@@ -292,5 +294,114 @@ def test_the_command_says_what_learning_rates_are(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["compare", "adding", "--preset", "smoke", "--learning-rates", "fast", "--out", str(tmp_path)])
     message = "--learning-rates takes numbers with commas between, such as 1e-3,4e-3; got 'fast'."
+    assert message in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
+
+
+PENALISED = ["dense", "none", "torus-diffusion", "permuted-torus-diffusion"]
+STRENGTHS = [1000.0, 0.1]
+
+
+def test_strengths_are_chosen_at_the_chosen_rates_and_only_where_there_is_a_penalty(tmp_path):
+    tuned = SettingSearch(comparison(tmp_path, methods=PENALISED), "learning_rate", RATES).carry_out(1, QUICK)
+    search = SettingSearch(tuned, "strength", STRENGTHS)
+    assert [name for name, _ in search.tuned_rows] == PENALISED[2:]
+    rates = {each.method: each.chosen for each in tuned.choices}
+    assert all(run.configuration.training.learning_rate == rates[run.method_name] for run in search.runs)
+    found = search.carry_out(1, QUICK)
+    strengths = {each.method: each for each in found.choices if each.setting == "strength"}
+    assert list(strengths) == PENALISED[2:]
+    for run in found.runs:
+        assert run.configuration.training.learning_rate == rates[run.method_name]
+        usual = SHORT.pruning.strength
+        chosen = strengths[run.method_name].chosen if run.method_name in strengths else usual
+        assert run.configuration.pruning.strength == chosen
+    for each in strengths.values():
+        assert each.tried == sorted(STRENGTHS)
+        assert each.chosen == each.tried[min(range(2), key=lambda place: mean(each.validations[place]))]
+
+
+def test_the_table_has_a_column_of_strengths_and_leaves_it_empty_without_a_penalty(tmp_path):
+    plain = comparison(tmp_path, methods=["none", "torus-diffusion"])
+    found = SettingSearch(plain, "strength", STRENGTHS).carry_out(1, QUICK)
+    summary = found.summarize(found.carry_out(1, QUICK))
+    assert Summary.read(found.folder / "results.json").choices == [[], [*found.choices]]
+    table = score_table(summary)
+    assert table.columns[:3] == ["method", "strength", "sparsity"]
+    (chosen,) = found.choices
+    assert [row[1].text for row in table.rows] == ["", f"{chosen.chosen:g}"]
+    text = "\n".join(notes(summary))
+    assert "Strength: of 0.1, 1000 the one with the best last validation" in text
+    assert f"The {chosen.edge} strength was the best of torus-diffusion: try further ones." in text
+    assert "Learning rate" not in text
+    with (found.folder / "results.csv").open() as file:
+        values = {row["method"]: row["strength"] for row in csv.DictReader(file)}
+    assert values["none"] == ""
+    assert float(values["torus-diffusion"]) == chosen.chosen
+    drawn = {path.stem for path in draw_comparison(found, summary)}
+    assert "strengths" in drawn
+    assert "rates" not in drawn
+    (axes,) = choices_figure(summary, "strength").axes
+    assert axes.get_xlabel() == "strength"
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["torus-diffusion"]
+
+
+@pytest.mark.parametrize(
+    "strengths", [[1.0], [1.0, 1.0], [0.0, 1.0], [1.0, float("inf")], "1,10", [1.0, None]]
+)
+def test_bad_strengths_are_refused(tmp_path, strengths):
+    with pytest.raises(InvalidConfiguration, match="strengths must be"):
+        SettingSearch(comparison(tmp_path, methods=PENALISED), "strength", strengths)
+
+
+@pytest.mark.parametrize("methods", [METHODS, ["narrow", "torus-diffusion@a-priori", "cliques@a-priori"]])
+def test_strengths_of_methods_without_a_penalty_are_refused(tmp_path, methods):
+    with pytest.raises(InvalidConfiguration, match="methods must be one with a penalty at least"):
+        SettingSearch(comparison(tmp_path, methods=methods), "strength", STRENGTHS)
+
+
+def test_what_is_chosen_already_is_not_searched_again(tmp_path):
+    tuned = SettingSearch(comparison(tmp_path), "learning_rate", RATES).carry_out(1, QUICK)
+    with pytest.raises(InvalidConfiguration, match="comparison must be without choices of learning rates"):
+        SettingSearch(tuned, "learning_rate", RATES)
+
+
+def test_another_setting_is_refused_with_a_suggestion(tmp_path):
+    with pytest.raises(InvalidParameter, match=r"Unknown setting 'strengths'; did you mean 'strength'\?"):
+        SettingSearch(comparison(tmp_path), "strengths", STRENGTHS)
+
+
+def test_the_command_chooses_rates_first_then_strengths(tmp_path, capsys):
+    options = ["--preset", "smoke", "--steps", "30", "--jobs", "1", "--out", str(tmp_path)]
+    main([
+        "compare", "adding", "--methods", "none,l1", *options,
+        "--learning-rates", "1e-2,1e-3", "--strengths", "1,100",
+    ])  # fmt: skip
+    out = capsys.readouterr().out
+    assert out.index("8 networks to choose learning rates by") < out.index(
+        "4 networks to choose strengths by"
+    )
+    assert "seed 4294967295, strength 100, trained is done" in out
+    (folder,) = tmp_path.glob("adding-smoke-rates-0.01,0.001-strengths-1.0,100.0-*")
+    choices = json.loads((folder / "results.json").read_text())["choices"]
+    assert [[each["setting"] for each in row] for row in choices] == [
+        ["learning_rate"],
+        ["learning_rate", "strength"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("strengths", "message"),
+    [
+        ("strong", "--strengths takes numbers with commas between, such as 1,10; got 'strong'."),
+        ("1", "strengths must be at least two, all different"),
+    ],
+)
+def test_wrong_strengths_are_told_before_anything_is_trained(tmp_path, capsys, strengths, message):
+    with pytest.raises(SystemExit):
+        main([
+            "compare", "adding", "--preset", "smoke", "--methods", "l1", "--out", str(tmp_path),
+            "--learning-rates", "1e-2,1e-3", "--strengths", strengths,
+        ])  # fmt: skip
     assert message in capsys.readouterr().err
     assert not any(tmp_path.iterdir())

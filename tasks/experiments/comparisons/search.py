@@ -1,0 +1,136 @@
+"""A search for the learning rate, or the strength, of each method of a comparison, before the comparison."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from moduli.models.arguments import is_number
+from moduli.requirements import require, require_choice
+from moduli.tasks.errors import Diverged
+from moduli.tasks.experiments.comparisons.choices import WORDS, Choice
+from moduli.tasks.experiments.comparisons.comparison import Comparison
+from moduli.tasks.experiments.comparisons.sweeps import in_workers
+from moduli.tasks.experiments.configuration.execution import Execution
+from moduli.tasks.experiments.configuration.settings import LARGEST_RATE, Tuned
+from moduli.tasks.experiments.methods import method
+from moduli.tasks.experiments.protocol import carry_out
+from moduli.tasks.experiments.runs.networks import StoredNetwork
+from moduli.tasks.experiments.runs.run import Run
+from moduli.tasks.experiments.verification import verify_waiting
+
+SEEDS = (2**32 - 2, 2**32 - 1)
+"""The seeds that settings are chosen on: the last that there are, since tables count from 0."""
+
+LARGEST: dict[Tuned, float] = {"learning_rate": LARGEST_RATE, "strength": math.inf}
+EXAMPLES: dict[Tuned, str] = {"learning_rate": "[1e-3, 4e-3]", "strength": "[1, 10]"}
+
+
+@dataclass(frozen=True)
+class SettingSearch:
+    """Train every method with several learning rates or strengths, on seeds that no table has.
+
+    Methods differ in the learning rates and strengths that suit them. Comparing them at one compares how well
+    each bears it; here each gets the one whose networks have the smallest error on validation data after the
+    last step, when they are pruned. Test data take no part in it. A search for strengths leaves out methods
+    without a penalty. A search of a comparison that another search returned keeps what that one chose.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        What is to be compared; its own value of the setting is not used where one is chosen.
+    setting : {"learning_rate", "strength"}
+        What is chosen.
+    values : sequence of float
+        The values that are tried, at least two.
+
+    Raises
+    ------
+    InvalidConfiguration
+        If there are fewer than two values, one is not a positive number or named twice, no method has the
+        setting, it is chosen already, or the comparison has one of the `SEEDS`.
+    InvalidParameter
+        If the setting is another one.
+    """
+
+    comparison: Comparison
+    setting: Tuned
+    values: Sequence[float]
+
+    def __post_init__(self) -> None:
+        values, seeds = self.values, self.comparison.seeds
+        require_choice("setting", self.setting, tuple(WORDS))
+        words = f"{WORDS[self.setting]}s"
+        expected = f"a sequence of positive numbers such as {EXAMPLES[self.setting]}"
+        require(isinstance(values, Sequence) and all(map(self._allows, values)), words, expected, values)
+        require(len(set(values)) == len(values) > 1, words, "at least two, all different", values)
+        apart = f"none of {SEEDS}, on which {words} are chosen"
+        require(not set(seeds) & set(SEEDS), "seeds", apart, list(seeds))
+        penalised = "one with a penalty at least, whose strength can be chosen"
+        require(bool(self.tuned_rows), "methods", penalised, list(self.comparison.methods))
+        anew = f"without choices of {words}, which are made here"
+        require(
+            all(each.setting != self.setting for each in self.comparison.choices), "comparison", anew, "some"
+        )
+
+    def _allows(self, value: object) -> bool:
+        return is_number(value) and 0 < value <= LARGEST[self.setting] and math.isfinite(value)
+
+    @property
+    def tuned_rows(self) -> list[tuple[str, float]]:
+        """The rows of the table that have the setting: all have a learning rate, the penalised a strength."""
+        return [
+            (name, sparsity)
+            for name, sparsity in self.comparison.rows
+            if self.setting == "learning_rate" or method(name).penalised
+        ]
+
+    @property
+    def runs(self) -> list[Run]:
+        """The runs that the choice is made by: of each row, one for each value and seed."""
+        return [
+            self._run(row, value, seed)
+            for row in self.tuned_rows
+            for value in sorted(self.values)
+            for seed in SEEDS
+        ]
+
+    def _run(self, row: tuple[str, float], value: float, seed: int) -> Run:
+        run = self.comparison.run(*row, seed)
+        return dataclasses.replace(run, configuration=run.configuration.tuned(self.setting, value))
+
+    def carry_out(self, jobs: int, execution: Execution | None = None, dask: str | None = None) -> Comparison:
+        """Return the comparison with a choice for each row that has one; what is trained already is kept.
+
+        Parameters
+        ----------
+        jobs, execution, dask
+            As of `Comparison.carry_out`.
+
+        Raises
+        ------
+        Diverged
+            If a method's training diverges with each of the values.
+        """
+        execution = execution or Execution()
+        verify_waiting(self.runs, execution, ("trained",))
+        validations = iter(in_workers(_validation, self.runs, jobs, execution, dask))
+        choices = [
+            Choice.of(
+                *row,
+                self.setting,
+                SEEDS,
+                {value: [next(validations) for _ in SEEDS] for value in sorted(self.values)},
+            )
+            for row in self.tuned_rows
+        ]
+        return dataclasses.replace(self.comparison, choices=[*self.comparison.choices, *choices])
+
+
+def _validation(run: Run, execution: Execution) -> float | None:
+    """Train a run's network, unless that is done; return its last validation, None if it diverges."""
+    try:
+        carry_out(run, execution, ("trained",))
+    except Diverged:
+        return None
+    return StoredNetwork(run.stage("trained")).last_validation
