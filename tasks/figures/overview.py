@@ -22,14 +22,15 @@ from moduli.tasks.figures.survivors import draw_survivors
 
 def scores_figure(comparison: Comparison, summary: Summary) -> Figure:
     """Draw every row's scores, trained and of the ticket."""
-    figure = Figure(figsize=(9, 1.4 + 0.3 * len(summary.rows)), layout="constrained")
+    figure = Figure(figsize=(9, 1.7 + 0.3 * len(summary.rows)), layout="constrained")
     panels = list(figure.subplots(1, len(STAGES), sharey=True))
+    span = [score for row in summary.rows for stage in STAGES for score in row.scores(stage)]
     for axes, stage in zip(panels, STAGES, strict=True):
         scores = {
             label(*wanted): row.scores(stage)
             for wanted, row in zip(comparison.rows, summary.rows, strict=True)
         }
-        draw_scores(axes, scores, _references(summary), summary.score_name)
+        draw_scores(axes, scores, _references(summary), summary.score_name, span)
         axes.set_title(stage, fontsize=9)
         axes.tick_params(labelleft=True)  # a phone shows each panel alone
     lowest, highest = zip(*(axes.get_xlim() for axes in panels), strict=True)

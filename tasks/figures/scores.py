@@ -9,9 +9,16 @@ from moduli.tasks.experiments.comparisons.estimates import Estimate
 from moduli.tasks.figures.colours import colour
 from moduli.tasks.figures.scales import scale_by_ratio
 
+LINE = 0.5
+"""The height of a reference's name, in rows."""
+
 
 def draw_scores(
-    axes: Axes, scores: Mapping[str, Sequence[float]], references: Mapping[str, float], unit: str = "error"
+    axes: Axes,
+    scores: Mapping[str, Sequence[float]],
+    references: Mapping[str, float],
+    unit: str = "error",
+    span: Sequence[float] | None = None,
 ) -> None:
     """Draw each row's scores as dots, one a seed, and their mean with its 95% interval.
 
@@ -25,9 +32,12 @@ def draw_scores(
     scores : mapping from str to sequence of float
         For each row, from the top, the scores of the seeds.
     references : mapping from str to float
-        Scores to mark by vertical lines, where they are within the range of the others.
+        Scores to mark by vertical lines, where they are within the range of the others; each is named above the
+        rows, in a line of its own.
     unit : str
         The label of the scores, with their unit.
+    span : sequence of float, optional
+        Scores that the axis spans, those of the rows when not given.
     """
     for height, values in enumerate(scores.values()):
         estimate = Estimate.of(values)
@@ -36,23 +46,24 @@ def draw_scores(
         if estimate.half_width is not None:
             ends = estimate.mean - estimate.half_width, estimate.mean + estimate.half_width
             axes.plot(ends, [height] * 2, color="black", linewidth=1)
-    scale_by_ratio(axes, "x", [value for values in scores.values() for value in values])
+    scale_by_ratio(axes, "x", span or [value for values in scores.values() for value in values])
     lowest, highest = axes.get_xlim()
-    for name, value in references.items():
-        if lowest < value < highest:
-            axes.axvline(value, color="0.6", linewidth=0.8, linestyle=":")
-            axes.annotate(
-                name,
-                (value, 1),
-                xycoords=("data", "axes fraction"),
-                rotation=90,
-                ha="right",
-                va="top",
-                fontsize=6,
-                color="0.4",
-            )
+    near = {name: value for name, value in references.items() if lowest < value < highest}
+    for line, (name, value) in enumerate(near.items(), 1):
+        axes.axvline(value, color="0.6", linewidth=0.8, linestyle=":")
+        right = (axes.transData - axes.transAxes).transform((value, 0))[0] > 0.5
+        axes.annotate(
+            name,
+            (value, -0.5 - LINE * (line - 0.5)),
+            xytext=(-3 if right else 3, 0),
+            textcoords="offset points",
+            ha="right" if right else "left",
+            va="center",
+            fontsize=6,
+            color="0.4",
+        )
     axes.set_yticks(range(len(scores)), [_label(*row) for row in scores.items()], fontsize=8)
-    axes.set_ylim(len(scores) - 0.5, -0.5)
+    axes.set_ylim(len(scores) - 0.5, -0.5 - LINE * len(near))
     axes.tick_params(axis="x", labelsize=8)
     axes.set_xlabel(unit)
     axes.spines[["top", "right"]].set_visible(False)
