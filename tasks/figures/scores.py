@@ -32,8 +32,8 @@ def draw_scores(
     scores : mapping from str to sequence of float
         For each row, from the top, the scores of the seeds.
     references : mapping from str to float
-        Scores to mark by vertical lines, where they are within the range of the others; each is named above the
-        rows, in a line of its own.
+        Scores to mark by vertical lines, where they are within the range of the others; each is named above
+        the rows, in a line of its own.
     unit : str
         The label of the scores, with their unit.
     span : sequence of float, optional
