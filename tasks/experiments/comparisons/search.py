@@ -1,7 +1,7 @@
 """A search for the learning rate, or the strength, of each method of a comparison, before the comparison."""
 
 import dataclasses
-import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ from moduli.tasks.experiments.verification import verify_waiting
 SEEDS = (2**32 - 2, 2**32 - 1)
 """The seeds that settings are chosen on: the last that there are, since tables count from 0."""
 
-LARGEST: dict[Tuned, float] = {"learning_rate": LARGEST_RATE, "strength": math.inf}
+LARGEST: dict[Tuned, float] = {"learning_rate": LARGEST_RATE, "strength": sys.float_info.max}
 EXAMPLES: dict[Tuned, str] = {"learning_rate": "[1e-3, 4e-3]", "strength": "[1, 10]"}
 
 
@@ -68,13 +68,11 @@ class SettingSearch:
         require(not set(seeds) & set(SEEDS), "seeds", apart, list(seeds))
         penalised = "one with a penalty at least, whose strength can be chosen"
         require(bool(self.tuned_rows), "methods", penalised, list(self.comparison.methods))
-        anew = f"without choices of {words}, which are made here"
-        require(
-            all(each.setting != self.setting for each in self.comparison.choices), "comparison", anew, "some"
-        )
+        before = [each.chosen for each in self.comparison.choices if each.setting == self.setting]
+        require(not before, "comparison", f"without {words} that were chosen before", before)
 
     def _allows(self, value: object) -> bool:
-        return is_number(value) and 0 < value <= LARGEST[self.setting] and math.isfinite(value)
+        return is_number(value) and 0 < value <= LARGEST[self.setting]
 
     @property
     def tuned_rows(self) -> list[tuple[str, float]]:
