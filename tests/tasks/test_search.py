@@ -362,9 +362,7 @@ def test_strengths_of_methods_without_a_penalty_are_refused(tmp_path, methods):
 
 def test_what_is_chosen_already_is_not_searched_again(tmp_path):
     tuned = SettingSearch(comparison(tmp_path), "learning_rate", RATES).carry_out(1, QUICK)
-    with pytest.raises(
-        InvalidConfiguration, match="comparison must be without learning rates that
-    ):
+    with pytest.raises(InvalidConfiguration, match="comparison must be without learning rates that"):
         SettingSearch(tuned, "learning_rate", RATES)
 
 
