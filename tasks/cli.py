@@ -55,3 +55,7 @@ def _require_text(arguments: Sequence[str]) -> None:
             argument.encode()
         except UnicodeEncodeError:
             raise InvalidParameter(f"{argument!a} is not text in UTF-8; use another name.") from None
+
+
+if __name__ == "__main__":
+    main()

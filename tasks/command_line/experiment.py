@@ -31,11 +31,11 @@ from moduli.tasks.report.terminal import Announcements, Progress, print_summary
 
 def execute(command: CompareCommand | RunCommand, arguments: Sequence[str]) -> bool:
     """Carry out all runs, print their table and draw their figures; or print the settings alone."""
+    comparison = _comparison(command)
+    searches = _searches(command, comparison)
     if command.print_config:
         print(write_toml(command.configuration), end="")
         return True
-    comparison = _comparison(command)
-    searches = _searches(command, comparison)
     require(command.jobs is None or command.jobs > 0, "jobs", "positive", command.jobs)
     most = max(len(runs) for runs in [comparison.runs, *(each.runs for each in searches)])
     jobs, threads = _shared_out(1 if command.devices > 1 else command.jobs, most)
@@ -57,6 +57,9 @@ def execute(command: CompareCommand | RunCommand, arguments: Sequence[str]) -> b
         console.print(f"{words}, {where}, in {command.out}")
         with _progress(console, search.runs, ("trained",)):
             comparison = search.carry_out(jobs, execution, command.dask)
+        for choice in comparison.choices:
+            if choice.setting == search.setting:
+                console.print(str(choice))
     count = len(comparison.runs)
     console.print(f"{count} {'run' if count == 1 else 'runs'}, {where}, in {command.out}")
     with _progress(console, comparison.runs):
@@ -146,7 +149,8 @@ def _folder_name(command: CompareCommand | RunCommand) -> str:
     elif command.first_seed:
         words += ["seeds from", str(command.first_seed)]
     for setting, values in _tried(command).items():
-        words += [f"{WORDS[setting].split()[-1]}s", ",".join(map(repr, values))]
+        tried = ",".join(repr(value).replace("+", "") for value in sorted(values))
+        words += [f"{WORDS[setting].split()[-1]}s", tried]
     if command.configuration != usual:
         words.append(command.configuration.digest())
     return readable("-".join(words))

@@ -27,9 +27,9 @@ CAPTIONS = {
     "scores": "The score of every seed, the mean and its 95% interval, of trained networks and of tickets.",
     "training": "The validation score while training, a line for each seed.",
     "rates": "The last validations that learning rates were chosen by, on seeds that no table has: each "
-    "seed, the mean, and a ring where the mean is best.",
+    "seed, the mean, and a ring where the mean is best. A cross at the top: a training diverged.",
     "strengths": "The last validations that strengths were chosen by, on seeds that no table has: each seed, "
-    "the mean, and a ring where the mean is best.",
+    "the mean, and a ring where the mean is best. A cross at the top: a training diverged.",
     "sparsity": "Scores against sparsity, with 95% intervals; tickets are dashed.",
     "survivors": "The share of each matrix that is left, a dot for each seed, where several are pruned: one "
     "that is nearly empty breaks a network, however full the others are.",

@@ -1,13 +1,16 @@
 """Curves: training error against step, and against learning rate."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence, Set
 from statistics import mean
+from typing import Any
 
 from matplotlib.axes import Axes
 
 from moduli.tasks.experiments.comparisons.choices import Choice
 from moduli.tasks.experiments.runs.metrics import Metrics
-from moduli.tasks.figures.colours import COLOURS, colour
+from moduli.tasks.figures.colours import COLOURS, MARKERS, colour
+from moduli.tasks.figures.scales import scale_by_ratio
 
 
 def draw_training(
@@ -68,31 +71,45 @@ def draw_choices(axes: Axes, choices: Mapping[str, Choice], setting: str, score_
     axes : matplotlib Axes
         Where to draw.
     choices : mapping from str to Choice
-        The choice of each row, by its name. Values with which a training diverged are left out.
+        The choice of each row, by its name. A cross at the top marks a value with which a training diverged.
     setting : str
         What was chosen.
     score_name : str
         What was validated, with its unit.
     """
+    top = axes.get_xaxis_transform()
     for index, (name, choice) in enumerate(choices.items()):
+        style: dict[str, Any] = {"color": colour(index), "marker": MARKERS[index % len(MARKERS)]}
         known = {
             tried: [value for value in values if value is not None]
             for tried, values in zip(choice.tried, choice.validations, strict=True)
             if None not in values
         }
         means = {tried: mean(values) for tried, values in known.items()}
-        axes.plot(list(means), list(means.values()), "o-", color=colour(index), label=name, markersize=4)
+        axes.plot(list(means), list(means.values()), label=name, markersize=4, **style)
         for tried, values in known.items():
-            axes.plot([tried] * len(values), values, "o", color=colour(index), alpha=0.35, markersize=3)
-        axes.plot(
-            choice.chosen, means[choice.chosen], "o", color=colour(index), fillstyle="none", markersize=11,
-        )  # fmt: skip
-    ticks = sorted({tried for choice in choices.values() for tried in choice.tried})
+            axes.plot([tried] * len(values), values, alpha=0.35, markersize=3, linestyle="none", **style)
+        axes.plot(choice.chosen, means[choice.chosen], fillstyle="none", markersize=11, **style)
+        crosses = [1 - 0.03 * index] * len(choice.diverged)
+        axes.plot(choice.diverged, crosses, "x", color=colour(index), transform=top)
     axes.set_xscale("log")
-    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ticks = _apart({tried for choice in choices.values() for tried in choice.tried})
+    axes.set_xticks(ticks, [f"{tick:.10g}" for tick in ticks])
     axes.minorticks_off()
-    axes.set_ylim(bottom=0)
+    rows = [values for choice in choices.values() for values in choice.validations if None not in values]
+    scale_by_ratio(axes, "y", [value for values in rows for value in values if value is not None])
     axes.set_xlabel(setting)
     axes.set_ylabel(f"last validation, {score_name}")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def _apart(values: Set[float]) -> list[float]:
+    """Return those values whose labels have room beside one another on a logarithmic axis."""
+    smallest, *others = sorted(values)
+    room = 0.08 * math.log(max(values) / smallest)
+    found = [smallest]
+    for value in others:
+        if math.log(value / found[-1]) >= room:
+            found.append(value)
+    return found

@@ -60,7 +60,8 @@ def training_figure(comparison: Comparison, summary: Summary) -> Figure:
 
 def choices_figure(summary: Summary, setting: Tuned) -> Figure | None:
     """Draw what each row's learning rate or strength was chosen by, where rows have their own."""
-    choices = summary.chosen(setting)
+    labelled = zip(summary.labels, summary.chosen(setting), strict=True)
+    choices = {name: choice for name, choice in labelled if choice}
     if not choices:
         return None
     figure = Figure(figsize=(7, 4), layout="constrained")

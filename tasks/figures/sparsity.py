@@ -6,13 +6,11 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from moduli.tasks.figures.colours import colour
+from moduli.tasks.figures.colours import MARKERS, colour
 from moduli.tasks.figures.scales import scale_by_ratio
 
 Estimates = Mapping[str, Sequence[tuple[float, float, float]]]
 """For each method, (sparsity, mean, half width of the interval) at each sparsity."""
-
-MARKERS = "osD^vP*X"
 
 
 def draw_error_against_sparsity(

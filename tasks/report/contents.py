@@ -14,6 +14,7 @@ from moduli.models.analysis.graphs import connections_of
 from moduli.showing import shown
 from moduli.tasks.errors import LeftOut, NothingToReport
 from moduli.tasks.experiments.comparisons.summary import Row, Summary
+from moduli.tasks.experiments.configuration.settings import Tuned
 from moduli.tasks.experiments.runs.files import SUMS, changed_files, damaged, is_there
 from moduli.tasks.experiments.runs.networks import StoredNetwork
 from moduli.tasks.experiments.runs.numbers import has_graph
@@ -257,10 +258,18 @@ def _figures(folder: Path) -> list[ShownFigure]:
 
 
 def _settings(summary: Summary) -> dict[str, str]:
-    """Return all settings; of the sparsity what the rows have, which need not be the configuration's."""
+    """Return all settings; of sparsity, learning rate and strength what the rows have."""
     settings = _flat(summary.configuration)
+    names: dict[Tuned, str] = {"learning_rate": "training.learning_rate", "strength": "pruning.strength"}
+    for setting, name in names.items():
+        if any(summary.chosen(setting)):
+            settings[name] = "chosen for each method, see the table"
     if "pruning.sparsity" in settings:
-        asked = dict.fromkeys(f"{row.sparsity:.4g}" for row in summary.rows if row.sparsity)
+        asked = dict.fromkeys(
+            f"{row.sparsity if row.target_sparsity is None else row.target_sparsity:.4g}"
+            for row in summary.rows
+            if row.sparsity
+        )
         settings["pruning.sparsity"] = ", ".join(asked) or settings["pruning.sparsity"]
     return settings
 

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, median_low
 
-from moduli.tasks.experiments.comparisons.choices import WORDS
+from moduli.tasks.experiments.comparisons.choices import WORDS, listed
 from moduli.tasks.experiments.comparisons.estimates import Estimate
 from moduli.tasks.experiments.comparisons.summary import Row, Summary
+from moduli.tasks.experiments.configuration.settings import Tuned
 from moduli.tasks.experiments.runs.run import label
 from moduli.tasks.experiments.runs.stages import STAGES, Stage, steps_to
 
@@ -99,8 +100,7 @@ class Table:
 
 def score_table(summary: Summary) -> Table:
     """Return the table of a comparison: a row for each method and sparsity."""
-    chosen = {setting: summary.chosen(setting) for setting in WORDS}
-    chosen = {setting: choices for setting, choices in chosen.items() if choices}
+    chosen = {setting: summary.chosen(setting) for setting in WORDS if any(summary.chosen(setting))}
     columns = ["method", *(WORDS[setting] for setting in chosen), "sparsity"]
     columns += [*(["recurrent"] if summary.several_matrices else []), "wiring", *STAGES]
     columns += [f"{stage} − control" for stage in STAGES if summary.compared]
@@ -115,15 +115,12 @@ def score_table(summary: Summary) -> Table:
         [
             [
                 Entry.word(name),
-                *(
-                    Entry.number(choices[label].chosen if label in choices else None, "{:g}")
-                    for choices in chosen.values()
-                ),
+                *(Entry.number(choice.chosen if choice else None, "{:.10g}") for choice in choices),
                 *_entries(row, summary),
                 *(Entry.steps(steps[stage]) for stage in steps),
             ]
-            for name, label, row, steps in zip(
-                summary.names, summary.labels, summary.rows, all_steps, strict=True
+            for name, row, steps, *choices in zip(
+                summary.names, summary.rows, all_steps, *chosen.values(), strict=True
             )
         ],
     )
@@ -135,25 +132,36 @@ def notes(summary: Summary) -> list[str]:
     scope = (summary.configuration.get("pruning") or {}).get("scope")
     if scope in COVERED:
         found.append(f"Pruned: {COVERED[scope]}.")
-    for setting, words in WORDS.items():
-        choices = summary.chosen(setting)
-        if not choices:
-            continue
-        first = next(iter(choices.values()))
-        tried = ", ".join(f"{value:g}" for value in first.tried)
-        found.append(
-            f"{words.capitalize()}: of {tried} the one with the best last validation, the mean of "
-            f"{len(first.seeds)} seeds that are not in this table."
-        )
-        for edge in ("smallest", "largest"):
-            rows = [label for label, each in choices.items() if each.edge == edge]
-            if rows:
-                found.append(f"The {edge} {words} was the best of {_listed(rows)}: try further ones.")
+    for setting in WORDS:
+        found += _on_choices(setting, summary)
     if summary.criterion is not None:
         found.append(
             f"{steps_to(summary.criterion).capitalize()}: the first step at which a validation was at or "
             "below that, perhaps before anything was cut; the median over seeds."
         )
+    return found
+
+
+def _on_choices(setting: Tuned, summary: Summary) -> list[str]:
+    """Return by what rows were given their learning rates or strengths, and where others should be tried."""
+    labelled = zip(summary.labels, summary.chosen(setting), strict=True)
+    choices = {name: choice for name, choice in labelled if choice}
+    words, found = WORDS[setting], []
+    ways = {name: (tuple(choice.tried), len(choice.seeds)) for name, choice in choices.items()}
+    for tried, count in dict.fromkeys(ways.values()):
+        rows = [name for name, way in ways.items() if way == (tried, count)]
+        whose = "" if len(rows) == len(ways) else f" of {_listed(rows)}"
+        found.append(
+            f"{words.capitalize()}{whose}: of {listed(tried)} the one with the best last validation, the "
+            f"mean of {count} seeds that are not in this table."
+        )
+    for value in sorted({value for choice in choices.values() for value in choice.diverged}):
+        rows = [name for name, choice in choices.items() if value in choice.diverged]
+        found.append(f"With the {words} {listed([value])} the training of {_listed(rows)} diverged.")
+    for edge in ("smallest", "largest"):
+        rows = [name for name, choice in choices.items() if choice.edge == edge]
+        if rows:
+            found.append(f"The {edge} {words} was the best of {_listed(rows)}: try further ones.")
     return found
 
 
@@ -227,10 +235,10 @@ def shortness(summary: Summary) -> str | None:
     rows, references = summary.outdone
     if not rows:
         return None
-    who = _listed(rows) if len(rows) < 4 else f"{len(rows)} of {len(set(summary.names))} methods"
+    who = _listed(rows) if len(rows) < 4 else f"{len(rows)} of {len(set(summary.names))} kinds of network"
     return (
-        f"{who} did worse than {_listed(references)}, without any network; the training may be too short "
-        "to conclude from."
+        f"{who} did worse than {_listed(references)}, without any network, trained or as tickets; the "
+        "training may be too short to conclude from."
     )
 
 

@@ -146,7 +146,11 @@ def _differing(runs: Sequence[Run]) -> list[Tuned]:
 
 def _distinction(run: Run, differing: Sequence[Tuned]) -> str:
     """Return what tells a run from others of its method: its seed, and settings where they differ."""
-    values = (f"{WORDS[setting]} {run.configuration.value_of(setting):g}" for setting in differing)
+    values = (
+        f"{WORDS[setting].split()[-1]} {run.configuration.value_of(setting):.10g}"
+        for setting in differing
+        if setting == "learning_rate" or run.method.penalised
+    )
     return ", ".join([f"seed {run.seed}", *values])
 
 

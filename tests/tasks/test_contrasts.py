@@ -278,14 +278,17 @@ def test_what_did_worse_than_a_rule_without_any_network_is_named(finished):
         return [line for line in console.export_text().splitlines() if "too short" in line]
 
     (line,) = said(-1.0)
-    assert line.startswith(f"4 of 4 methods did worse than {reference}, without any network; the training")
+    assert line.startswith(
+        f"4 of 4 kinds of network did worse than {reference}, without any network, trained"
+    )
     assert said(1e9) == []  # the floor is not counted
 
 
 def test_a_method_is_told_with_its_sparsity_where_it_did_worse_at_some_of_them_alone(finished):
     _, summary = finished
-    good = replace(summary.rows[0], method="none", sparsity=0.9, trained=[1.0] * 3, ticket=[1.0] * 3)
-    bad = replace(good, sparsity=0.98, trained=[9.0] * 3)
+    good = replace(summary.rows[0], method="none", trained=[1.0] * 3, ticket=[1.0] * 3)
+    good = replace(good, sparsity=0.9001, target_sparsity=0.9)
+    bad = replace(good, sparsity=0.9802, target_sparsity=0.98, trained=[9.0] * 3)
     alone = {"units": None, "contrasts": None, "criterion": None, "steps_to_criterion": None, "floor": None}
     some = replace(summary, rows=[good, bad], references={"a rule": [5.0] * 3}, **alone)
     assert some.outdone == (["none 98%"], ["a rule"])

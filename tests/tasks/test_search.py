@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
+import numpy as np
 import pytest
 
 from moduli.errors import InvalidConfiguration, InvalidParameter
@@ -128,14 +129,16 @@ def test_the_table_says_which_rate_each_row_has_and_by_what(tmp_path):
 def test_the_figure_shows_every_validation_and_rings_the_choice(tmp_path):
     found = SettingSearch(comparison(tmp_path), "learning_rate", RATES).carry_out(1, QUICK)
     summary = found.summarize(found.carry_out(1, QUICK))
-    diverged = replace(found.choices[1], validations=[found.choices[1].validations[0], [None, 1.0]])
-    diverged = replace(diverged, chosen=diverged.tried[0])
-    figure = choices_figure(replace(summary, choices=[[found.choices[0]], [diverged]]), "learning_rate")
+    one, other = found.choices
+    diverged = replace(other, validations=[other.validations[0], [None, 1.0]], chosen=other.tried[0])
+    figure = choices_figure(replace(summary, choices=[[one], [diverged]]), "learning_rate")
     (axes,) = figure.axes
     drawn = [sorted(line.get_ydata()) for line in axes.get_lines()]
     for values in found.choices[0].validations:
         assert sorted(values) in drawn
     assert all(1.0 not in values for values in drawn)
+    (cross,) = (line for line in axes.get_lines() if line.get_marker() == "x" and len(line.get_xdata()))
+    assert list(cross.get_xdata()) == [diverged.tried[1]]
     rings = [line for line in axes.get_lines() if line.get_fillstyle() == "none"]
     assert [ring.get_xdata()[0] for ring in rings] == [found.choices[0].chosen, diverged.chosen]
     assert "rates" in {path.stem for path in draw_comparison(found, summary)}
@@ -160,7 +163,7 @@ def choice(validations):
     [
         ({1.0: [3.0, 3.0], 2.0: [2.0, 2.0], 4.0: [3.0, 3.0]}, 2.0, None),
         ({4.0: [1.0, 1.0], 2.0: [2.0, 2.0]}, 4.0, "largest"),
-        ({1.0: [2.0, 2.0], 2.0: [1.0, 3.0]}, 1.0, "smallest"),
+        ({1.0: [2.0, 2.0], 2.0: [1.0, 3.0]}, 1.0, None),
         ({1.0: [9.0, 9.0], 2.0: [0.0, None]}, 1.0, "smallest"),
         ({1.0: [9.0, 9.0], 2.0: [0.0, float("nan")]}, 1.0, "smallest"),
         ({1.0: [float("inf"), 1.0], 2.0: [7.0, 7.0]}, 2.0, "largest"),
@@ -253,7 +256,7 @@ def test_a_training_that_diverges_at_a_cut_is_named_with_its_rate(tmp_path):
     "rates",
     [
         [], [1e-3], [1e-3, 1e-3], [1e-3, 0.0], [1e-3, -1.0], [1e-3, float("nan")], [1e-3, 1e38], [1e-3, None],
-        ["a", "b"], "12", 1e-3, [1e-3, True], (rate for rate in (1e-3, 2e-3)),
+        ["a", "b"], "12", b"12", 1e-3, [1e-3, True], (rate for rate in (1e-3, 2e-3)),
     ],
 )  # fmt: skip
 def test_bad_rates_are_refused(tmp_path, rates):
@@ -282,9 +285,9 @@ def test_the_command_searches_first_and_compares_then(tmp_path, capsys):
     main(["compare", "adding", "--learning-rates", "1e-2, 0.00001", *options])
     out = capsys.readouterr().out
     assert "4 networks to choose learning rates by, 1 at once" in out
-    assert "4 of 4 networks: dense, seed 4294967295, learning rate 0.01, trained is done" in out
+    assert "4 of 4 networks: dense, seed 4294967295, rate 0.01, trained is done" in out
     assert "2 of 2 networks: dense, seed 0, ticket is done" in out
-    (folder,) = tmp_path.glob("adding-smoke-rates-0.01,1e-05-*")
+    (folder,) = tmp_path.glob("adding-smoke-rates-1e-05,0.01-*")
     ((choice,),) = json.loads((folder / "results.json").read_text())["choices"]
     assert choice["tried"] == [1e-5, 1e-2]
     assert "Learning rate" in out
@@ -305,7 +308,7 @@ STRENGTHS = [1000.0, 0.1]
 def test_strengths_are_chosen_at_the_chosen_rates_and_only_where_there_is_a_penalty(tmp_path):
     tuned = SettingSearch(comparison(tmp_path, methods=PENALISED), "learning_rate", RATES).carry_out(1, QUICK)
     search = SettingSearch(tuned, "strength", STRENGTHS)
-    assert [name for name, _ in search.tuned_rows] == PENALISED[2:]
+    assert [name for name, _ in tuned.rows_with("strength")] == PENALISED[2:]
     rates = {each.method: each.chosen for each in tuned.choices}
     assert all(run.configuration.training.learning_rate == rates[run.method_name] for run in search.runs)
     found = search.carry_out(1, QUICK)
@@ -356,7 +359,7 @@ def test_bad_strengths_are_refused(tmp_path, strengths):
 
 @pytest.mark.parametrize("methods", [METHODS, ["narrow", "torus-diffusion@a-priori", "cliques@a-priori"]])
 def test_strengths_of_methods_without_a_penalty_are_refused(tmp_path, methods):
-    with pytest.raises(InvalidConfiguration, match="methods must be one with a penalty at least"):
+    with pytest.raises(InvalidConfiguration, match="No method has a penalty whose strength can be"):
         SettingSearch(comparison(tmp_path, methods=methods), "strength", STRENGTHS)
 
 
@@ -371,6 +374,131 @@ def test_another_setting_is_refused_with_a_suggestion(tmp_path):
         SettingSearch(comparison(tmp_path), "strengths", STRENGTHS)
 
 
+def some_choice(method, sparsity, **changes):
+    validations = {1e-3: [2.0, 2.0], 1e-2: [1.0, 1.0]}
+    return replace(Choice.of(method, sparsity, "learning_rate", SEEDS, validations), **changes)
+
+
+def test_rows_of_nearly_equal_sparsities_keep_their_own_choice(tmp_path):
+    sparsities = (0.8, 0.801, 0.80123)
+    other = {"validations": [[1.0, 1.0], [2.0, 2.0]], "chosen": 1e-3}
+    choices = [some_choice("none", value, **other if value == 0.801 else {}) for value in sparsities]
+    found = comparison(tmp_path, methods=["none"], sparsities=sparsities, choices=choices)
+    summary = found.summarize(found.carry_out(1, QUICK))
+    assert summary.labels == ["none 80%", "none 80.1%", "none 80.123%"]
+    assert [row[1].text for row in score_table(summary).rows] == ["0.01", "0.001", "0.01"]
+    assert len(choices_figure(summary, "learning_rate").axes[0].get_legend().get_texts()) == 3
+    assert "The largest learning rate was the best of none 80% and none 80.123%" in "\n".join(notes(summary))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"methods": [*METHODS, "l1"]},
+        {"sparsities": (0.5,)},
+        {"choices": [some_choice("dense", 0.0), some_choice("nome", 0.8)]},
+        {"choices": [some_choice("dense", 0.0), *[some_choice("none", 0.8)] * 2]},
+    ],
+)
+def test_a_tuned_table_has_no_row_that_was_not_searched_or_was_twice(tmp_path, change):
+    tuned = comparison(tmp_path, choices=[some_choice("dense", 0.0), some_choice("none", 0.8)])
+    with pytest.raises(InvalidConfiguration, match=r"Of .* no learning rate was chosen, or several"):
+        replace(tuned, **change)
+    assert replace(tuned, methods=["none"], seeds=range(5)).choices == tuned.choices
+
+
+@pytest.mark.parametrize("choices", [None, "abc", [{"method": "l1"}]])
+def test_what_is_no_choice_is_refused(tmp_path, choices):
+    with pytest.raises(InvalidConfiguration, match="choices must be what `SettingSearch` finds"):
+        comparison(tmp_path, choices=choices)
+
+
+def test_a_tuned_table_has_no_seed_of_the_choice(tmp_path):
+    tuned = comparison(tmp_path, choices=[some_choice("dense", 0.0), some_choice("none", 0.8)])
+    with pytest.raises(InvalidConfiguration, match="seeds must be others than those that settings"):
+        replace(tuned, seeds=[0, SEEDS[1]])
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    search = SettingSearch(comparison(tmp_path), "learning_rate", list(np.logspace(-3, -2, 2)))
+    assert {type(run.configuration.training.learning_rate) for run in search.runs} == {float}
+    assert [each.tried for each in search.carry_out(1, QUICK).choices] == [[1e-3, 1e-2]] * 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((None, "strength", STRENGTHS), "comparison must be a Comparison; got None"),
+        (("adding", "strength", STRENGTHS), "comparison must be a Comparison; got 'adding'"),
+    ],
+)
+def test_what_is_no_comparison_is_refused(arguments, message):
+    with pytest.raises(InvalidConfiguration, match=message):
+        SettingSearch(*arguments)
+
+
+@pytest.mark.parametrize("jobs", [0, -1, "1", 1.0, True])
+def test_jobs_that_are_none_are_refused(tmp_path, jobs):
+    with pytest.raises(InvalidConfiguration, match="jobs must be a positive whole number"):
+        SettingSearch(comparison(tmp_path), "learning_rate", RATES).carry_out(jobs, QUICK)
+
+
+def test_rows_that_tried_other_values_and_those_that_diverged_are_told(tmp_path):
+    more = {1e-3: [3.0, 3.0], 1e-2: [2.0, 2.0], 1e-1: [1.0, None]}
+    choices = [some_choice("dense", 0.0), Choice.of("none", 0.8, "learning_rate", SEEDS, more)]
+    found = comparison(tmp_path, choices=choices)
+    text = "\n".join(notes(found.summarize(found.carry_out(1, QUICK))))
+    assert "Learning rate of dense: of 0.001, 0.01 the one" in text
+    assert "Learning rate of none: of 0.001, 0.01, 0.1 the one" in text
+    assert "With the learning rate 0.1 the training of none diverged." in text
+    assert "The largest learning rate was the best of dense: try" in text
+    assert str(choices[1]) == "none 80%: learning rate 0.01, of 0.001, 0.01, 0.1; diverged: 0.1"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"chosen": 1e-3}, "chosen is 0.001, which does not validate best"),
+        ({"tried": [1e-2, 1e-3]}, "not positive, different and ascending"),
+        ({"tried": [0.0, 1e-2]}, "not positive, different and ascending"),
+        ({"seeds": []}, "validations do not have"),
+        ({"seeds": [0, 1]}, "choices has seeds of the table"),
+        ({"method": "l1"}, "choices has another method in the place of none"),
+        ({"validations": [[None, None], [None, None]]}, "chosen is"),
+    ],
+)
+def test_a_file_with_a_choice_that_cannot_be_is_refused(tmp_path, change, message):
+    found = comparison(tmp_path, methods=["none"], choices=[some_choice("none", 0.8)])
+    found.summarize(found.carry_out(1, QUICK))
+    path = found.folder / "results.json"
+    content = json.loads(path.read_text())
+    del content["sha256"]
+    content["choices"][0][0] |= change
+    path.write_text(json.dumps(content))
+    with pytest.raises(DamagedFile, match=message):
+        Summary.read(path)
+
+
+def test_searches_for_other_values_have_other_folders_and_their_order_does_not_matter(tmp_path):
+    def folder(strengths):
+        before = set(tmp_path.glob("adding*"))
+        options = ["--preset", "smoke", "--steps", "10", "--jobs", "1", "--out", str(tmp_path), "--no-verify"]
+        main(["compare", "adding", "--methods", "l1", "--strengths", strengths, *options])
+        return {path.name for path in set(tmp_path.glob("adding*")) - before}
+
+    (large,) = folder("1e30,1e35")
+    assert "1e30,1e35" in large
+    (small,) = folder("1e-30,1e-35")
+    assert "1e-35,1e-30" in small
+    assert folder("1e35,1e30") == set()
+
+
+def test_the_settings_are_not_printed_for_a_search_that_cannot_be(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["compare", "adding", "--learning-rates", "fast", "--print-config"])
+    assert "--learning-rates takes numbers" in capsys.readouterr().err
+
+
 def test_the_command_chooses_rates_first_then_strengths(tmp_path, capsys):
     options = ["--preset", "smoke", "--steps", "30", "--jobs", "1", "--out", str(tmp_path)]
     main([
@@ -382,7 +510,7 @@ def test_the_command_chooses_rates_first_then_strengths(tmp_path, capsys):
         "4 networks to choose strengths by"
     )
     assert "seed 4294967295, strength 100, trained is done" in out
-    (folder,) = tmp_path.glob("adding-smoke-rates-0.01,0.001-strengths-1.0,100.0-*")
+    (folder,) = tmp_path.glob("adding-smoke-rates-0.001,0.01-strengths-1.0,100.0-*")
     choices = json.loads((folder / "results.json").read_text())["choices"]
     assert [[each["setting"] for each in row] for row in choices] == [
         ["learning_rate"],

@@ -54,7 +54,9 @@ WEIGHT = "recurrent.weight_hh_l0"
 def test_published_tables_are_read_and_written_as_they_are(path):
     stored, summary = json.loads(path.read_text()), Summary.read(path)
     written = json.loads(json.dumps(summary.as_dict()))
-    assert written["rows"] == [{"matrices": {}, "recurrent": None} | row for row in stored["rows"]]
+    assert written["rows"] == [
+        {"matrices": {}, "recurrent": None, "target_sparsity": None} | row for row in stored["rows"]
+    ]
     assert {key: value for key, value in written.items() if key != "rows"} == {
         key: value for key, value in stored.items() if key != "rows"
     }

@@ -9,6 +9,7 @@ from typing import Literal
 from moduli.requirements import require
 from moduli.tasks.errors import Diverged
 from moduli.tasks.experiments.configuration.settings import Tuned
+from moduli.tasks.experiments.runs.run import label
 
 WORDS: dict[Tuned, str] = {"learning_rate": "learning rate", "strength": "strength"}
 """How sentences call a setting that each method may have its own of."""
@@ -45,10 +46,13 @@ class Choice:
     chosen: float
 
     def __post_init__(self) -> None:
-        if self.chosen not in self.tried or len(self.validations) != len(self.tried):
-            raise ValueError(f"of the values that were tried for {self.setting}, one is missing")
-        if any(len(each) != len(self.seeds) for each in self.validations):
+        tried = self.tried
+        if not tried or tried != sorted(set(tried)) or not 0 < tried[0] <= tried[-1] < math.inf:
+            raise ValueError("the values that were tried are not positive, different and ascending")
+        if not self.seeds or [len(each) for each in self.validations] != [len(self.seeds)] * len(tried):
             raise ValueError("validations do not have a number for each value and seed")
+        if self.chosen != self._best or self.chosen in self.diverged:
+            raise ValueError(f"chosen is {self.chosen}, which does not validate best")
 
     @classmethod
     def of(
@@ -89,9 +93,10 @@ class Choice:
         require(bool(seeds) and set(counts.values()) == {len(seeds)}, "validations", expected, counts)
         best = min(tried, key=lambda value: _mean(finite[value]))
         if None in finite[best]:
+            remedy = "add smaller ones" + (", or lower the learning rate" if setting == "strength" else "")
             raise Diverged(
                 f"The training of the method '{method}' diverges with each of the {WORDS[setting]}s "
-                f"{', '.join(f'{value:g}' for value in tried)}; add smaller ones."
+                f"{listed(tried)}; {remedy}."
             )
         return cls(
             method=method,
@@ -103,15 +108,43 @@ class Choice:
             chosen=best,
         )
 
+    def __str__(self) -> str:
+        diverged = f"; diverged: {listed(self.diverged)}" if self.diverged else ""
+        name, words = label(self.method, self.sparsity), WORDS[self.setting]
+        return f"{name}: {words} {listed([self.chosen])}, of {listed(self.tried)}{diverged}"
+
+    @property
+    def diverged(self) -> list[float]:
+        """The values with which a training diverged."""
+        return [value for value, each in zip(self.tried, self.validations, strict=True) if None in each]
+
     @property
     def edge(self) -> Literal["smallest", "largest"] | None:
-        """Which end of the range was the best; None for one in between.
+        """Which end of the range was the best; None for one in between, or one that others equal.
 
         Beyond an end there may be better ones.
         """
+        means = [_mean(each) for each in self.validations]
+        if means.count(min(means)) > 1:
+            return None
         if self.chosen == self.tried[0]:
             return "smallest"
         return "largest" if self.chosen == self.tried[-1] else None
+
+    @property
+    def _best(self) -> float:
+        return min(zip(self.tried, self.validations, strict=True), key=lambda pair: _mean(pair[1]))[0]
+
+
+def listed(values: Sequence[float]) -> str:
+    """Return numbers as somebody would write them, with commas between.
+
+    Examples
+    --------
+    >>> listed([1e-3, 10.0])
+    '0.001, 10'
+    """
+    return ", ".join(f"{value:.10g}" for value in values)
 
 
 def _finite(value: float | None) -> float | None:

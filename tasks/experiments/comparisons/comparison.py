@@ -7,22 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from moduli.errors import suggestion
+from moduli.errors import InvalidConfiguration, suggestion
 from moduli.requirements import require
 from moduli.tasks.errors import UnknownMethod
-from moduli.tasks.experiments.comparisons.choices import Choice
+from moduli.tasks.experiments.comparisons.choices import WORDS, Choice
 from moduli.tasks.experiments.comparisons.contrasts import Contrast, contrast, corrected
 from moduli.tasks.experiments.comparisons.summary import Row, Summary, learning, void_runs
 from moduli.tasks.experiments.comparisons.sweeps import in_workers
 from moduli.tasks.experiments.configuration.execution import Execution
-from moduli.tasks.experiments.configuration.settings import Configuration, Family
+from moduli.tasks.experiments.configuration.settings import Configuration, Family, Tuned
 from moduli.tasks.experiments.methods import method
 from moduli.tasks.experiments.methods.words import REWIRED
 from moduli.tasks.experiments.protocol import carry_out
 from moduli.tasks.experiments.runs.files import write_csv, write_sums
 from moduli.tasks.experiments.runs.numbers import single_numbers
 from moduli.tasks.experiments.runs.records import provenance
-from moduli.tasks.experiments.runs.run import Run
+from moduli.tasks.experiments.runs.run import Run, label
 from moduli.tasks.experiments.runs.run_folder import claimed
 from moduli.tasks.experiments.runs.stages import STAGES, Results, StageResult, all_verified, steps_to
 from moduli.tasks.experiments.verification import verify_waiting
@@ -101,12 +101,33 @@ class Comparison:
             require(0 <= seed < 2**32, "seed", "a whole number from 0 to 2**32 - 1", seed)
         for kind, values in (("methods", self.methods), ("sparsities", self.sparsities)):
             require(len(set(values)) == len(values), kind, "all different", list(values))
+        self._require_choices()
         margin = self.margin
         require(margin is None or 0 < margin < math.inf, "margin", "a positive number", margin)
         if self.control != CONTROL and self.control not in self.methods:
             raise UnknownMethod(
                 f"The control '{self.control}' is not compared; {suggestion(self.control, self.methods)}"
             )
+
+    def _require_choices(self) -> None:
+        """Refuse choices that leave a row out, have a row twice, or were made on a seed of the table."""
+        choices = self.choices
+        require(
+            isinstance(choices, Sequence) and all(isinstance(each, Choice) for each in choices),
+            "choices",
+            "what `SettingSearch` finds, a sequence of Choice",
+            choices,
+        )
+        for setting in dict.fromkeys(each.setting for each in choices):
+            own = [(each.method, each.sparsity) for each in choices if each.setting == setting]
+            missing = [label(*row) for row in self.rows_with(setting) if own.count(row) != 1]
+            if missing:
+                raise InvalidConfiguration(
+                    f"Of {', '.join(missing)} no {WORDS[setting]} was chosen, or several; search anew with "
+                    "all methods and sparsities, what is trained already is kept."
+                )
+        seeds = sorted(set(self.seeds) & {seed for each in choices for seed in each.seeds})
+        require(not seeds, "seeds", "others than those that settings were chosen on", seeds)
 
     @property
     def folder(self) -> Path:
@@ -122,6 +143,10 @@ class Comparison:
             for name in self.methods
             for value in (wanted if method(name).has_sparsity else [0.0])
         ]
+
+    def rows_with(self, setting: Tuned) -> list[tuple[str, float]]:
+        """Return the rows that have a setting: all have a learning rate, and the penalised a strength."""
+        return [row for row in self.rows if setting == "learning_rate" or method(row[0]).penalised]
 
     @property
     def runs(self) -> list[Run]:
@@ -200,6 +225,7 @@ class Comparison:
                         for seed in self.seeds
                     ],
                     control=self._control_of(name, sparsity, own),
+                    target_sparsity=sparsity,
                 )
                 for name, sparsity in self.rows
             ],

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from moduli.errors import InvalidConfiguration
 from moduli.models.arguments import is_number
 from moduli.requirements import require, require_choice
 from moduli.tasks.errors import Diverged
@@ -13,7 +14,6 @@ from moduli.tasks.experiments.comparisons.comparison import Comparison
 from moduli.tasks.experiments.comparisons.sweeps import in_workers
 from moduli.tasks.experiments.configuration.execution import Execution
 from moduli.tasks.experiments.configuration.settings import LARGEST_RATE, Tuned
-from moduli.tasks.experiments.methods import method
 from moduli.tasks.experiments.protocol import carry_out
 from moduli.tasks.experiments.runs.networks import StoredNetwork
 from moduli.tasks.experiments.runs.run import Run
@@ -58,38 +58,30 @@ class SettingSearch:
     values: Sequence[float]
 
     def __post_init__(self) -> None:
-        values, seeds = self.values, self.comparison.seeds
+        values, comparison = self.values, self.comparison
+        require(isinstance(comparison, Comparison), "comparison", "a Comparison", comparison)
         require_choice("setting", self.setting, tuple(WORDS))
-        words = f"{WORDS[self.setting]}s"
-        expected = f"a sequence of positive numbers such as {EXAMPLES[self.setting]}"
-        require(isinstance(values, Sequence) and all(map(self._allows, values)), words, expected, values)
-        require(len(set(values)) == len(values) > 1, words, "at least two, all different", values)
+        words, largest = f"{WORDS[self.setting]}s", LARGEST[self.setting]
+        expected = f"a sequence of numbers above 0, up to {largest:.2g}, such as {EXAMPLES[self.setting]}"
+        allowed = isinstance(values, Sequence) and not isinstance(values, str | bytes | bytearray)
+        allowed = allowed and all(is_number(each) and 0 < each <= largest for each in values)
+        require(allowed, words, expected, values)
+        require(len(set(map(float, values))) == len(values) > 1, words, "at least two, all different", values)
         apart = f"none of {SEEDS}, on which {words} are chosen"
-        require(not set(seeds) & set(SEEDS), "seeds", apart, list(seeds))
-        penalised = "one with a penalty at least, whose strength can be chosen"
-        require(bool(self.tuned_rows), "methods", penalised, list(self.comparison.methods))
+        require(not set(comparison.seeds) & set(SEEDS), "seeds", apart, list(comparison.seeds))
+        if not comparison.rows_with(self.setting):
+            names = ", ".join(comparison.methods)
+            raise InvalidConfiguration(f"No method has a penalty whose strength can be chosen; got {names}.")
         before = [each.chosen for each in self.comparison.choices if each.setting == self.setting]
         require(not before, "comparison", f"without {words} that were chosen before", before)
-
-    def _allows(self, value: object) -> bool:
-        return is_number(value) and 0 < value <= LARGEST[self.setting]
-
-    @property
-    def tuned_rows(self) -> list[tuple[str, float]]:
-        """The rows of the table that have the setting: all have a learning rate, the penalised a strength."""
-        return [
-            (name, sparsity)
-            for name, sparsity in self.comparison.rows
-            if self.setting == "learning_rate" or method(name).penalised
-        ]
 
     @property
     def runs(self) -> list[Run]:
         """The runs that the choice is made by: of each row, one for each value and seed."""
         return [
             self._run(row, value, seed)
-            for row in self.tuned_rows
-            for value in sorted(self.values)
+            for row in self.comparison.rows_with(self.setting)
+            for value in sorted(map(float, self.values))
             for seed in SEEDS
         ]
 
@@ -118,9 +110,9 @@ class SettingSearch:
                 *row,
                 self.setting,
                 SEEDS,
-                {value: [next(validations) for _ in SEEDS] for value in sorted(self.values)},
+                {value: [next(validations) for _ in SEEDS] for value in sorted(map(float, self.values))},
             )
-            for row in self.tuned_rows
+            for row in self.comparison.rows_with(self.setting)
         ]
         return dataclasses.replace(self.comparison, choices=[*self.comparison.choices, *choices])
 

@@ -12,6 +12,7 @@ from moduli.tasks.experiments.comparisons.contrasts import Contrast
 from moduli.tasks.experiments.comparisons.estimates import decimals
 from moduli.tasks.experiments.configuration.settings import Family, Tuned
 from moduli.tasks.experiments.runs.records import Record
+from moduli.tasks.experiments.runs.run import percent
 from moduli.tasks.experiments.runs.stages import (
     STAGES,
     Results,
@@ -46,6 +47,9 @@ class Row:
         where there is none.
     recurrent : list of str or None
         Which of the matrices are recurrent; None in files of versions that did not write it.
+    target_sparsity : float or None
+        The sparsity that was asked for, 0 for a dense network; None in files of versions that did not write
+        it.
     """
 
     method: str
@@ -57,6 +61,7 @@ class Row:
     ticket: list[float]
     difference: dict[Stage, list[float]] | None
     recurrent: list[str] | None = None
+    target_sparsity: float | None = None
 
     @classmethod
     def of(
@@ -65,6 +70,7 @@ class Row:
         results: Sequence[Results],
         folders: list[str],
         control: Sequence[Results] | None,
+        target_sparsity: float | None = None,
     ) -> "Row":
         """Return the row of a method's results, one for each seed, beside those of the control."""
         trained = [result["trained"] for result in results]
@@ -87,11 +93,18 @@ class Row:
                 for stage in STAGES
             },
             recurrent=recurrent_among(matrices, trained[0].recurrent),
+            target_sparsity=target_sparsity,
         )
 
     def scores(self, stage: Stage) -> list[float]:
         """Return each seed's score of a stage."""
         return self.trained if stage == "trained" else self.ticket
+
+    @property
+    def share_of_zeros(self) -> str:
+        """The sparsity in percent: what was asked for, or what was found where a file does not say."""
+        asked = self.target_sparsity
+        return f"{100 * self.sparsity:.4g}%" if asked is None else percent(asked)
 
     @property
     def mean_wiring(self) -> float | None:
@@ -178,8 +191,14 @@ class Summary(Record):
             raise ValueError("it has no rows, no seeds, or a reference without a number")
         if self.units is not None and len(self.units) != len(self.rows):
             raise ValueError("units does not have an entry for each row")
-        if self.choices is not None and len(self.choices) != len(self.rows):
-            raise ValueError("choices does not have an entry for each row")
+        if self.choices is not None:
+            if len(self.choices) != len(self.rows):
+                raise ValueError("choices does not have an entry for each row")
+            for row, choices in zip(self.rows, self.choices, strict=True):
+                if any(each.method != row.method for each in choices):
+                    raise ValueError(f"choices has another method in the place of {row.method}")
+                if any(set(each.seeds) & set(self.seeds) for each in choices):
+                    raise ValueError("choices has seeds of the table")
         steps = self.steps_to_criterion
         if (steps is None) != (self.criterion is None):
             raise ValueError("of criterion and steps_to_criterion one is missing")
@@ -237,18 +256,16 @@ class Summary(Record):
     def labels(self) -> list[str]:
         """How sentences call the rows: by name, and by sparsity where several have one name."""
         return [
-            name if self.names.count(name) == 1 else f"{name} {100 * row.sparsity:.3g}%"
+            name if self.names.count(name) == 1 else f"{name} {row.share_of_zeros}"
             for name, row in zip(self.names, self.rows, strict=True)
         ]
 
-    def chosen(self, setting: Tuned) -> dict[str, Choice]:
-        """Return what was chosen for the rows that have a setting of their own, by their labels."""
-        return {
-            label: choice
-            for label, choices in zip(self.labels, self.choices or [[] for _ in self.rows], strict=True)
-            for choice in choices
-            if choice.setting == setting
-        }
+    def chosen(self, setting: Tuned) -> list[Choice | None]:
+        """Return for each row the choice of a setting; None where it has none of its own."""
+        return [
+            next((choice for choice in choices if choice.setting == setting), None)
+            for choices in self.choices or [[] for _ in self.rows]
+        ]
 
     def void(self, row: Row, stage: Stage) -> list[bool]:
         """Return for each seed whether the network learned nothing: ignorance would have done as well."""

@@ -9,7 +9,7 @@ import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from moduli.errors import InvalidConfiguration
-from moduli.requirements import require_package
+from moduli.requirements import require, require_package
 from moduli.tasks.errors import WorkerDied
 from moduli.tasks.experiments.configuration.execution import Execution
 from moduli.tasks.experiments.runs.extensions import Extension, register_extensions
@@ -52,10 +52,11 @@ def in_workers(
     WorkerDied
         If a process that carries runs out is killed.
     InvalidConfiguration
-        If no scheduler answers at the address.
+        If no scheduler answers at the address, or jobs is not a positive whole number.
     MissingDependency
         If a cluster is asked for without Dask.
     """
+    require(type(jobs) is int and jobs > 0, "jobs", "a positive whole number", jobs)
     with contextlib.ExitStack() as stack:
         if dask is not None:
             distributed = require_package("distributed", "Dask's clusters", "cluster")

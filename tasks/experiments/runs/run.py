@@ -126,7 +126,18 @@ def label(method: str, sparsity: float) -> str:
 
     Examples
     --------
-    >>> label("none", 0.98), label("dense", 0.0)
-    ('none 98%', 'dense')
+    >>> label("none", 0.98), label("none", 0.99999), label("dense", 0.0)
+    ('none 98%', 'none 99.999%', 'dense')
     """
-    return f"{method} {100 * sparsity:.4g}%" if sparsity else method
+    return f"{method} {percent(sparsity)}" if sparsity else method
+
+
+def percent(share: float) -> str:
+    """Return a share that somebody asked for as they would write it, so that different ones stay different.
+
+    Examples
+    --------
+    >>> percent(0.57), percent(0.9995)
+    ('57%', '99.95%')
+    """
+    return f"{100 * share:.10g}%"
