@@ -9,6 +9,7 @@ import contextlib
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args
 
@@ -31,6 +32,13 @@ from moduli.tasks.experiments.configuration.toml_files import read_toml
 from moduli.tasks.registry import available_tasks
 
 OTHERS: dict[str, type[Any]] = {"check": CheckCommand, "list": ListCommand, "report": ReportCommand}
+
+SEVERAL = {
+    "--learning-rate": "--learning-rates",
+    "--sparsity": "--sparsities",
+    "--strength": "--strengths",
+}
+"""Options that take one number, and those of `moduli compare` that take several."""
 
 DESCRIPTION = (
     "Sparse recurrent networks by geometry. Exit status: 0 done, 1 a check failed, 2 a mistake, 130 "
@@ -79,6 +87,7 @@ def parse(arguments: Sequence[str]) -> Command:
     if completing:
         chosen = _all_defaults()
     elif word in EXPERIMENTS and task not in ("", "-h", "--help"):
+        _require_one_number(arguments)
         chosen = {task: _defaults(task, arguments[2:])}
     members: list[Any] = [
         _with_tasks(name, kind, chosen) if completing or name == word else _listed(name, _text(kind))
@@ -146,6 +155,16 @@ def _defaults(task: str, arguments: Sequence[str]) -> _Defaults:
     if given.config is not None:
         configuration = read_toml(given.config, configuration)
     return _Defaults(configuration, chosen, style)
+
+
+def _require_one_number(arguments: Sequence[str]) -> None:
+    """Refuse several numbers where an option takes one, and name the option that takes several."""
+    words = [part for argument in arguments for part in argument.split("=", 1)]
+    for option, value in pairwise(words):
+        if option in SEVERAL and "," in value:
+            raise InvalidConfiguration(
+                f"{option} takes one number, got '{value}'; {SEVERAL[option]} of moduli compare takes several."
+            )
 
 
 def _require_own_options(settings: type[Any]) -> None:

@@ -104,6 +104,12 @@ def test_the_style_of_pruning_decides_defaults(equals):
         (["run", "adding", "--cells", "3"], "--cells"),
         (["run", "no_such_module:Settings"], "'no_such_module:Settings' could not be imported"),
         (["run", "moduli.tasks.seeds:stream"], "must be a dataclass of a task's settings"),
+        (["compare", "adding", "--learning-rate", "1e-3,1e-2"], "--learning-rates of moduli compare takes"),
+        (
+            ["run", "adding", "--sparsity=0.9,0.98"],
+            "--sparsity takes one number, got '0.9,0.98'; --sparsities",
+        ),
+        (["compare", "adding", "--strength", "1,10"], "--strengths of moduli compare takes several"),
         (["list", "manifold"], "manifolds"),
         (["comprae"], "compare"),
     ],
