@@ -162,9 +162,8 @@ def _require_one_number(arguments: Sequence[str]) -> None:
     words = [part for argument in arguments for part in argument.split("=", 1)]
     for option, value in pairwise(words):
         if option in SEVERAL and "," in value:
-            raise InvalidConfiguration(
-                f"{option} takes one number, got '{value}'; {SEVERAL[option]} of moduli compare takes several."
-            )
+            several = f"{SEVERAL[option]} of moduli compare takes several"
+            raise InvalidConfiguration(f"{option} takes one number, got '{value}'; {several}.")
 
 
 def _require_own_options(settings: type[Any]) -> None:
