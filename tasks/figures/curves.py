@@ -89,8 +89,8 @@ def draw_choices(axes: Axes, choices: Mapping[str, Choice], setting: str, score_
         axes.plot(list(means), list(means.values()), label=name, markersize=4, **style)
         for tried, values in known.items():
             axes.plot([tried] * len(values), values, alpha=0.35, markersize=3, linestyle="none", **style)
-        ring = {"color": colour(index), "fillstyle": "none", "markersize": 12}
-        axes.plot(choice.chosen, means[choice.chosen], "o", **ring)
+        ring = means[choice.chosen]
+        axes.plot(choice.chosen, ring, "o", color=colour(index), fillstyle="none", markersize=12)
         crosses = [1 - 0.03 * index] * len(choice.diverged)
         axes.plot(choice.diverged, crosses, "x", color=colour(index), transform=top)
     axes.set_xscale("log")
