@@ -12,7 +12,7 @@ from moduli.tasks.experiments.comparisons.summary import Summary
 from moduli.tasks.experiments.configuration.settings import Tuned
 from moduli.tasks.experiments.methods import method
 from moduli.tasks.experiments.runs.networks import StoredNetwork
-from moduli.tasks.experiments.runs.run import label
+from moduli.tasks.experiments.runs.run import label, percent
 from moduli.tasks.experiments.runs.stages import STAGES, Stage
 from moduli.tasks.figures.curves import draw_choices, draw_training
 from moduli.tasks.figures.scores import draw_scores
@@ -24,6 +24,7 @@ def scores_figure(comparison: Comparison, summary: Summary) -> Figure:
     """Draw every row's scores, trained and of the ticket."""
     figure = Figure(figsize=(9, 1.7 + 0.3 * len(summary.rows)), layout="constrained")
     panels = list(figure.subplots(1, len(STAGES), sharey=True))
+    tops: list[float] = []
     span = [score for row in summary.rows for stage in STAGES for score in row.scores(stage)]
     for axes, stage in zip(panels, STAGES, strict=True):
         scores = {
@@ -33,6 +34,8 @@ def scores_figure(comparison: Comparison, summary: Summary) -> Figure:
         draw_scores(axes, scores, _references(summary), summary.score_name, span)
         axes.set_title(stage, fontsize=9)
         axes.tick_params(labelleft=True)  # a phone shows each panel alone
+        tops.append(axes.get_ylim()[1])
+    panels[0].set_ylim(top=min(tops))  # shared: the names of references have room in both
     lowest, highest = zip(*(axes.get_xlim() for axes in panels), strict=True)
     for axes in panels:
         axes.set_xlim(min(lowest), max(highest))
@@ -51,7 +54,7 @@ def training_figure(comparison: Comparison, summary: Summary) -> Figure:
             if sparsity in (0.0, wanted)
         }
         draw_training(panel, metrics, _references(summary), summary.score_name)
-        panel.set_title(f"{100 * wanted:.4g}%", fontsize=9)
+        panel.set_title(percent(wanted), fontsize=9)
         panel.tick_params(labelleft=True)
     for panel in panels[:-1]:
         panel.get_legend().remove()

@@ -6,6 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from moduli.tasks.experiments.runs.run import percent
 from moduli.tasks.figures.colours import MARKERS, colour
 from moduli.tasks.figures.scales import scale_by_ratio
 
@@ -46,7 +47,7 @@ def draw_error_against_sparsity(
     shares = sorted({share for points in everything for share, _, _ in points})
     axes.set_xscale("log")
     axes.invert_xaxis()
-    axes.set_xticks([1 - share for share in shares], [f"{100 * share:.4g}%" for share in shares])
+    axes.set_xticks([1 - share for share in shares], [percent(share) for share in shares])
     axes.minorticks_off()
     axes.set_xlabel("sparsity")
     axes.set_ylabel(unit)

@@ -266,7 +266,7 @@ def _settings(summary: Summary) -> dict[str, str]:
             settings[name] = "chosen for each method, see the table"
     if "pruning.sparsity" in settings:
         asked = dict.fromkeys(
-            f"{row.sparsity if row.target_sparsity is None else row.target_sparsity:.4g}"
+            f"{row.sparsity:.4g}" if row.target_sparsity is None else f"{row.target_sparsity:.10g}"
             for row in summary.rows
             if row.sparsity
         )

@@ -2,7 +2,9 @@
 
 import math
 import runpy
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy
 import pytest
@@ -27,11 +29,13 @@ from moduli.manifolds import (
 from moduli.models import sparse_rnn
 from moduli.models.analysis.topology import Topology, persistent_homology
 from moduli.regularizers import DifferenceOfGaussians, Diffusion, ShapeMismatch
+from moduli.tasks.experiments.comparisons.summary import Row, Summary
 from moduli.tasks.figures import surfaces
 from moduli.tasks.figures.barcodes import MOST_BARS, draw_barcode, draw_persistence_diagram
 from moduli.tasks.figures.flat import draw_moving_embedding, draw_neuron_on_plane
 from moduli.tasks.figures.gates import incoming_weights
 from moduli.tasks.figures.matrices import draw_weight_against_distance, draw_weight_matrix
+from moduli.tasks.figures.overview import scores_figure
 from moduli.tasks.figures.rate_maps import draw_rate_maps
 from moduli.tasks.figures.scores import draw_scores
 from moduli.tasks.figures.spaces import CannotDraw, immerse, offsets, sheet, sides
@@ -376,6 +380,20 @@ def test_scores_that_are_not_all_positive_are_drawn_on_a_linear_axis():
     panel.figure.canvas.draw()
     assert panel.get_xscale() == "linear"
     assert panel.get_xlim()[0] < -1
+
+
+def test_names_of_references_have_room_in_both_panels_where_only_one_shows_them():
+    scores = {"trained": [-5.0, 4.0] * 5, "ticket": [-1.0, 1.0] * 5}
+    row = Row(method="none", sparsity=0.9, wiring=[None] * 10, folders=[""] * 10, difference=None, **scores)
+    summary = Summary.read(Path(__file__).parents[2] / "results/digits-tuned/results.json")
+    references = {"a rule": [-4.5] * 10, "another": [3.0] * 10}
+    nothing = dict.fromkeys(("floor", "ignorance", "criterion", "steps_to_criterion", "choices", "units"))
+    shown = replace(summary, rows=[row], seeds=range(10), references=references, **nothing)
+    figure = scores_figure(SimpleNamespace(rows=[("none", 0.9)]), shown)
+    first, second = figure.axes
+    assert [name.get_text() for name in first.texts] == ["a rule", "another"]
+    assert not second.texts
+    assert all(name.xy[1] > first.get_ylim()[1] for name in first.texts)
 
 
 def test_scores_that_no_axis_can_show_are_counted_beside_their_row():
