@@ -14,7 +14,6 @@ from pathlib import Path
 from moduli.tasks.experiments.comparisons.contrasts import Contrast, contrast, corrected
 from moduli.tasks.experiments.comparisons.summary import Row, Summary, void_runs
 from moduli.tasks.experiments.runs.files import write_csv
-from moduli.tasks.experiments.runs.stages import STAGES
 
 RESULTS = Path(__file__).parents[1] / "results"
 MARGINS = {"navigation-never-dense": 0.3}
@@ -31,8 +30,8 @@ def tests(summary: Summary, margin: float | None) -> Iterator[Contrast]:
         chosen = same or (controls if len(controls) == 1 else [])
         if not chosen or row.method == summary.control:
             continue
-        for stage in STAGES:
-            scores, control = row.scores(stage), chosen[0].scores(stage)
+        for stage, scores in row.scores.items():
+            control = chosen[0].scores[stage]
             void, control_void = (void_runs(each, still) for each in (scores, control))
             found = contrast(row.method, shown(row), stage, scores, control, void, control_void, margin)
             if found is not None:

@@ -48,6 +48,9 @@ class ExperimentCommand:
     logger: str = ""
     """Where metrics go as well: tensorboard, wandb, mlflow or csv; or package.module:Class, a logger of
     Lightning that takes save_dir."""
+    tickets: bool = True
+    """Train each network's lottery ticket as well: the same masks with fresh weights. --no-tickets takes half
+    the time."""
     verify: bool = True
     """Verify each method's manifold, regularizer and pruning on its network before anything is trained."""
     out: Path = Path("runs")

@@ -15,7 +15,7 @@ from rich.live import Live
 from moduli.errors import InvalidConfiguration
 from moduli.requirements import require
 from moduli.tasks.command_line.commands import CompareCommand, RunCommand
-from moduli.tasks.experiments.comparisons.choices import WORDS
+from moduli.tasks.experiments.comparisons.choices import SHORT, WORDS
 from moduli.tasks.experiments.comparisons.comparison import Comparison, usual_control
 from moduli.tasks.experiments.comparisons.search import SettingSearch
 from moduli.tasks.experiments.configuration.execution import Execution
@@ -24,7 +24,7 @@ from moduli.tasks.experiments.configuration.settings import Tuned
 from moduli.tasks.experiments.configuration.toml_files import write_toml
 from moduli.tasks.experiments.methods import split_methods
 from moduli.tasks.experiments.runs.run import Run, readable
-from moduli.tasks.experiments.runs.stages import STAGES, Stage
+from moduli.tasks.experiments.runs.stages import Stage
 from moduli.tasks.figures.comparison import draw_comparison
 from moduli.tasks.report.terminal import Announcements, Progress, print_summary
 
@@ -62,7 +62,7 @@ def execute(command: CompareCommand | RunCommand, arguments: Sequence[str]) -> b
                 console.print(str(choice))
     count = len(comparison.runs)
     console.print(f"{count} {'run' if count == 1 else 'runs'}, {where}, in {command.out}")
-    with _progress(console, comparison.runs):
+    with _progress(console, comparison.runs, comparison.stages):
         results = comparison.carry_out(jobs, execution, command.dask)
     summary = comparison.summarize(results, f"moduli {shlex.join(arguments)}")
     print_summary(console, comparison, summary)
@@ -72,9 +72,7 @@ def execute(command: CompareCommand | RunCommand, arguments: Sequence[str]) -> b
     return True
 
 
-def _progress(
-    console: Console, runs: Sequence[Run], stages: Sequence[Stage] = STAGES
-) -> Live | Announcements:
+def _progress(console: Console, runs: Sequence[Run], stages: Sequence[Stage]) -> Live | Announcements:
     """Return what shows how far runs are, on a terminal or in a file."""
     if console.is_terminal:
         return Live(Progress(runs, stages), console=console, refresh_per_second=2, transient=True)
@@ -94,7 +92,14 @@ def _shared_out(jobs: int | None, runs: int) -> tuple[int, int]:
 def _comparison(command: CompareCommand | RunCommand) -> Comparison:
     name = _folder_name(command)
     if isinstance(command, RunCommand):
-        return Comparison(command.configuration, [command.method], [command.seed], command.out, name)
+        return Comparison(
+            command.configuration,
+            [command.method],
+            [command.seed],
+            command.out,
+            name,
+            tickets=command.tickets,
+        )
     methods = split_methods(command.methods)
     return Comparison(
         command.configuration,
@@ -106,6 +111,7 @@ def _comparison(command: CompareCommand | RunCommand) -> Comparison:
         command.control or usual_control(methods),
         command.margin,
         command.family,
+        tickets=command.tickets,
     )
 
 
@@ -150,7 +156,7 @@ def _folder_name(command: CompareCommand | RunCommand) -> str:
         words += ["seeds from", str(command.first_seed)]
     for setting, values in _tried(command).items():
         tried = ",".join(repr(value).replace("+", "") for value in sorted(values))
-        words += [f"{WORDS[setting].split()[-1]}s", tried]
+        words += [f"{SHORT[setting]}s", tried]
     if command.configuration != usual:
         words.append(command.configuration.digest())
     return readable("-".join(words))

@@ -21,14 +21,15 @@ from moduli.tasks.figures.survivors import draw_survivors
 
 
 def scores_figure(comparison: Comparison, summary: Summary) -> Figure:
-    """Draw every row's scores, trained and of the ticket."""
-    figure = Figure(figsize=(9, 1.7 + 0.3 * len(summary.rows)), layout="constrained")
-    panels = list(figure.subplots(1, len(STAGES), sharey=True))
+    """Draw every row's scores, trained and of the ticket, where there is one."""
+    stages = summary.stages
+    figure = Figure(figsize=(2 + 3.5 * len(stages), 1.7 + 0.3 * len(summary.rows)), layout="constrained")
+    panels = list(figure.subplots(1, len(stages), sharey=True, squeeze=False)[0])
     tops: list[float] = []
-    span = [score for row in summary.rows for stage in STAGES for score in row.scores(stage)]
-    for axes, stage in zip(panels, STAGES, strict=True):
+    span = [score for row in summary.rows for scores in row.scores.values() for score in scores]
+    for axes, stage in zip(panels, stages, strict=True):
         scores = {
-            label(*wanted): row.scores(stage)
+            label(*wanted): row.scores[stage]
             for wanted, row in zip(comparison.rows, summary.rows, strict=True)
         }
         draw_scores(axes, scores, _references(summary), summary.score_name, span)
@@ -79,8 +80,8 @@ def sparsity_figure(comparison: Comparison, summary: Summary) -> Figure | None:
     estimates: dict[Stage, dict[str, list[tuple[float, float, float]]]] = {stage: {} for stage in STAGES}
     for (name, sparsity), row in zip(comparison.rows, summary.rows, strict=True):
         if method(name).sparse:
-            for stage in STAGES:
-                found = Estimate.of(row.scores(stage))
+            for stage, scores in row.scores.items():
+                found = Estimate.of(scores)
                 half = math.nan if found.half_width is None else found.half_width
                 estimates[stage].setdefault(name, []).append((sparsity, found.mean, half))
     figure = Figure(figsize=(7, 4), layout="constrained")

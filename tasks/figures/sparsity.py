@@ -54,6 +54,7 @@ def draw_error_against_sparsity(
     scale_by_ratio(axes, "y", [average for points in everything for _, average, _ in points])
     axes.spines[["top", "right"]].set_visible(False)
     lines = [Line2D([], [], label=name, **style) for name, style in styles.items()]
-    lines += [Line2D([], [], color="0.4", label="trained")]
-    lines += [Line2D([], [], color="0.4", label="ticket", linestyle="--")]
+    if ticket:
+        lines += [Line2D([], [], color="0.4", label="trained")]
+        lines += [Line2D([], [], color="0.4", label="ticket", linestyle="--")]
     axes.legend(handles=lines, frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))

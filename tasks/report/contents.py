@@ -126,12 +126,11 @@ def read_contents(folder: Path) -> Contents:
 def _summary(folder: Path) -> Summary:
     if is_there(folder / "results.json"):
         return Summary.read(folder / "results.json")
-    paths = {stage: folder / stage for stage in STAGES}
-    if all(is_there(path / "config.json") for path in paths.values()):
-        results = {stage: RunFolder.existing(path).result() for stage, path in paths.items()}
-        finished = {stage: result for stage, result in results.items() if result is not None}
-        if len(finished) == len(STAGES):
-            return Summary.of_run(folder.name, finished)
+    begun = [stage for stage in STAGES if is_there(folder / stage / "config.json")]
+    results = {stage: RunFolder.existing(folder / stage).result() for stage in begun}
+    finished = {stage: result for stage, result in results.items() if result is not None}
+    if "trained" in begun and len(finished) == len(begun):
+        return Summary.of_run(folder.name, finished)
     raise NothingToReport(
         f"{folder} holds no finished experiment; give the folder of one, such as runs/navigation-demo."
     )

@@ -10,7 +10,7 @@ from moduli.tasks.experiments.comparisons.estimates import Estimate
 from moduli.tasks.experiments.comparisons.summary import Row, Summary
 from moduli.tasks.experiments.configuration.settings import Tuned
 from moduli.tasks.experiments.runs.run import label
-from moduli.tasks.experiments.runs.stages import STAGES, Stage, steps_to
+from moduli.tasks.experiments.runs.stages import Stage, steps_to
 
 COVERED = {
     "layer": "every weight matrix alone",
@@ -102,10 +102,10 @@ def score_table(summary: Summary) -> Table:
     """Return the table of a comparison: a row for each method and sparsity."""
     chosen = {setting: summary.chosen(setting) for setting in WORDS if any(summary.chosen(setting))}
     columns = ["method", *(WORDS[setting] for setting in chosen), "sparsity"]
-    columns += [*(["recurrent"] if summary.several_matrices else []), "wiring", *STAGES]
-    columns += [f"{stage} − control" for stage in STAGES if summary.compared]
+    columns += [*(["recurrent"] if summary.several_matrices else []), "wiring", *summary.stages]
+    columns += [f"{stage} − control" for stage in summary.stages if summary.compared]
     if summary.criterion is not None:
-        columns += [f"{stage}: {steps_to(summary.criterion)}" for stage in STAGES]
+        columns += [f"{stage}: {steps_to(summary.criterion)}" for stage in summary.stages]
     all_steps = summary.steps_to_criterion or [{} for _ in summary.rows]
     count = len(summary.seeds)
     seeds = "1 seed" if count == 1 else f"{count} seeds, mean ± 95% interval"
@@ -167,10 +167,11 @@ def _on_choices(setting: Tuned, summary: Summary) -> list[str]:
 
 def meanings(summary: Summary) -> list[str]:
     """Return what the columns and words of a table mean, of those that it has."""
-    found = ["Wiring: mean distance that surviving recurrent weights bridge, relative to chance."]
+    found = ["Ticket: the same masks and fresh weights."] if "ticket" in summary.stages else []
+    found.append("Wiring: mean distance that surviving recurrent weights bridge, relative to chance.")
     if summary.floor is not None and summary.ignorance is not None:
         found.append("In brackets: the share of the way from the floor to what ignorance reaches.")
-    if any(any(summary.void(row, stage)) for row in summary.rows for stage in STAGES):
+    if any(any(summary.void(row, stage)) for row in summary.rows for stage in summary.stages):
         found.append(f"Void: not better than {summary.ignorance or 'any number'}; nothing was learned.")
     if summary.compared:
         found.append(
@@ -236,9 +237,10 @@ def shortness(summary: Summary) -> str | None:
     if not rows:
         return None
     who = _listed(rows) if len(rows) < 4 else f"{len(rows)} of {len(set(summary.names))} kinds of network"
+    when = ", trained or as tickets" if "ticket" in summary.stages else ""
     return (
-        f"{who} did worse than {_listed(references)}, without any network, trained or as tickets; the "
-        "training may be too short to conclude from."
+        f"{who} did worse than {_listed(references)}, without any network{when}; the training may be too "
+        "short to conclude from."
     )
 
 
@@ -253,16 +255,18 @@ def _entries(row: Row, summary: Summary) -> list[Entry]:
     if summary.several_matrices:
         entries.append(Entry.number(row.recurrent_sparsity, "{:.2%}"))
     entries.append(Entry.number(row.mean_wiring, "{:.0%}"))
-    entries += [_score(row, summary, stage) for stage in STAGES]
+    entries += [_score(row, summary, stage) for stage in summary.stages]
     if summary.compared:
         differences = row.difference or {}
-        entries += [Entry.estimate(differences.get(stage), summary.decimals, sign=True) for stage in STAGES]
+        entries += [
+            Entry.estimate(differences.get(stage), summary.decimals, sign=True) for stage in summary.stages
+        ]
     return entries
 
 
 def _score(row: Row, summary: Summary, stage: Stage) -> Entry:
     """Show a score, its share of the way from the floor to ignorance, and how many runs are void."""
-    entry = Entry.estimate(row.scores(stage), summary.decimals)
+    entry = Entry.estimate(row.scores[stage], summary.decimals)
     share, void = summary.share(row, stage), sum(summary.void(row, stage))
     words = [] if share is None else [f"{mean(share):.0%}"]
     words += [f"{void} void"] if void else []

@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from moduli.tasks.experiments.comparisons.choices import WORDS
+from moduli.tasks.experiments.comparisons.choices import SHORT, WORDS
 from moduli.tasks.experiments.comparisons.comparison import Comparison
 from moduli.tasks.experiments.comparisons.summary import Summary
 from moduli.tasks.experiments.configuration.settings import Tuned
@@ -147,7 +147,7 @@ def _differing(runs: Sequence[Run]) -> list[Tuned]:
 def _distinction(run: Run, differing: Sequence[Tuned]) -> str:
     """Return what tells a run from others of its method: its seed, and settings where they differ."""
     values = (
-        f"{WORDS[setting].split()[-1]} {run.configuration.value_of(setting):.10g}"
+        f"{SHORT[setting]} {run.configuration.value_of(setting):.10g}"
         for setting in differing
         if setting == "learning_rate" or run.method.penalised
     )
@@ -190,7 +190,6 @@ def print_summary(console: Console, comparison: Comparison, summary: Summary) ->
         console.print(_framed(contrast_table(summary)))
     for note in notes(summary):
         console.print(note)
-    console.print("A ticket has the same masks and fresh weights.")
     if summary.several_matrices:
         console.print("Recurrent: zeros in the recurrent matrices, which are a part of what is pruned.")
     for wanted, row in zip(comparison.rows, summary.rows, strict=True):

@@ -37,6 +37,7 @@ from moduli.tasks.figures.gates import incoming_weights
 from moduli.tasks.figures.matrices import draw_weight_against_distance, draw_weight_matrix
 from moduli.tasks.figures.overview import scores_figure
 from moduli.tasks.figures.rate_maps import draw_rate_maps
+from moduli.tasks.figures.scales import scale_by_ratio
 from moduli.tasks.figures.scores import draw_scores
 from moduli.tasks.figures.spaces import CannotDraw, immerse, offsets, sheet, sides
 from moduli.tasks.figures.sparsity import draw_error_against_sparsity
@@ -380,6 +381,21 @@ def test_scores_that_are_not_all_positive_are_drawn_on_a_linear_axis():
     panel.figure.canvas.draw()
     assert panel.get_xscale() == "linear"
     assert panel.get_xlim()[0] < -1
+
+
+@pytest.mark.parametrize("direction", ["x", "y"])
+@given(lowest=st.floats(1e-5, 1e5), ratio=st.floats(1, 1e6))
+def test_an_axis_of_ratios_has_three_readable_numbers_or_more(direction, lowest, ratio):
+    axes = Figure().subplots()
+    scale_by_ratio(axes, direction, [lowest, lowest * ratio])
+    axis = axes.xaxis if direction == "x" else axes.yaxis
+    start, end = axis.get_view_interval()
+    assert axis.get_scale() == "log"
+    texts = axis.get_major_formatter().format_ticks(axis.get_majorticklocs())
+    shown = {
+        text for value, text in zip(axis.get_majorticklocs(), texts, strict=True) if start <= value <= end
+    }
+    assert len(shown) >= 3
 
 
 def test_names_of_references_have_room_in_both_panels_where_only_one_shows_them():

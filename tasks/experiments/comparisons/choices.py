@@ -14,6 +14,9 @@ from moduli.tasks.experiments.runs.run import label
 WORDS: dict[Tuned, str] = {"learning_rate": "learning rate", "strength": "strength"}
 """How sentences call a setting that each method may have its own of."""
 
+SHORT: dict[Tuned, str] = {"learning_rate": "rate", "strength": "strength"}
+"""How folders and lists of runs call it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
@@ -51,7 +54,8 @@ class Choice:
             raise ValueError("the values that were tried are not positive, different and ascending")
         if not self.seeds or [len(each) for each in self.validations] != [len(self.seeds)] * len(tried):
             raise ValueError("validations do not have a number for each value and seed")
-        if self.chosen != self._best or self.chosen in self.diverged:
+        best = _best(dict(zip(tried, self.validations, strict=True)))
+        if self.chosen != best or self.chosen in self.diverged:
             raise ValueError(f"chosen is {self.chosen}, which does not validate best")
 
     @classmethod
@@ -91,7 +95,7 @@ class Choice:
         counts = {value: len(validations[value]) for value in tried}
         expected = f"a number for each of the {len(seeds)} seeds, at one {WORDS[setting]} or more"
         require(bool(seeds) and set(counts.values()) == {len(seeds)}, "validations", expected, counts)
-        best = min(tried, key=lambda value: _mean(finite[value]))
+        best = _best(finite)
         if None in finite[best]:
             remedy = "add smaller ones" + (", or lower the learning rate" if setting == "strength" else "")
             raise Diverged(
@@ -131,10 +135,6 @@ class Choice:
             return "smallest"
         return "largest" if self.chosen == self.tried[-1] else None
 
-    @property
-    def _best(self) -> float:
-        return min(zip(self.tried, self.validations, strict=True), key=lambda pair: _mean(pair[1]))[0]
-
 
 def listed(values: Sequence[float]) -> str:
     """Return numbers as somebody would write them, with commas between.
@@ -149,6 +149,11 @@ def listed(values: Sequence[float]) -> str:
 
 def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
+
+
+def _best(validations: Mapping[float, Sequence[float | None]]) -> float:
+    """Return the value whose mean validation is the smallest, the first of equal ones."""
+    return min(validations, key=lambda value: _mean(validations[value]))
 
 
 def _mean(validations: Sequence[float | None]) -> float:

@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from moduli.tasks.experiments.runs.numbers import single_numbers
 from moduli.tasks.experiments.runs.records import provenance
 from moduli.tasks.experiments.runs.run import Run, label
 from moduli.tasks.experiments.runs.run_folder import claimed
-from moduli.tasks.experiments.runs.stages import STAGES, Results, StageResult, all_verified, steps_to
+from moduli.tasks.experiments.runs.stages import STAGES, Results, Stage, StageResult, all_verified, steps_to
 from moduli.tasks.experiments.verification import verify_waiting
 from moduli.tasks.task import task_class
 
@@ -71,6 +72,8 @@ class Comparison:
     choices : sequence of Choice
         The learning rates and strengths of rows that have one of their own, as `SettingSearch` finds them;
         those of other rows are the configuration's.
+    tickets : bool
+        Whether tickets are trained as well.
 
     Raises
     ------
@@ -90,6 +93,7 @@ class Comparison:
     margin: float | None = None
     family: Family = "table"
     choices: Sequence[Choice] = ()
+    tickets: bool = True
 
     def __post_init__(self) -> None:
         for name in self.methods:
@@ -133,6 +137,11 @@ class Comparison:
     def folder(self) -> Path:
         """The folder of the table and the figures."""
         return self.out / self.name
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """What is trained of each run."""
+        return STAGES if self.tickets else ("trained",)
 
     @property
     def rows(self) -> list[tuple[str, float]]:
@@ -189,8 +198,9 @@ class Comparison:
             pruning breaks a clause; nothing is trained then.
         """
         execution = execution or Execution()
-        verify_waiting(self.runs, execution, STAGES)
-        return in_workers(carry_out, self.runs, jobs, execution, dask)
+        verify_waiting(self.runs, execution, self.stages)
+        work = partial(carry_out, stages=self.stages)
+        return in_workers(work, self.runs, jobs, execution, dask)
 
     def summarize(self, results: Sequence[Results], command: str | None = None) -> Summary:
         """Return the comparison's table; write it to results.json and results.csv.
@@ -230,8 +240,8 @@ class Comparison:
                 for name, sparsity in self.rows
             ],
             references=references,
-            seconds_of_training=sum(result[stage].seconds for result in results for stage in STAGES),
-            verified=all_verified(result[stage] for result in results for stage in STAGES),
+            seconds_of_training=sum(result[stage].seconds for result in results for stage in self.stages),
+            verified=all_verified(result[stage] for result in results for stage in self.stages),
             floor=task.floor,
             ignorance=task.ignorance,
             units=[self._units(name, sparsity) for name, sparsity in self.rows],
@@ -277,7 +287,7 @@ class Comparison:
             control = self._control_of(name, sparsity, own)
             if control is None:
                 continue
-            for stage in STAGES:
+            for stage in self.stages:
                 scores, others = ([result[stage].score for result in each] for each in (results, control))
                 void, control_void = (void_runs(each, ignorance) for each in (scores, others))
                 found = contrast(name, sparsity, stage, scores, others, void, control_void, self.margin)
@@ -294,7 +304,7 @@ class Comparison:
                 run = self.run(name, sparsity, seed)
                 chosen = {each.setting: each.chosen for each in self._choices(name, sparsity)}
                 graphs = single_numbers(result["trained"].graphs or {})
-                for stage in STAGES:
+                for stage in self.stages:
                     yield {
                         "method": name,
                         "target_sparsity": sparsity,

@@ -23,7 +23,10 @@ SEEDS = (2**32 - 2, 2**32 - 1)
 """The seeds that settings are chosen on: the last that there are, since tables count from 0."""
 
 LARGEST: dict[Tuned, float] = {"learning_rate": LARGEST_RATE, "strength": sys.float_info.max}
-EXAMPLES: dict[Tuned, str] = {"learning_rate": "[1e-3, 4e-3]", "strength": "[1, 10]"}
+EXPECTED: dict[Tuned, str] = {
+    "learning_rate": f"numbers above 0, up to {LARGEST_RATE:.2g}, such as [1e-3, 4e-3]",
+    "strength": "finite numbers above 0, such as [1, 10]",
+}
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,9 @@ class SettingSearch:
         values, comparison = self.values, self.comparison
         require(isinstance(comparison, Comparison), "comparison", "a Comparison", comparison)
         require_choice("setting", self.setting, tuple(WORDS))
-        words, largest = f"{WORDS[self.setting]}s", LARGEST[self.setting]
-        expected = f"a sequence of numbers above 0, up to {largest:.2g}, such as {EXAMPLES[self.setting]}"
+        words, expected = f"{WORDS[self.setting]}s", f"a sequence of {EXPECTED[self.setting]}"
         allowed = isinstance(values, Sequence) and not isinstance(values, str | bytes | bytearray)
-        allowed = allowed and all(is_number(each) and 0 < each <= largest for each in values)
+        allowed = allowed and all(is_number(each) and 0 < each <= LARGEST[self.setting] for each in values)
         require(allowed, words, expected, values)
         require(len(set(map(float, values))) == len(values) > 1, words, "at least two, all different", values)
         apart = f"none of {SEEDS}, on which {words} are chosen"

@@ -40,8 +40,10 @@ class Row:
         nowhere.
     folders : list of str
         Each seed's folder, relative to that of all experiments.
-    trained, ticket : list of float
-        Each seed's score, of the trained network and of its ticket.
+    trained : list of float
+        Each seed's score of the trained network.
+    ticket : list of float or None
+        Each seed's score of the ticket; None where no tickets were trained.
     difference : dict of str to list of float, or None
         For each stage the differences from the control, seed by seed; None for the control itself, and
         where there is none.
@@ -58,7 +60,7 @@ class Row:
     wiring: list[float | None]
     folders: list[str]
     trained: list[float]
-    ticket: list[float]
+    ticket: list[float] | None
     difference: dict[Stage, list[float]] | None
     recurrent: list[str] | None = None
     target_sparsity: float | None = None
@@ -74,6 +76,8 @@ class Row:
     ) -> "Row":
         """Return the row of a method's results, one for each seed, beside those of the control."""
         trained = [result["trained"] for result in results]
+        scores = {stage: [result[stage].score for result in results] for stage in results[0]}
+        controls = {stage: [result[stage].score for result in control or ()] for stage in scores}
         matrices = dict.fromkeys(matrix for result in trained for matrix in result.matrices)
         return cls(
             method=method,
@@ -81,24 +85,20 @@ class Row:
             matrices={matrix: [result.sparsity[matrix] for result in trained] for matrix in matrices},
             wiring=[result.wiring for result in trained],
             folders=folders,
-            trained=_scores(results, "trained"),
-            ticket=_scores(results, "ticket"),
+            trained=scores["trained"],
+            ticket=scores.get("ticket"),
             difference=None
             if control is None
-            else {
-                stage: [
-                    value - other
-                    for value, other in zip(_scores(results, stage), _scores(control, stage), strict=True)
-                ]
-                for stage in STAGES
-            },
+            else {stage: list(map(operator.sub, own, controls[stage])) for stage, own in scores.items()},
             recurrent=recurrent_among(matrices, trained[0].recurrent),
             target_sparsity=target_sparsity,
         )
 
-    def scores(self, stage: Stage) -> list[float]:
-        """Return each seed's score of a stage."""
-        return self.trained if stage == "trained" else self.ticket
+    @property
+    def scores(self) -> dict[Stage, list[float]]:
+        """Each seed's score, of each stage that was trained."""
+        known = {"trained": self.trained, "ticket": self.ticket}
+        return {stage: values for stage in STAGES if (values := known[stage]) is not None}
 
     @property
     def share_of_zeros(self) -> str:
@@ -163,7 +163,7 @@ class Summary(Record):
     choices : list of list of Choice, or None
         For each row the learning rate and the strength that were chosen for it; None where nothing was.
 
-    All that may be None is so in files of versions that did not write it.
+    All that may be None without a reason above is so in files of versions that did not write it.
     """
 
     command: str | None
@@ -204,15 +204,19 @@ class Summary(Record):
             raise ValueError("of criterion and steps_to_criterion one is missing")
         if steps is not None and (
             len(steps) != len(self.rows)
-            or any(row.keys() != set(STAGES) for row in steps)
+            or any(row.keys() != set(self.stages) for row in steps)
             or any(len(column) != seeds for row in steps for column in row.values())
         ):
             raise ValueError("steps_to_criterion does not have an entry for each row, stage and seed")
         for index, row in enumerate(self.rows):
-            differences = dict.fromkeys(STAGES, row.trained) if row.difference is None else row.difference
-            if differences.keys() != set(STAGES):
-                raise ValueError(f"rows[{index}].difference does not have the stages {', '.join(STAGES)}")
-            columns: list[Sequence[object]] = [row.wiring, row.folders, row.trained, row.ticket]
+            differences = row.scores if row.difference is None else row.difference
+            for what, by_stage in (
+                (f"rows[{index}]", row.scores),
+                (f"rows[{index}].difference", differences),
+            ):
+                if by_stage.keys() != set(self.stages):
+                    raise ValueError(f"{what} does not have the stages {', '.join(self.stages)}")
+            columns: list[Sequence[object]] = [row.wiring, row.folders, *row.scores.values()]
             columns += [*row.matrices.values(), *differences.values()]
             if any(len(column) != seeds for column in columns):
                 raise ValueError(f"rows[{index}] does not have a number for each of the {seeds} seeds")
@@ -244,6 +248,11 @@ class Summary(Record):
         )
 
     @property
+    def stages(self) -> list[Stage]:
+        """What was trained: networks, and their tickets unless they were left out."""
+        return list(self.rows[0].scores)
+
+    @property
     def names(self) -> list[str]:
         """How tables call the rows."""
         units = self.units or [None] * len(self.rows)
@@ -269,7 +278,7 @@ class Summary(Record):
 
     def void(self, row: Row, stage: Stage) -> list[bool]:
         """Return for each seed whether the network learned nothing: ignorance would have done as well."""
-        return void_runs(row.scores(stage), self.references.get(self.ignorance or ""))
+        return void_runs(row.scores[stage], self.references.get(self.ignorance or ""))
 
     def share(self, row: Row, stage: Stage) -> list[float] | None:
         """Return where each seed's score is between the floor, 0, and ignorance, 1.
@@ -280,7 +289,7 @@ class Summary(Record):
         bounds = self.references.get(self.ignorance or "")
         if floors is None or bounds is None or any(map(operator.ge, floors, bounds)):
             return None
-        scores = row.scores(stage)
+        scores = row.scores[stage]
         return [
             (score - floor) / (bound - floor)
             for score, floor, bound in zip(scores, floors, bounds, strict=True)
@@ -298,7 +307,7 @@ class Summary(Record):
                 reference
                 for reference, values in self.references.items()
                 if reference != self.floor
-                and any(not mean(row.scores(stage)) <= mean(values) for stage in STAGES)
+                and any(not mean(scores) <= mean(values) for scores in row.scores.values())
             ]
             for row in self.rows
         ]
@@ -324,7 +333,7 @@ class Summary(Record):
     @property
     def decimals(self) -> int:
         """How many decimals its scores are shown with."""
-        return decimals(mean(row.scores(stage)) for row in self.rows for stage in STAGES)
+        return decimals(mean(scores) for row in self.rows for scores in row.scores.values())
 
 
 def learning(rows: Iterable[Sequence[Results]]) -> dict[str, Any]:
@@ -336,11 +345,11 @@ def learning(rows: Iterable[Sequence[Results]]) -> dict[str, Any]:
         For each row the results of its seeds.
     """
     rows = list(rows)
-    criteria = {result[stage].criterion for row in rows for result in row for stage in STAGES}
+    criteria = {stage.criterion for row in rows for result in row for stage in result.values()}
     if len(criteria) != 1 or None in criteria:
         return {}
     steps = [
-        {stage: [result[stage].steps_to_criterion for result in row] for stage in STAGES} for row in rows
+        {stage: [result[stage].steps_to_criterion for result in row] for stage in row[0]} for row in rows
     ]
     return {"criterion": criteria.pop(), "steps_to_criterion": steps}
 
@@ -355,7 +364,3 @@ def void_runs(scores: Sequence[float], ignorance: Sequence[float] | None) -> lis
     """
     bounds = ignorance or [math.inf] * len(scores)
     return [not score < bound for score, bound in zip(scores, bounds, strict=True)]
-
-
-def _scores(results: Sequence[Results], stage: Stage) -> list[float]:
-    return [result[stage].score for result in results]
