@@ -6,7 +6,7 @@ import io
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -164,6 +164,21 @@ def test_learning_rates_are_chosen_by_validation_and_tested_elsewhere(
         f"{other}, {outcome} steps" for outcome in (50, 100) for other in ("dense", script.REWIRED)
     ]
     assert "| torus-diffusion@a-priori − dense, 50 steps |" in capsys.readouterr().out
+
+
+def test_what_is_drawn_of_every_world_stands_in_its_table(experiment):
+    script = beside(experiment, "local_or_rewired")
+    found = list(script.lines())
+    with (ROOT / "results" / "local-or-rewired.csv").open() as file:
+        stored = list(csv.DictReader(file))
+    assert [float(row["difference"]) for row in stored] == pytest.approx([each.difference for each in found])
+    assert [float(row["half_width"]) for row in stored] == pytest.approx([each.half_width for each in found])
+    words = ("question", "world", "settings", "stage")
+    assert [[row[name] for name in words] for row in stored] == [
+        [asdict(each)[name] for name in words] for each in found
+    ]
+    dots = [line for axes in script.draw(found).axes for line in axes.containers]
+    assert len(dots) == len(found)
 
 
 def test_tiles_are_compared_where_all_networks_are_trained(tile_networks, tmp_path, monkeypatch, capsys):
