@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from moduli.tasks.experiments.comparisons.summary import Summary
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -179,6 +181,22 @@ def test_what_is_drawn_of_every_world_stands_in_its_table(experiment):
     ]
     dots = [line for axes in script.draw(found).axes for line in axes.containers]
     assert len(dots) == len(found)
+
+
+def test_a_method_that_learns_later_or_never_is_told_from_its_control(experiment, tmp_path):
+    script = beside(experiment, "learning_speed")
+    summary = Summary.read(ROOT / "results" / "cognition-again" / "results.json")
+    usual = list(range(1000, 2000, 100))
+    later = [*(step + 100 for step in usual[:-1]), None]
+
+    def found(control, other):
+        steps = [{"trained": each, "ticket": usual} for each in (control, other)]
+        torus = script.tests(replace(summary, steps_to_criterion=steps))[2:]
+        return [(each["never"], each["median difference"], each["corrected p"]) for each in torus]
+
+    assert found(usual, later) == [(1, 100, pytest.approx(2 * 0.002, rel=0.05)), (0, 0, 1.0)]
+    assert found(later, later) == [(1, 0, 1.0), (0, 0, 1.0)]
+    assert found([None] * 10, usual)[0][1] < 0
 
 
 def test_tiles_are_compared_where_all_networks_are_trained(tile_networks, tmp_path, monkeypatch, capsys):
