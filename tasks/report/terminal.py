@@ -16,6 +16,7 @@ from moduli.tasks.experiments.comparisons.summary import Summary
 from moduli.tasks.experiments.configuration.settings import Tuned
 from moduli.tasks.experiments.runs.metrics import read_metrics
 from moduli.tasks.experiments.runs.run import Run, label
+from moduli.tasks.experiments.runs.run_folder import is_finished
 from moduli.tasks.experiments.runs.stages import STAGES, Stage
 from moduli.tasks.report.table import (
     Table,
@@ -111,7 +112,7 @@ class Announcements:
         self._console = console
         differing = _differing(runs)
         self._waiting = {
-            run.stage(stage) / "results.json": f"{run.label}, {_distinction(run, differing)}, {stage}"
+            run.stage(stage): f"{run.label}, {_distinction(run, differing)}, {stage}"
             for run in runs
             for stage in stages
         }
@@ -120,7 +121,7 @@ class Announcements:
         self._thread = Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> None:
-        self._waiting = {path: name for path, name in self._waiting.items() if not path.exists()}
+        self._waiting = {path: name for path, name in self._waiting.items() if not is_finished(path)}
         self._thread.start()
 
     def __exit__(self, *_: object) -> None:
@@ -133,7 +134,7 @@ class Announcements:
             self._announce()
 
     def _announce(self) -> None:
-        for path in [path for path in self._waiting if path.exists()]:
+        for path in [path for path in self._waiting if is_finished(path)]:
             name = self._waiting.pop(path)
             done = self._count - len(self._waiting)
             self._console.print(f"{done} of {self._count} networks: {name} is done", style="dim")

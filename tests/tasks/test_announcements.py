@@ -6,12 +6,14 @@ from rich.console import Console
 
 from moduli.tasks import preset
 from moduli.tasks.experiments.comparisons.comparison import Comparison
+from moduli.tasks.experiments.runs.run_folder import FINISHED
 from moduli.tasks.report.terminal import Announcements
 
 
 def finish(run, stage):
     run.stage(stage).mkdir(parents=True)
-    (run.stage(stage) / "results.json").touch()
+    for name in FINISHED:
+        (run.stage(stage) / name).touch()
 
 
 def test_each_network_is_announced_once_and_those_of_before_are_counted(tmp_path):

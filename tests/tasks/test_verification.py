@@ -20,6 +20,7 @@ from moduli.tasks.experiments import verification
 from moduli.tasks.experiments.comparisons.comparison import Comparison
 from moduli.tasks.experiments.configuration.execution import Execution
 from moduli.tasks.experiments.configuration.presets import preset
+from moduli.tasks.experiments.runs.run_folder import FINISHED
 from moduli.verification import Report
 
 METHODS = ("dense", "none", "l1", "torus-diffusion", "permuted-torus-dog", "torus-diffusion@a-priori")
@@ -128,6 +129,19 @@ def test_what_is_finished_is_not_verified_again(tmp_path, monkeypatch):
     assert comparison.summarize(comparison.carry_out(1)).verified
     assert checked == ["sparsifier"]
     replace(comparison, seeds=[0, 1]).carry_out(1)
+    assert checked == ["sparsifier", "sparsifier"]
+
+
+@pytest.mark.parametrize("lost", FINISHED)
+def test_what_is_trained_again_is_verified_again(tmp_path, monkeypatch, lost):
+    checked = counted(monkeypatch)
+    smoke = preset("adding", "smoke")
+    short = replace(smoke, training=replace(smoke.training, steps=4))
+    comparison = Comparison(short, ["none"], [0], tmp_path, "table", tickets=False)
+    comparison.carry_out(1)
+    (run,) = comparison.runs
+    (run.stage("trained") / lost).unlink()
+    comparison.carry_out(1)
     assert checked == ["sparsifier", "sparsifier"]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from moduli.tasks.experiments.configuration.settings import Configuration, PruningSettings, plain
 from moduli.tasks.experiments.methods import Method, method
 from moduli.tasks.experiments.runs.extensions import Extension, extensions
-from moduli.tasks.experiments.runs.run_folder import RunFolder
+from moduli.tasks.experiments.runs.run_folder import RunFolder, is_finished
 from moduli.tasks.experiments.runs.stages import STAGES, Stage
 from moduli.tasks.seeds import stream_seed
 
@@ -99,8 +99,8 @@ class Run:
         return self.folder / stage
 
     def finished(self, stages: Sequence[Stage] = STAGES) -> bool:
-        """Tell whether the results of stages are on disk."""
-        return all((self.stage(stage) / "results.json").exists() for stage in stages)
+        """Tell whether stages are on disk with all that goes with their results."""
+        return all(is_finished(self.stage(stage)) for stage in stages)
 
     def open(self, stage: Stage) -> RunFolder:
         """Return what is on disk of a stage."""

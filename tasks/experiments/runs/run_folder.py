@@ -31,6 +31,17 @@ FINISHED = ("weights.safetensors", "sparsifier.safetensors", "results.json")
 """What a finished stage left; where one of these is missing, the stage is carried out again."""
 
 
+def is_finished(folder: Path) -> bool:
+    """Tell whether a stage left all that goes with a result in a folder.
+
+    Raises
+    ------
+    DamagedFile
+        If something else is in the place of one of its files.
+    """
+    return all(is_there(folder / name) for name in FINISHED)
+
+
 class RunFolder:
     """The folder of one stage: identity, checkpoint, weights and result.
 
@@ -93,7 +104,7 @@ class RunFolder:
         """
         with claimed(self.path):
             checkpoint = self.path / "checkpoint.safetensors"
-            if is_there(checkpoint) and all((self.path / name).is_file() for name in FINISHED):
+            if is_there(checkpoint) and is_finished(self.path):
                 checkpoint.unlink()
             yield
 
@@ -105,7 +116,7 @@ class RunFolder:
         DamagedFile
             If it, the weights or the sparsifier were changed, or are another run's.
         """
-        if not all(is_there(self.path / name) for name in FINISHED):
+        if not is_finished(self.path):
             return None
         path = self.path / "results.json"
         result = StageResult.read(path)
