@@ -4,13 +4,18 @@ import importlib
 import math
 from numbers import Integral, Real
 from types import ModuleType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeGuard, get_args, get_origin, get_type_hints
 
 from moduli.errors import InvalidConfiguration, InvalidParameter, MissingDependency, suggestion
 from moduli.showing import shown
 
 LARGEST_COUNT = 2**24
 """The largest dimension or count that an argument may ask for."""
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Tell whether a value is a real number; a boolean is almost surely a mistake."""
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def require_positive(owner: str, parameter: str, value: float) -> float:
@@ -22,7 +27,7 @@ def require_positive(owner: str, parameter: str, value: float) -> float:
         If the value is not a positive finite number.
     """
     try:
-        number = math.nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
+        number = float(value) if is_number(value) else math.nan
     except OverflowError:  # an integer beyond the largest float
         number = math.inf
     if not 0 < number < math.inf:
@@ -45,19 +50,59 @@ def require_dimension(owner: str, value: int, parameter: str = "dim") -> int:
     return int(value)
 
 
-def require_seed(owner: str, value: int, parameter: str = "seed") -> int:
-    """Return a seed, or raise unless it is an integer that generators take.
+def require_seed(value: object) -> int:
+    """Return a seed, or raise unless it is an integer that PyTorch's generators take.
 
     Raises
     ------
     InvalidParameter
-        If the value is not an integer of at most 63 bits.
+        If the value is not an integer of at most 64 bits.
     """
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise InvalidParameter(f"{owner}: {parameter} must be an integer, got {shown(value)}.")
-    if not -(2**63) <= value < 2**63:
-        raise InvalidParameter(f"{owner}: {parameter} must have at most 63 bits, got {shown(value)}.")
+    if isinstance(value, bool) or not isinstance(value, Integral) or not -(2**63) <= int(value) < 2**64:
+        raise InvalidParameter(f"seed must be an integer of at most 64 bits, got {shown(value)}.")
     return int(value)
+
+
+def require_share(what: str, value: object, *, whole: bool = False) -> float:
+    """Return a share as a float.
+
+    Parameters
+    ----------
+    what : str
+        What it is a share of, as the error begins: ``"bridges is a share of the weights"``.
+    value : object
+        What was given.
+    whole : bool
+        Whether it may be 1.
+
+    Raises
+    ------
+    InvalidParameter
+        If the value is not a number in [0, 1), or in [0, 1].
+
+    Examples
+    --------
+    >>> require_share("bridges is a share of the weights", 1)
+    Traceback (most recent call last):
+        ...
+    moduli.errors.InvalidParameter: bridges is a share of the weights, in [0, 1); got 1.
+    """
+    if not is_number(value) or not (0 <= value < 1 or (whole and value == 1)):
+        raise InvalidParameter(f"{what}, in [0, 1{']' if whole else ')'}; got {shown(value)}.")
+    return float(value)
+
+
+def require_non_negative(what: str, value: object) -> float:
+    """Return a number that may be 0 as a float, or raise.
+
+    Raises
+    ------
+    InvalidParameter
+        If the value is not a non-negative finite number.
+    """
+    if not is_number(value) or not 0 <= value < math.inf:
+        raise InvalidParameter(f"{what} must be a non-negative finite number, got {shown(value)}.")
+    return float(value)
 
 
 def require_choice(parameter: str, value: object, choices: tuple[str, ...]) -> None:

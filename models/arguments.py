@@ -1,9 +1,8 @@
 """Arguments as users give them: words become what they stand for, and the wrong kind is refused at once."""
 
-import math
 from collections.abc import Mapping, Sequence
-from numbers import Integral, Real
-from typing import Any, TypeGuard, TypeVar
+from numbers import Real
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +13,7 @@ from moduli.manifolds.reading import read_manifold
 from moduli.manifolds.tensors import require_tensor
 from moduli.models.errors import InvalidSparsity
 from moduli.regularizers import Regularizer, make_regularizer
+from moduli.requirements import is_number
 from moduli.showing import shown
 
 T = TypeVar("T")
@@ -86,20 +86,6 @@ def as_sparsity(value: object) -> float:
     return float(value)
 
 
-def as_strength(value: object) -> float:
-    """Return the factor of a penalty, or raise `InvalidParameter`."""
-    if not is_number(value) or not 0 <= value < math.inf:
-        raise InvalidParameter(f"strength must be a non-negative finite number, got {given(value)}.")
-    return float(value)
-
-
-def as_seed(value: object) -> int:
-    """Return a seed that PyTorch's generators take, or raise `InvalidParameter`."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or not -(2**63) <= int(value) < 2**64:
-        raise InvalidParameter(f"seed must be an integer of at most 64 bits, got {given(value)}.")
-    return int(value)
-
-
 def as_patterns(parameter: str, value: object) -> list[str]:
     """Return names or patterns of weights from one of them or several.
 
@@ -165,8 +151,3 @@ def require_truths(mask: Tensor, what: str) -> None:
             f"{what} must be booleans, or numbers that are 0 or 1; it holds {strange[0].item()!r}. Pass "
             "weight != 0 to keep the weights that are not zero."
         )
-
-
-def is_number(value: Any) -> TypeGuard[float]:
-    """Tell whether a value is a real number; a boolean is almost surely a mistake."""
-    return isinstance(value, Real) and not isinstance(value, bool)

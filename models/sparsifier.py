@@ -14,9 +14,7 @@ from moduli.models.arguments import (
     as_masks,
     as_model,
     as_patterns,
-    as_seed,
     as_sparsity,
-    as_strength,
 )
 from moduli.models.copies import copied
 from moduli.models.description import describe, summary
@@ -47,7 +45,7 @@ from moduli.models.state import check_state, pack, part
 from moduli.models.storage import Storable
 from moduli.models.table import Table, Tabular
 from moduli.regularizers import Regularizer
-from moduli.requirements import require_choice
+from moduli.requirements import require_choice, require_non_negative, require_seed
 
 LATE_ENOUGH = 0.95
 """A ticket with less than this part of the zeros that are wanted was drawn before its time."""
@@ -164,7 +162,7 @@ class Sparsifier(Tabular, Attachable, Storable):
         self.model = as_model(model)
         self.regularizer = as_regularizers(regularizer)
         self.manifold = None if manifold is None else as_manifold(manifold)
-        self.strength = as_strength(strength)
+        self.strength = require_non_negative("strength", strength)
         require_choice("scope", scope, get_args(Scope))
         check_score(score)
         self.scope, self.score, self.regrowth = scope, score, regrowth
@@ -180,7 +178,7 @@ class Sparsifier(Tabular, Attachable, Storable):
             check_recurrence(model, matrices, "scope='recurrent' prunes")
         if isinstance(self.regularizer, Regularizer) and self.manifold is not None:
             check_recurrence(model, matrices, f"{self.regularizer!r} penalises")
-        self._seed = as_seed(seed)
+        self._seed = require_seed(seed)
         generator = torch.Generator().manual_seed(self._seed)
         ordered = granularity != 1
         self._charges = placed(matrices, self.regularizer, self.manifold, embedding, generator, ordered)
@@ -228,9 +226,9 @@ class Sparsifier(Tabular, Attachable, Storable):
 
     @property
     def coefficients(self) -> dict[str, Tensor]:
-        """The penalty coefficients of each penalised weight, as they are now."""
+        """Copies of the penalty coefficients of each penalised weight, as they are now."""
         return {
-            term.name: term.coefficients(self._weights.weight(term.name)).detach()
+            term.name: term.coefficients(self._weights.weight(term.name)).detach().clone()
             for term in self._charges.penalised
         }
 
@@ -323,7 +321,9 @@ class Sparsifier(Tabular, Attachable, Storable):
     def sparsity(self) -> dict[str, float]:
         """Return the fraction of dead weights in each pruned weight matrix, and in ``"total"``.
 
-        A living weight that happens to be zero, as one that has just come back, is alive.
+        A living weight that happens to be zero, as one that has just come back, is alive. A dead one is
+        zero unless somebody has written into the model since, such as by ``load_state_dict``: `report` tells,
+        and `settle` sets it to zero.
 
         Returns
         -------
@@ -336,8 +336,14 @@ class Sparsifier(Tabular, Attachable, Storable):
         fractions = self.sparsity()
         text = describe(self._pruned, self.masks, fractions, self.manifold, self.embeddings)
         total = f"total: {fractions['total']:.2%} zeros after {_steps(self.steps_taken)}"
-        besides = self._weights.zeros_alive()
-        notes = [f"{name}: {count} living weights are zero besides" for name, count in besides.items()]
+        notes = [
+            f"{name}: {count} living weights are zero besides"
+            for name, count in self._weights.zeros_alive().items()
+        ]
+        notes += [
+            f"{name}: {count} dead weights are not zero now; settle() sets them to zero"
+            for name, count in self._weights.revived().items()
+        ]
         return "\n".join([text, *notes, total])
 
     def table(self) -> Table:
@@ -382,7 +388,7 @@ class Sparsifier(Tabular, Attachable, Storable):
                 stacklevel=2,
             )
         model, sparsifier = copied(self.model, self)
-        redraw_weights(model, seed)
+        redraw_weights(model, require_seed(seed))
         sparsifier.pruner, sparsifier.regrowth, sparsifier.strength = NoPruner(), None, 0.0
         sparsifier._weights.records = False
         sparsifier.settle()

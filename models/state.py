@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from moduli.manifolds.tensors import require_tensor
+from moduli.models.arguments import given
 from moduli.models.errors import StateMismatch
 
 IDENTITY = "spec"
@@ -41,7 +42,7 @@ def pack(
     return {
         "steps_taken": torch.tensor(steps_taken),
         IDENTITY: as_bytes(identity),
-        **{f"mask.{name}": mask for name, mask in masks.items()},
+        **{f"mask.{name}": mask.clone() for name, mask in masks.items()},
         **{f"embedding.{name}": each.detach().clone() for name, each in points.items()},
     }
 
@@ -73,6 +74,10 @@ def check_state(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
     StateMismatch
         Naming both sides.
     """
+    if not isinstance(state, Mapping):
+        raise StateMismatch(
+            f"A state is a mapping from names to tensors, as state_dict() returns it; got {given(state)}."
+        )
     for name, value in state.items():
         require_tensor(value, f"'{name}' of a state", StateMismatch, with_values=True)
     if IDENTITY in state:

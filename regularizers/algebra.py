@@ -4,11 +4,11 @@ What an operator or a method makes is looked up by its registered name, so that 
 the classes that are made.
 """
 
-from numbers import Real
 from typing import TYPE_CHECKING, Any, cast
 
 from moduli.errors import InvalidParameter
 from moduli.regularizers.registry import REGULARIZERS
+from moduli.requirements import is_number
 from moduli.showing import shown
 
 if TYPE_CHECKING:
@@ -60,14 +60,14 @@ class Algebra:
         return NotImplemented if term is None else _joined("sum", term, self)
 
     def __mul__(self, other: object) -> "Regularizer":
-        if _is_number(other):
+        if is_number(other):
             return _made("multiple", _as_float(other), self)
         return _joined("product", self, other) if isinstance(other, Algebra) else NotImplemented
 
     __rmul__ = __mul__
 
     def __truediv__(self, other: object) -> "Regularizer":
-        if not _is_number(other):
+        if not is_number(other):
             return NotImplemented
         if other == 0:
             raise InvalidParameter(f"{self!r} is divided by 0; divide by a positive number.")
@@ -85,15 +85,10 @@ def _joined(name: str, first: Algebra, second: Algebra) -> "Regularizer":
     return kind((*parts[0], *parts[1]))
 
 
-def _is_number(value: object) -> bool:
-    # A boolean factor is almost surely a mistake.
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
 def _as_term(value: object) -> Algebra | None:
     if isinstance(value, Algebra):
         return value
-    return _made("multiple", _as_float(value), _made("uniform")) if _is_number(value) else None
+    return _made("multiple", _as_float(value), _made("uniform")) if is_number(value) else None
 
 
 def _as_float(value: object) -> float:

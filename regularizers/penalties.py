@@ -1,16 +1,19 @@
 """The penalty that coefficients put on weights, and its proximal operator."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import FunctionCtx
 
 from moduli.errors import InvalidParameter, suggestion
 from moduli.manifolds.tensors import require_tensor
 from moduli.regularizers.errors import InvalidCoefficients, ShapeMismatch
 from moduli.regularizers.geometry import check_gates
+from moduli.requirements import is_number, require_non_negative
+from moduli.second_derivatives import is_differentiated, recomputed, transformed
 
 Reduction = Literal["mean", "sum"]
 
@@ -55,7 +58,7 @@ def penalty(weight: Tensor, coefficients: Tensor, p: float = 1, reduction: Reduc
     >>> penalty(torch.tensor([[1.0, -2.0]]), torch.tensor([[0.5, 3.0]]))
     tensor(3.2500)
     """
-    if not 1 <= p < float("inf"):
+    if not is_number(p) or not 1 <= p < float("inf"):
         raise InvalidParameter(f"The penalty's exponent p must be finite and at least 1, got {p!r}.")
     _check_values(coefficients)
     return weighted_power(weight, coefficients, p, reduction)
@@ -66,8 +69,20 @@ def weighted_power(
 ) -> Tensor:
     """Return the `penalty` of coefficients that a regularizer made, which has checked their values."""
     _check(weight, coefficients)
-    result: Tensor = _WeightedPower.apply(weight, coefficients, p, _share(weight, reduction))  # type: ignore[no-untyped-call]
+    share = _share(weight, reduction)
+    if transformed():
+        return _plainly(weight, coefficients, p, share)
+    result: Tensor = _WeightedPower.apply(weight, coefficients, p, share)  # type: ignore[no-untyped-call]
     return result
+
+
+def _plainly(weight: Tensor, coefficients: Tensor, p: float, share: float) -> Tensor:
+    """Return ``share * Σ c |w|^p`` in operations that PyTorch differentiates any number of times."""
+    # An even power is smooth at zero, where dead weights are, and the magnitude is not.
+    powers = weight.pow(p) if p % 2 == 0 else weight.abs().pow(p)
+    precision = torch.promote_types(weight.dtype, torch.float32)
+    terms = powers.reshape(-1, *coefficients.shape) * coefficients
+    return (terms.sum(dtype=precision) * share).to(weight.dtype)
 
 
 @torch.no_grad()
@@ -114,8 +129,7 @@ def proximal(weight: Tensor, coefficients: Tensor, step: float, reduction: Reduc
     >>> proximal(weight, torch.tensor([[0.5, 3.0]]), step=1.0)
     tensor([[0.5000, 0.0000]])
     """
-    if not 0 <= step < float("inf"):
-        raise InvalidParameter(f"The proximal step must be a non-negative finite number, got {step!r}.")
+    step = require_non_negative("The proximal step", step)
     _check(weight, coefficients)
     _check_values(coefficients)
     if any(stride == 0 and size > 1 for stride, size in zip(weight.stride(), weight.shape, strict=True)):
@@ -142,12 +156,16 @@ class _WeightedPower(torch.autograd.Function):
         return total.mul_(share).to(weight.dtype)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         weight, coefficients = ctx.saved_tensors  # type: ignore[attr-defined]
         p: float = ctx.p  # type: ignore[attr-defined]
+        if is_differentiated(gradient):
+            plain = partial(_plainly, p=p, share=ctx.share)  # type: ignore[attr-defined]
+            needed = ctx.needs_input_grad[:2]  # type: ignore[attr-defined]
+            for_weight, for_coefficients = recomputed(plain, (weight, coefficients), needed, gradient)
+            return for_weight, for_coefficients, None, None
         scale = gradient * ctx.share  # type: ignore[attr-defined]
-        for_weight = for_coefficients = None
+        for_weight, for_coefficients = None, None
         if ctx.needs_input_grad[0]:  # type: ignore[attr-defined]
             for_weight = torch.empty_like(weight)
             for own, shared, scratch in _row_chunks(weight, coefficients):

@@ -13,7 +13,7 @@ from moduli.regularizers.expressions import ElementwiseProduct, Multiple, Sum, p
 from moduli.regularizers.geometry import Geometry
 from moduli.regularizers.registry import register_regularizer
 from moduli.regularizers.regularizer import Regularizer
-from moduli.requirements import require_seed
+from moduli.requirements import is_number, require_non_negative, require_seed
 
 
 @dataclass(frozen=True, repr=False)
@@ -56,7 +56,7 @@ class Permuted(Wrapper):
     is_local = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "seed", require_seed("A permutation", self.seed))
+        object.__setattr__(self, "seed", require_seed(self.seed))
 
     def coefficients(self, geometry: Geometry) -> Tensor:
         """Return the permuted coefficients."""
@@ -177,8 +177,7 @@ class WithDiagonal(Wrapper):
     is_local = False
 
     def __post_init__(self) -> None:
-        if not 0 <= self.share < math.inf:
-            raise InvalidParameter(f"with_diagonal needs a non-negative finite share, got {self.share!r}.")
+        require_non_negative("The share of with_diagonal", self.share)
 
     def coefficients(self, geometry: Geometry) -> Tensor:
         """Return the coefficients with another diagonal."""
@@ -210,8 +209,9 @@ class Clamped(Wrapper):
     high: float | None = None
 
     def __post_init__(self) -> None:
+        require_non_negative("The low of clamped", self.low)
         high = math.inf if self.high is None else self.high
-        if not (0 <= self.low <= high and self.low < math.inf):
+        if not (is_number(high) and self.low <= high):
             raise InvalidParameter(
                 f"clamped needs 0 <= low <= high, got low={self.low!r} and high={self.high!r}."
             )
@@ -239,8 +239,7 @@ class Thresholded(Wrapper):
     value: float
 
     def __post_init__(self) -> None:
-        if not 0 <= self.value < math.inf:
-            raise InvalidParameter(f"threshold needs a non-negative finite value, got {self.value!r}.")
+        require_non_negative("The value of threshold", self.value)
 
     def coefficients(self, geometry: Geometry) -> Tensor:
         """Return the coefficients that reach the value, and zeros."""

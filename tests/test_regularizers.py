@@ -414,11 +414,19 @@ def test_errors_of_embeddings_and_parameters():
         Diffusion().relative()(Torus(), torch.zeros(3, 2))
     with pytest.raises(InvalidParameter, match=r"0 <= low <= high, got low=2 and high=1"):
         Diffusion().clamped(2, 1)
-    with pytest.raises(InvalidParameter, match="threshold needs a non-negative finite value, got -1"):
+    with pytest.raises(
+        InvalidParameter, match="value of threshold must be a non-negative finite number, got -1"
+    ):
         Diffusion().threshold(-1)
-    with pytest.raises(InvalidParameter, match="non-negative finite share, got -1"):
+    with pytest.raises(
+        InvalidParameter, match="share of with_diagonal must be a non-negative finite number, got -1"
+    ):
         Diffusion().with_diagonal(-1)
-    with pytest.raises(InvalidParameter, match=r"seed must be an integer, got 0\.5"):
+    for made in (Diffusion().threshold, Diffusion().with_diagonal, Diffusion().clamped):
+        for other in ("a", None, True, math.nan):
+            with pytest.raises(InvalidParameter, match=r"must be a non-negative finite number, got"):
+                made(other)
+    with pytest.raises(InvalidParameter, match=r"seed must be an integer of at most 64 bits, got 0\.5"):
         Diffusion().permuted(0.5)
     with pytest.raises(InvalidParameter, match="length must be a positive"):
         Diffusion(0)

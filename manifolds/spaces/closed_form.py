@@ -8,6 +8,7 @@ elsewhere.
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from moduli.manifolds.manifold import Manifold
 from moduli.manifolds.pairwise import pairwise_distances
+from moduli.second_derivatives import is_differentiated, recomputed, transformed
 
 # Entries of a strip, so that a few fit the processor's cache; a graphics processor is kept busy by more.
 ENTRIES, ENTRIES_ELSEWHERE = 2**17, 2**24
@@ -65,7 +67,7 @@ class ClosedForm(Manifold):
     def pairwise(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Return the matrix of distances between two lists of points, as `Manifold.pairwise` does."""
         self.check_pairs(x, y)
-        if _transformed() or x.is_meta or x.dtype.itemsize < 4 or not self._own_distance():
+        if transformed() or x.is_meta or x.dtype.itemsize < 4 or not self._own_distance():
             return super().pairwise(x, y)
         matrix: Tensor = _Matrix.apply(self, x, y)  # type: ignore[no-untyped-call]
         return matrix
@@ -90,20 +92,10 @@ class _Matrix(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         manifold, (x, y) = ctx.manifold, ctx.saved_tensors
-        batched = torch._C._functorch.is_legacy_batchedtensor(upstream[0])
-        if not (torch.is_grad_enabled() or batched or _transformed()):
+        if not is_differentiated(upstream[0]):
             return None, *_pulled(manifold, x, y, upstream[0])
-        with torch.enable_grad():
-            matrix = pairwise_distances(manifold.distance, x, y, repr(manifold))
-            needed = ctx.needs_input_grad[1:]
-            wanted = [points for points, need in zip((x, y), needed, strict=True) if need]
-            found = iter(torch.autograd.grad(matrix, wanted, upstream[0], create_graph=True))
-        return None, *(next(found) if need else None for need in needed)
-
-
-def _transformed() -> bool:
-    """Tell whether a transform of `torch.func`, or forward differentiation, follows each operation."""
-    return torch._C._are_functorch_transforms_active() or torch.autograd.forward_ad._current_level >= 0
+        matrix = partial(pairwise_distances, manifold.distance, name=repr(manifold))
+        return None, *recomputed(matrix, (x, y), ctx.needs_input_grad[1:], upstream[0])
 
 
 def _strips(x: Tensor, y: Tensor) -> Iterator[slice]:

@@ -58,7 +58,7 @@ class Product(Manifold):
         """Return the factors' points, each of shape ``(..., *point_shape)`` of its factor."""
         parts = x.split(self.sizes, dim=-1)  # type: ignore[no-untyped-call]
         return [
-            part.reshape(*part.shape[:-1], *manifold.point_shape)
+            part.reshape((*part.shape[:-1], *manifold.point_shape))
             for manifold, part in zip(self.factors, parts, strict=True)
         ]
 

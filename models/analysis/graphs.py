@@ -9,6 +9,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
+from moduli.errors import InvalidParameter
 from moduli.manifolds import Manifold
 from moduli.manifolds.tensors import require_tensor
 from moduli.models.analysis.undirected import undirected_statistics
@@ -191,8 +192,12 @@ def graph_statistics(
     ShapeMismatch
         If the mask is not square, or the embedding places another number of neurons.
     InvalidParameter
-        If the mask holds numbers other than 0 and 1.
+        If the mask holds numbers other than 0 and 1, or one of manifold and embedding is missing.
     """
+    if (manifold is None) != (embedding is None):
+        raise InvalidParameter(
+            "The wiring of a mask takes a manifold and an embedding; give both, or leave both out."
+        )
     alive = _square(mask)
     between = alive & ~torch.eye(len(alive), dtype=torch.bool)
     connections = int(between.sum())

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from moduli.errors import InvalidParameter
 from moduli.manifolds import Manifold
 from moduli.manifolds.tensors import require_tensor
-from moduli.models.arguments import as_manifold, as_seed, as_sparsity
+from moduli.models.arguments import as_manifold, as_sparsity
 from moduli.models.errors import InvalidEmbedding, InvalidSparsity, StateMismatch
 from moduli.models.fast.block_diagonal import BlockDiagonalKernel
 from moduli.models.fast.communities import Community, Numbers
@@ -20,7 +20,7 @@ from moduli.models.fast.recurrent import SparseRecurrent
 from moduli.models.fast.sparse_training import TrainableKernel
 from moduli.models.masks.bridges import nearest_across
 from moduli.models.masks.tiles import tiles_of, tiles_wanted
-from moduli.requirements import require_choice, require_dimension
+from moduli.requirements import require_choice, require_dimension, require_seed
 from moduli.showing import shown
 
 KINDS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
@@ -110,7 +110,13 @@ class TiledRecurrent(SparseRecurrent):
 
         Weights in blocks are larger, by the square root of all inputs over those that are there, so that sums
         have the variance of a dense module's (Evci et al., arXiv 2010.03533, section 3).
+
+        Raises
+        ------
+        StateMismatch
+            If the module has lost where its weights are, as by ``to_empty``.
         """
+        _check_intact(self)
         bound = 1 / math.sqrt(self.hidden_size)
         for module in self.modules():
             if isinstance(module, BlockDiagonalKernel):
@@ -211,7 +217,7 @@ def sparse_rnn(
         require_dimension("sparse_rnn", value, name)
     manifold = as_manifold(manifold)
     tiles = tiles_wanted(hidden_size, as_sparsity(sparsity), bridges)
-    seed = as_seed(seed)
+    seed = require_seed(seed)
     if round(1 / (1 - sparsity)) > hidden_size:
         raise InvalidSparsity(
             f"{hidden_size} neurons are {hidden_size} tiles at most, so that sparsity is at most "
@@ -252,6 +258,17 @@ def sparse_rnn(
     return TiledRecurrent(
         module, manifold, points, tile, nearest_across(manifold, points, tile, left, seed), where
     )
+
+
+def _check_intact(module: nn.Module) -> None:
+    """Raise `StateMismatch` if a module has lost where its weights are."""
+    for name, kernel in module.named_modules():
+        known = not isinstance(kernel, BlockDiagonalKernel) or kernel.size.is_meta
+        if not known and kernel.size.tolist() != list(kernel.shape):
+            raise StateMismatch(
+                f"{name} has lost where its weights are, as to_empty() does; make the module on its device, "
+                "by sparse_rnn(..., device=...)."
+            )
 
 
 def _pairs_left(tile: Tensor, sparsity: float) -> int:

@@ -11,11 +11,21 @@ from moduli.models.fast.kernel import Kernel
 
 MakeKernel = Callable[[str, Tensor], Kernel]
 
+OF_THE_DENSE = {
+    "_flat_weights",
+    "_flat_weights_names",
+    "_flat_weight_refs",
+    "_all_weights",
+    "_compiled_call_impl",
+}
+"""What modules keep for cuDNN or the compiler, which has no part in sparse ones."""
+
 
 class SparseModule(nn.Module):
     """A module with kernels of one's choice; called like the module that it replaces.
 
-    It has the attributes of that module. Biases are shared, so that those that are tied or frozen stay so.
+    It has the attributes and buffers of that module, also those that somebody gave it. Biases are shared, so
+    that those that are tied or frozen stay so.
 
     Parameters
     ----------
@@ -27,9 +37,11 @@ class SparseModule(nn.Module):
 
     def __init__(self, module: nn.Module, make_kernel: MakeKernel) -> None:
         super().__init__()
-        # PyTorch lists there what describes a module, such as its sizes.
-        for name in type(module).__constants__:  # type: ignore[attr-defined]
-            setattr(self, name, getattr(module, name))
+        for name, value in vars(module).items():
+            if name not in vars(nn.Module()) and name not in OF_THE_DENSE:
+                setattr(self, name, value)
+        for name, buffer in module._buffers.items():
+            self.register_buffer(name, buffer, name not in module._non_persistent_buffers_set)
         for name, parameter in module._parameters.items():
             if parameter is not None and parameter.dim() == 2:
                 self.add_module(name, make_kernel(name, parameter))

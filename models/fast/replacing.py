@@ -11,8 +11,12 @@ from moduli.models.fast.cells import SparseCell
 from moduli.models.fast.linear import SparseLinear
 from moduli.models.fast.module import MakeKernel, SparseModule
 from moduli.models.fast.recurrent import SparseRecurrent
+from moduli.models.inference import outside_inference
 
 KINDS = (nn.Linear, nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell)
+HOOKS = {name for name in vars(nn.Module()) if name.endswith("_hooks")}
+"""The attributes of a module that hold what somebody hooked to it."""
+
 NAMES = "nn.RNN, nn.LSTM, nn.GRU, cell of these or nn.Linear"
 
 
@@ -82,16 +86,29 @@ def with_replaced_modules(
     Raises
     ------
     CannotCompress
-        If one of the modules has hooks, which a replacement would lose.
+        If one of the modules has hooks, a forward or a module of its own, which a replacement would lose.
     """
     for path, module in found.items():
-        if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
+        who = f"{path or 'The model'} ({type(module).__name__})"
+        if any(value for name, value in vars(module).items() if name in HOOKS):
             raise CannotCompress(
-                f"{path or 'The model'} ({type(module).__name__}) has hooks, which its replacement would "
-                "lose; remove them first, those of torch.nn.utils.prune with prune.remove."
+                f"{who} has hooks, which its replacement would lose; remove them first, those of "
+                "torch.nn.utils.prune with prune.remove."
             )
-    model, _ = copied(model, None)
-    replacements = {module: make(path, module) for path in found for module in [model.get_submodule(path)]}
+        if "forward" in vars(module):
+            raise CannotCompress(
+                f"{who} has a forward of its own, which its replacement would not call; remove it first."
+            )
+        if module._modules:
+            raise CannotCompress(
+                f"{who} holds {', '.join(module._modules)}, which its replacement would lose; keep modules "
+                "beside it instead of inside."
+            )
+    with outside_inference():
+        model, _ = copied(model, None)
+        replacements = {
+            module: make(path, module) for path in found for module in [model.get_submodule(path)]
+        }
     some_differ = any(old is not new for old, new in replacements.items())
     for parent in list(model.modules()):
         for name, child in parent._modules.items():

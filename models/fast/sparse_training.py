@@ -1,11 +1,11 @@
 """Training with fixed masks that touches only surviving weights."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx, once_differentiable
 
 from moduli.errors import InvalidParameter, suggestion
 from moduli.models.arguments import as_masks, as_model
@@ -16,6 +16,10 @@ from moduli.models.fast.kernels import DenseKernel, SparseKernel, gather
 from moduli.models.fast.module import SparseModule
 from moduli.models.fast.replacing import NAMES, gates_of, replaceable, sparse_module, with_replaced_modules
 from moduli.regularizers import ShapeMismatch
+from moduli.second_derivatives import is_differentiated, recomputed, transformed
+
+STRUCTURE = (None,) * 5
+"""The gradients of where surviving weights are: there are none."""
 
 
 class TrainableKernel(SparseKernel):
@@ -50,36 +54,53 @@ class TrainableKernel(SparseKernel):
         transposed = (self.values.detach()[self.order], self.rows, self.column_offsets)
 
         def multiply(states: Tensor) -> Tensor:
+            if transformed():
+                return _plainly(states, self.values, self.columns, self.row_offsets)
             # Without the states' gradient, PyTorch's own backward pass of the product is that of the weights.
             result = gather(states.detach(), self.values, self.columns, self.row_offsets)
-            if not (states.requires_grad and torch.is_grad_enabled()):
+            if not torch.is_grad_enabled():
                 return result
-            attached: Tensor = _AttachStates.apply(result, states, *transposed)  # type: ignore[no-untyped-call]
+            structure = (self.columns, self.row_offsets, *transposed)
+            attached: Tensor = _Attach.apply(result, states, self.values, *structure)  # type: ignore[no-untyped-call]
             return attached
 
         return multiply
 
 
-class _AttachStates(torch.autograd.Function):
-    """The identity of a product, with the gradient that its states are due."""
+def _plainly(states: Tensor, values: Tensor, columns: Tensor, row_offsets: Tensor) -> Tensor:
+    """Return the product in operations that PyTorch differentiates any number of times."""
+    counts = row_offsets.diff()
+    targets = torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
+    terms = values.unsqueeze(1) * states[columns]
+    return states.new_zeros(len(counts), states.shape[1]).index_add(0, targets, terms)
+
+
+class _Attach(torch.autograd.Function):
+    """The identity of a product that has the gradient of its weights, with the gradient of its states."""
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx,
+        ctx: Any,
         result: Tensor,
         states: Tensor,
         values: Tensor,
-        rows: Tensor,
-        column_offsets: Tensor,
+        columns: Tensor,
+        row_offsets: Tensor,
+        *transposed: Tensor,
     ) -> Tensor:
-        ctx.save_for_backward(values, rows, column_offsets)
+        ctx.save_for_backward(states, values, columns, row_offsets, *transposed)
         return result.view_as(result)
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        states, values, columns, row_offsets, *transposed = ctx.saved_tensors
+        for_states = ctx.needs_input_grad[1]
+        if is_differentiated(gradient):
+            product = partial(_plainly, columns=columns, row_offsets=row_offsets)
+            both = recomputed(product, (states, values), ctx.needs_input_grad[1:3], gradient)
+            return None, *both, *STRUCTURE
         gradient = gradient.contiguous()
-        return gradient, gather(gradient, *ctx.saved_tensors), None, None, None  # type: ignore[attr-defined]
+        return gradient, gather(gradient, *transposed) if for_states else None, None, *STRUCTURE
 
 
 def train_survivors(model: nn.Module, masks: Mapping[str, Tensor]) -> nn.Module:

@@ -47,9 +47,12 @@ def dense_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     state = _as_state(state)
     dense: dict[str, Tensor] = {}
     diagonal = {name.removesuffix(".heights") for name in state if name.endswith(".heights")}
+    diagonal = set(filter(_is_weight, diagonal))
     for name, tensor in state.items():
         base, _, part = name.rpartition(".")
-        if base in diagonal:
+        if not _is_weight(base.removesuffix(".rest")):
+            dense[name] = tensor
+        elif base in diagonal:
             if part == "heights":
                 dense[base] = _matrix(base, state)
         elif base.removesuffix(".rest") in diagonal:
@@ -58,8 +61,13 @@ def dense_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             if part == "row_offsets":
                 dense[base] = _matrix(base, state)
         else:
-            dense[base if base and part == "dense" else name] = tensor
+            dense[base if part == "dense" else name] = tensor
     return dense
+
+
+def _is_weight(name: str) -> bool:
+    """Tell whether a name may be a kernel's, which stands in the place of a weight of PyTorch's modules."""
+    return name.rpartition(".")[2].startswith("weight")
 
 
 def sparse_state(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:

@@ -5,10 +5,10 @@ from torch import Tensor
 
 from moduli.manifolds import Manifold
 from moduli.manifolds.tensors import require_tensor
-from moduli.models.arguments import as_manifold, as_regularizer, as_seed, as_sparsity
+from moduli.models.arguments import as_manifold, as_regularizer, as_sparsity
 from moduli.models.pruning.blocks import Blocks
 from moduli.regularizers import Regularizer
-from moduli.requirements import require_dimension
+from moduli.requirements import require_dimension, require_seed
 
 
 def geometric_mask(
@@ -64,7 +64,7 @@ def geometric_mask(
             [ True,  True, False],
             [False, False,  True]])
     """
-    sparsity, seed = as_sparsity(sparsity), as_seed(seed)
+    sparsity, seed = as_sparsity(sparsity), require_seed(seed)
     with torch.no_grad():
         coefficients = as_regularizer(regularizer)(as_manifold(manifold), targets, sources)
     require_tensor(coefficients, "The points", with_values=True)
@@ -109,7 +109,7 @@ def random_mask(
     >>> int(random_mask(10, 20, sparsity=0.9).sum())
     20
     """
-    sparsity, seed = as_sparsity(sparsity), as_seed(seed)
+    sparsity, seed = as_sparsity(sparsity), require_seed(seed)
     shape = (
         require_dimension("random_mask", n_targets, "n_targets"),
         require_dimension("random_mask", n_sources, "n_sources"),

@@ -8,7 +8,6 @@ import numpy
 import torch
 from torch import Tensor
 
-from moduli.errors import InvalidParameter
 from moduli.models.masks.pairs import (
     Pairs,
     generator_of,
@@ -19,6 +18,7 @@ from moduli.models.masks.pairs import (
 )
 from moduli.models.masks.registry import register_mask_family
 from moduli.models.masks.rewiring import rewired_mask
+from moduli.requirements import require_share
 
 ATTEMPTS = 64
 """How often a pair of a small world looks for another end; in a mask that is nearly full it may find none."""
@@ -131,8 +131,7 @@ def small_world_mask(n: int, *, sparsity: float = 0.9, rewiring: float = 0.1, se
     >>> int((small_world_mask(64, rewiring=0.5) & ~ring_mask(64)).sum()) > 0
     True
     """
-    if isinstance(rewiring, bool) or not isinstance(rewiring, int | float) or not 0 <= rewiring <= 1:
-        raise InvalidParameter(f"rewiring is a probability in [0, 1], got {rewiring!r}.")
+    rewiring = require_share("rewiring is a probability", rewiring, whole=True)
     generator = generator_of(seed)
     pairs = _ring(n, sparsity, generator)
     alive = mask_of(n, pairs).numpy()

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from moduli.errors import InvalidParameter
+from moduli.models.arguments import as_sparsity
 from moduli.models.errors import InvalidSparsity
-from moduli.requirements import require_dimension
-from moduli.showing import shown
+from moduli.requirements import require_dimension, require_seed
 
 MOST_NEURONS = 2**17
 """The most neurons that a mask may connect: its booleans alone take 16 GiB."""
@@ -53,8 +53,7 @@ def living_wanted(n: int, sparsity: float) -> int:
     """
     if require_dimension("A mask", n, "n") > MOST_NEURONS:
         raise InvalidParameter(f"A mask: n must be at most {MOST_NEURONS:,}, got {n:,}.")
-    if isinstance(sparsity, bool) or not isinstance(sparsity, int | float) or not 0 <= sparsity < 1:
-        raise InvalidSparsity(f"sparsity is the fraction of zeros, in [0, 1); got {shown(sparsity)}.")
+    sparsity = as_sparsity(sparsity)
     living = n * n - round(sparsity * n * n)
     if living < n:
         raise InvalidSparsity(
@@ -100,13 +99,11 @@ def sole_claims(rows: Pairs, columns: Pairs, n: int, *, symmetric: bool) -> NDAr
 
 
 def generator_of(seed: int) -> numpy.random.Generator:
-    """Return a generator of random numbers for a seed.
+    """Return a generator of random numbers for a seed, which PyTorch's generators would take as well.
 
     Raises
     ------
     InvalidParameter
-        If the seed is not a non-negative integer.
+        If the seed is not an integer of at most 64 bits.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int | numpy.integer) or seed < 0:
-        raise InvalidParameter(f"A mask's seed must be a non-negative integer, got {seed!r}.")
-    return numpy.random.default_rng(int(seed))
+    return numpy.random.default_rng(require_seed(seed) % 2**64)  # NumPy takes none below 0

@@ -5,12 +5,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from moduli.errors import InvalidParameter
 from moduli.manifolds.tensors import require_tensor
 from moduli.models.arguments import require_truths
 from moduli.models.masks.pairs import Pairs, generator_of, sole_claims
 from moduli.regularizers import ShapeMismatch
-from moduli.showing import shown
+from moduli.requirements import require_share
 
 Taken = NDArray[numpy.bool_]
 
@@ -62,10 +61,7 @@ def rewired_mask(mask: Tensor, seed: int = 0, share: float = 1.0) -> Tensor:
     if mask.dim() != 2 or mask.shape[0] != mask.shape[1]:
         raise ShapeMismatch(f"A square mask is rewired, (n, n); got {tuple(mask.shape)}.")
     require_truths(mask, "The mask")
-    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
-        raise InvalidParameter(
-            f"share is the share of connections that take part, in [0, 1]; got {shown(share)}."
-        )
+    share = require_share("share is the share of connections that take part", share, whole=True)
     alive = mask.detach().cpu().bool().numpy()
     symmetric = bool((alive == alive.T).all())
     off_diagonal = alive & ~numpy.eye(len(alive), dtype=bool)

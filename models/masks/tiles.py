@@ -7,10 +7,11 @@ from torch import Tensor
 from moduli.errors import InvalidParameter
 from moduli.manifolds import Manifold
 from moduli.manifolds.tensors import require_tensor
-from moduli.models.arguments import as_manifold, given, is_number
+from moduli.models.arguments import as_manifold
 from moduli.models.errors import InvalidSparsity
 from moduli.models.masks.pairs import generator_of, mask_of, pairs_wanted
 from moduli.models.placement.ordering import parted
+from moduli.requirements import require_share
 
 
 def tile_mask(
@@ -98,8 +99,7 @@ def tiles_wanted(n: int, sparsity: float, bridges: float = 0.0) -> int:
     >>> tiles_wanted(1000, 0.9), tiles_wanted(1000, 0.9, bridges=0.25)
     (10, 13)
     """
-    if not is_number(bridges) or not 0 <= bridges < 1:
-        raise InvalidParameter(f"bridges is a share of the weights, in [0, 1); got {given(bridges)}.")
+    bridges = require_share("bridges is a share of the weights", bridges)
     count = round(1 / ((1 - sparsity) * (1 - bridges)))
     if count < 2 <= n:
         raise InvalidSparsity(

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from moduli.manifolds import Manifold
-from moduli.models.arguments import as_manifold, as_seed, require_instance
+from moduli.models.arguments import as_manifold, require_instance
 from moduli.models.errors import InvalidEmbedding
 from moduli.regularizers import Gaussian, Geometry
-from moduli.requirements import require_dimension
+from moduli.requirements import require_dimension, require_seed
 
 
 class Embedding(nn.Module):
@@ -63,7 +63,7 @@ class Embedding(nn.Module):
         n = require_dimension("Embedding", n, "n")
         self.manifold = manifold
         self.learn = require_instance("learn", learn, bool, "True or False")
-        points = manifold.random_point(n, torch.Generator().manual_seed(as_seed(seed)))
+        points = manifold.random_point(n, torch.Generator().manual_seed(require_seed(seed)))
         if learn:
             _check_differentiable(manifold, points[:1])
             self.points = nn.Parameter(points)

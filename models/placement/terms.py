@@ -5,6 +5,7 @@ from torch import Tensor
 
 from moduli.manifolds import InvalidPoints, Manifold
 from moduli.models.errors import InvalidEmbedding
+from moduli.models.inference import outside_inference
 from moduli.models.matrices import WeightMatrix
 from moduli.models.placement.embedding import Embedding
 from moduli.models.placement.ordering import order_along
@@ -57,8 +58,9 @@ class PenaltyTerm:
             if points is None:
                 points = manifold.random_point(count, generator)
                 points = points[order_along(manifold, points)] if ordered else points
-            self.ends[end] = points
-            self._check(points, f"{self.name}{end}", count, stacked=end == ".targets")
+            what = f"{self.name}{end}"
+            self._check(points, what, count, stacked=end == ".targets")
+            self.ends[end] = points if isinstance(points, Embedding) else _kept(points, what)
         self._cached: Tensor | None = None
 
     @property
@@ -83,26 +85,32 @@ class PenaltyTerm:
         self._cached = None
 
     def coefficients(self, weight: Tensor) -> Tensor:
-        """Return the coefficients as they are now, on the weight's device and dtype."""
+        """Return the coefficients as they are now, on the weight's device, in its precision or in float32.
+
+        Half a float cannot hold the square of a distance of 256.
+        """
         assert self.regularizer is not None
         if self._cached is None or self.changes:
-            points = [_current(points) for points in self.ends.values()]
-            targets, sources = points[0], points[1] if len(points) > 1 else None
-            read = weight.to(targets) if self.regularizer.depends_on_weight else None
-            coefficients = self.regularizer(self.manifold, targets, sources, weight=read)
-            if coefficients.is_meta and not weight.is_meta:
-                raise InvalidEmbedding(
-                    f"The points of {self.name} are on the meta device, which has no values."
-                )
-            coefficients = coefficients.to(weight.device)
-            self._cached = coefficients.detach()
+            # What is kept must serve training too, whoever asks for it first.
+            with outside_inference():
+                points = [_current(points) for points in self.ends.values()]
+                targets, sources = points[0], points[1] if len(points) > 1 else None
+                read = weight.to(targets) if self.regularizer.depends_on_weight else None
+                coefficients = self.regularizer(self.manifold, targets, sources, weight=read)
+                if coefficients.is_meta and not weight.is_meta:
+                    raise InvalidEmbedding(
+                        f"The points of {self.name} are on the meta device, which has no values."
+                    )
+                coefficients = coefficients.to(weight.device)
+                self._cached = coefficients.detach()
         else:
             coefficients = self._cached = self._cached.to(weight.device)
-        return coefficients.to(weight)  # what is cached keeps its precision
+        return coefficients.to(_at_least_single(weight))  # what is cached keeps its precision
 
     def penalty(self, weight: Tensor) -> Tensor:
-        """Return the mean of ``C |W|``."""
-        return weighted_power(weight, self.coefficients(weight))
+        """Return the mean of ``C |W|``, of the weight's dtype."""
+        wide = weight.to(_at_least_single(weight))
+        return weighted_power(wide, self.coefficients(weight)).to(weight.dtype)
 
     def _check(self, points: Points, what: str, count: int, stacked: bool) -> None:
         if isinstance(points, Embedding) and points.manifold != self.manifold:
@@ -144,6 +152,21 @@ def _ends(matrix: WeightMatrix, placement: Placement | None) -> dict[str, tuple[
         )
     targets, sources = pair
     return {".targets": (matrix.shape[0], targets), ".sources": (matrix.shape[1], sources)}
+
+
+def _at_least_single(weight: Tensor) -> torch.dtype:
+    return torch.promote_types(weight.dtype, torch.float32)
+
+
+def _kept(points: Tensor, what: str) -> Tensor:
+    """Return points that stay where they are, whatever becomes of the tensor that was given."""
+    if points.requires_grad:
+        raise InvalidEmbedding(
+            f"The embedding of {what} requires a gradient, which points that are given do not get: pass "
+            "points.detach(), or Embedding(manifold, n, learn=True) to learn them."
+        )
+    with outside_inference():
+        return points.clone()
 
 
 def _current(points: Points) -> Tensor:

@@ -84,6 +84,11 @@ class LivingWeights:
         """Move the masks to where the model's weights are now, and mask the gradients of new parameters."""
         for name, mask in self.masks.items():
             weight = self.weight(name)
+            if weight.shape != mask.shape:
+                raise ShapeMismatch(
+                    f"{name} has shape {tuple(weight.shape)} now, and had {tuple(mask.shape)} when the "
+                    "sparsifier was made; make another sparsifier of the changed model."
+                )
             self._mask_gradient(name, weight)
             self.masks[name] = mask.to(weight.device)
 
@@ -128,6 +133,14 @@ class LivingWeights:
         """Return how many living weights are zero, for matrices that hold some."""
         counts = {
             name: int((mask & (self.weight(name) == 0).to(mask.device)).sum())
+            for name, mask in self.masks.items()
+        }
+        return {name: count for name, count in counts.items() if count}
+
+    def revived(self) -> dict[str, int]:
+        """Return how many dead weights are not zero, for matrices into which somebody has written some."""
+        counts = {
+            name: int((~mask & (self.weight(name) != 0).to(mask.device)).sum())
             for name, mask in self.masks.items()
         }
         return {name: count for name, count in counts.items() if count}

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from moduli.errors import InvalidParameter
-from moduli.models.arguments import given, is_number
+from moduli.models.arguments import given
 from moduli.models.pruning.cuts import exchange
-from moduli.requirements import require_choice, require_dimension
+from moduli.requirements import is_number, require_choice, require_dimension
 
 Merits = Callable[[str], Tensor | None]
 """From a matrix's name to the promise of its weights, of which the largest return; None keeps it as it is."""

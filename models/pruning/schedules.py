@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from numbers import Real
 
 from moduli.errors import suggestion
-from moduli.models.arguments import given, is_number
+from moduli.models.arguments import given
 from moduli.models.errors import InvalidSchedule
+from moduli.requirements import is_number
 
 Schedule = Callable[[int], float]
 

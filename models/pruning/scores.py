@@ -42,7 +42,7 @@ def scored(score: Score, name: str, weight: Tensor, coefficients: Callable[[], T
     Returns
     -------
     Tensor
-        Scores in float32, of the weight's shape.
+        Scores of the weight's shape, in its precision or in float32.
 
     Raises
     ------
@@ -55,11 +55,12 @@ def scored(score: Score, name: str, weight: Tensor, coefficients: Callable[[], T
     tensor([[1., 2.]])
     """
     if score == "magnitude":
-        return weight.abs().float()
+        return _at_least_single(weight.abs())
     if score == "magnitude/coefficient":
         return magnitude_for_coefficient(weight, coefficients())
     assert callable(score)
-    scores = score(weight, coefficients())
+    own = coefficients()
+    scores = score(weight.clone(), None if own is None else own.clone())  # which it may work in
     if not isinstance(scores, Tensor):
         raise InvalidParameter(f"score must return a tensor of {name}'s shape; got {given(scores)}.")
     if scores.shape != weight.shape or scores.isnan().any():
@@ -67,7 +68,7 @@ def scored(score: Score, name: str, weight: Tensor, coefficients: Callable[[], T
             f"score must return numbers without NaN, of {name}'s shape {tuple(weight.shape)}; "
             f"got {tuple(scores.shape)}{', with NaN' if scores.isnan().any() else ''}."
         )
-    return scores.float()
+    return _at_least_single(scores)
 
 
 def magnitude_for_coefficient(weight: Tensor, coefficients: Tensor | None) -> Tensor:
@@ -85,7 +86,11 @@ def magnitude_for_coefficient(weight: Tensor, coefficients: Tensor | None) -> Te
     Returns
     -------
     Tensor
-        Scores in float32.
+        Scores in the weight's precision or in float32.
     """
-    magnitude = weight.abs().float()
+    magnitude = _at_least_single(weight.abs())
     return magnitude if coefficients is None else torch.where(magnitude > 0, magnitude / coefficients, 0.0)
+
+
+def _at_least_single(scores: Tensor) -> Tensor:
+    return scores.to(torch.promote_types(scores.dtype, torch.float32))

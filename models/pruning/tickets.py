@@ -1,7 +1,7 @@
 """Fresh weights for a lottery ticket."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from moduli.models.errors import CannotRedraw
 from moduli.models.pruning.living import LivingWeights
@@ -10,8 +10,9 @@ from moduli.models.pruning.living import LivingWeights
 def redraw_weights(model: nn.Module, seed: int) -> None:
     """Draw all weights of a model anew, by its modules' own initialisers.
 
-    A module that defines ``reset_parameters`` redraws everything below it; the global random
-    state is left as it was.
+    A module's ``reset_parameters`` may redraw its own parameters alone, as PyTorch's do, or those of the
+    modules below it as well; a module below whose parameters it leaves alone is redrawn by its own. The
+    global random state is left as it was.
 
     Parameters
     ----------
@@ -23,7 +24,7 @@ def redraw_weights(model: nn.Module, seed: int) -> None:
     Raises
     ------
     CannotRedraw
-        If a module holds parameters of its own and defines no ``reset_parameters``.
+        If a module holds parameters of its own that nothing redraws.
     """
     devices = sorted({parameter.device.index for parameter in model.parameters() if parameter.is_cuda})
     with torch.random.fork_rng(devices=devices):
@@ -48,16 +49,36 @@ def correct_fan_in(weights: LivingWeights) -> None:
         weights.weight(name).mul_((mask.shape[1] / living).sqrt())
 
 
+def _same(one: Tensor, other: Tensor) -> bool:
+    return torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
+
+
 def _reset(module: nn.Module, path: str) -> None:
     reset = getattr(module, "reset_parameters", None)
-    if callable(reset):
-        reset()
+    if not callable(reset):
+        own = [name for name, _ in module.named_parameters(recurse=False)]
+        if own:
+            raise CannotRedraw(
+                f"{path} ({type(module).__name__}) holds {', '.join(own)} but defines no "
+                "reset_parameters(), which a ticket calls to draw fresh weights; define it."
+            )
+        for name, child in module.named_children():
+            _reset(child, path=f"{path}.{name}")
         return
-    own = [name for name, _ in module.named_parameters(recurse=False)]
-    if own:
-        raise CannotRedraw(
-            f"{path} ({type(module).__name__}) holds {', '.join(own)} but defines no reset_parameters(), "
-            "which a ticket calls to draw fresh weights; define it."
-        )
-    for name, child in module.named_children():
-        _reset(child, path=f"{path}.{name}")
+    before = [
+        (parameter, parameter._version, parameter.detach().clone())
+        for child in module.children()
+        for parameter in child.parameters()
+    ]
+    reset()
+    # Initialisers write in place, which counts versions, or through .data, which does not.
+    left = {
+        parameter
+        for parameter, version, values in before
+        if parameter._version == version and (parameter.is_meta or _same(parameter, values))
+    }
+    for name, below in module.named_modules():
+        own_parameters = list(below.parameters(recurse=False))
+        if below is not module and own_parameters and left.issuperset(own_parameters):
+            _reset(below, path=f"{path}.{name}")
+            left -= set(below.parameters())

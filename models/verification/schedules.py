@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from moduli.manifolds.verification.generators import watched_generators
-from moduli.models.arguments import is_number
 from moduli.models.errors import BrokenSchedule
 from moduli.models.pruning.schedules import Schedule, as_schedule
 from moduli.models.verification.subjects import Named
+from moduli.requirements import is_number
 from moduli.verification import Clauses, Counterexample, Report, Violation
 
 DENSE = 20_000

@@ -135,12 +135,25 @@ class Trial:
                 self._fault("zeros", f"{', '.join(names)}: {zeros} zeros in the end instead of {wanted:.1f}.")
 
     def _compare_gates(self) -> None:
+        """Compare what the penalty charges equal weights of the gates that one weight stacks."""
         for name, coefficients in self.sparsifier.coefficients.items():
-            rows, columns = coefficients.shape
-            if rows % columns == 0 and "weight_hh" in name:
-                gates = coefficients.detach().view(-1, columns, columns)
-                if not torch.equal(gates, gates[:1].expand_as(gates)):
-                    self._fault("gates", f"The gates of {name} have different coefficients.")
+            weight, shape = self._weight(name), (-1, *coefficients.shape)
+            if weight.shape == coefficients.shape or not weight.requires_grad:
+                continue
+            stored = weight.detach().clone()
+            with torch.no_grad():
+                weight.copy_(torch.ones_like(weight))
+            penalty = self.sparsifier.penalty()
+            if penalty.requires_grad:
+                (gradient,) = torch.autograd.grad(penalty, weight, allow_unused=True)
+                gates = torch.zeros_like(weight) if gradient is None else gradient
+                alive = self.sparsifier.masks.get(name, torch.ones_like(weight, dtype=torch.bool))
+                smallest = torch.where(alive, gates, torch.inf).view(shape).amin(dim=0)
+                largest = torch.where(alive, gates, -torch.inf).view(shape).amax(dim=0)
+                if (smallest < largest).any():
+                    self._fault("gates", f"The gates of {name} are charged differently.")
+            with torch.no_grad():
+                weight.copy_(stored)
 
     def _draw_ticket(self) -> None:
         masks = {name: mask.clone() for name, mask in self.sparsifier.masks.items()}

@@ -44,26 +44,28 @@ def check_form(search: Search) -> int:
         search.manifolds, BOTH, ((0, None), (1, None), (2, None), (7, None), (5, 3), (1, 4), (0, 3))
     ):
         points = manifold.random_point(targets + (sources or 0), _generator(targets)).to(dtype)
-        weight = None
+        ends = (points[:targets], None if sources is None else points[targets:])
+        weights: list[Tensor | None] = [None]
         if search.regularizer.depends_on_weight:
             if targets == 0 or sources is not None:
                 continue
-            weight = random_weight(targets, dtype, 0)
-        ends = (points[:targets], None if sources is None else points[targets:])
-        try:
-            result = search.regularizer(manifold, *ends, weight)
-        except (UndefinedCoefficients, InvalidCoefficients, ChangedInPlace):
-            continue
-        except ShapeMismatch as error:
-            raise Violation(str(error)) from None
-        expected = (targets, targets if sources is None else sources)
-        form = (tuple(result.shape), result.dtype, result.device)
-        if form != (expected, dtype, points.device):
-            raise Violation(
-                f"The neurons need coefficients {expected} {dtype} on {points.device}, got "
-                f"{form[0]} {form[1]} on {form[2]}."
-            )
-        tried += 1
+            gates = [random_weight(targets, dtype, seed) for seed in range(4)]
+            weights = [gates[0], torch.cat(gates)]  # an RNN's, and an LSTM's
+        for weight in weights:
+            try:
+                result = search.regularizer(manifold, *ends, weight)
+            except (UndefinedCoefficients, InvalidCoefficients, ChangedInPlace):
+                continue
+            except ShapeMismatch as error:
+                raise Violation(str(error)) from None
+            expected = (targets, targets if sources is None else sources)
+            form = (tuple(result.shape), result.dtype, result.device)
+            if form != (expected, dtype, points.device):
+                raise Violation(
+                    f"The neurons need coefficients {expected} {dtype} on {points.device}, got "
+                    f"{form[0]} {form[1]} on {form[2]}."
+                )
+            tried += 1
     return tried
 
 

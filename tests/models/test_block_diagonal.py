@@ -102,9 +102,9 @@ def inputs(kind, n, batch=4):
 
 def dense_gradient(kernel):
     """Return a kernel's gradient as a dense matrix."""
-    state = {f"w.{name}": tensor for name, tensor in kernel.state_dict().items()}
-    state |= {f"w.{name}": parameter.grad for name, parameter in kernel.named_parameters()}
-    return dense_state(state)["w"]
+    state = {f"weight.{name}": tensor for name, tensor in kernel.state_dict().items()}
+    state |= {f"weight.{name}": parameter.grad for name, parameter in kernel.named_parameters()}
+    return dense_state(state)["weight"]
 
 
 def assert_equal(sparse, dense, masks, *arguments, tolerance=1e-11):

@@ -1,6 +1,7 @@
 """Families of masks: exact counts, equal degrees, seeds, and rewiring that changes nothing but places."""
 
 import networkx
+import numpy
 import pytest
 import torch
 from hypothesis import assume, given
@@ -12,9 +13,11 @@ from moduli.models import (
     InvalidSparsity,
     clique_mask,
     community_mask,
+    geometric_mask,
     graph_statistics,
     mask_families,
     one_way_mask,
+    random_mask,
     register_mask_family,
     regular_mask,
     rewired_mask,
@@ -116,6 +119,23 @@ def test_rewiring_leaves_in_place_what_chance_would():
     assert 0.08 < tenth <= 0.1
 
 
+def test_masks_of_all_kinds_take_the_same_numbers_and_seeds():
+    points = Torus(2).random_point(10, generator=torch.Generator().manual_seed(0))
+    kinds = [
+        *SYMMETRIC,
+        lambda n, **options: random_mask(n, n, **options),
+        lambda n, **options: geometric_mask("diffusion", "torus", points, **options),
+        lambda n, **options: tile_mask("torus", points, **options),
+    ]
+    for kind in kinds:
+        for seed in (-1, numpy.int64(7), 2**64 - 1):
+            made = kind(10, sparsity=numpy.float32(0.8125), seed=seed)
+            assert torch.equal(made, kind(10, sparsity=0.8125, seed=int(seed)))
+        for wrong in ("a", 0.5, True, 2**64):
+            with pytest.raises(InvalidParameter, match="seed must be an integer of at most 64 bits"):
+                kind(10, sparsity=0.8125, seed=wrong)
+
+
 def test_arguments_outside_their_domain_are_refused():
     for family in SYMMETRIC:
         for wrong in (1.0, -0.1, float("nan"), "0.9", True):
@@ -125,8 +145,9 @@ def test_arguments_outside_their_domain_are_refused():
             family(10, sparsity=0.95)
         with pytest.raises(InvalidParameter, match="n must be a positive integer"):
             family(0)
-        with pytest.raises(InvalidParameter, match="seed"):
-            family(10, sparsity=0.5, seed=-1)
+        for wrong in ("a", 0.5, True, 2**64, -(2**63) - 1):
+            with pytest.raises(InvalidParameter, match="seed must be an integer of at most 64 bits"):
+                family(10, sparsity=0.5, seed=wrong)
     with pytest.raises(InvalidSparsity, match="a third or more"):
         clique_mask(10, sparsity=0.1)
     with pytest.raises(

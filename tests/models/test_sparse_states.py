@@ -311,3 +311,47 @@ def test_s12_a_state_that_is_sparse_already_is_said_to_be():
     rnn = sparse_rnn("gru", 3, 64)
     with pytest.raises(StateMismatch, match="as a sparse model's does: load it as it is"):
         sparse_state(rnn.state_dict(), rnn)
+
+
+class Named(nn.Module):
+    """Parameters that are called as parts of a kernel are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("dense", "heights", "row_offsets", "values"):
+            self.register_parameter(name, nn.Parameter(torch.ones(2)))
+
+
+def test_s12_parameters_that_are_called_as_parts_of_a_kernel_stay_what_they_are():
+    model = nn.ModuleDict({"rnn": nn.GRU(3, 64), "head": Named()})
+    sparsifier = Sparsifier(model, scope="recurrent")
+    sparsifier.step()
+    for sparse in (train_survivors(model, sparsifier.masks), compress(model)):
+        assert model.load_state_dict(dense_state(sparse.state_dict()))
+
+
+def test_s12_what_somebody_gave_a_module_stays_with_its_replacement():
+    model = nn.Sequential(nn.Linear(64, 64))
+    model[0].register_buffer("scale", torch.tensor(2.0))
+    model[0].register_buffer("passing", torch.tensor(3.0), persistent=False)
+    model[0].gain = 3
+    mask = torch.rand(64, 64, generator=seeded(0)) < 0.1
+    sparse = train_survivors(model, {"0.weight": mask})
+    assert (sparse[0].scale, sparse[0].passing, sparse[0].gain) == (2, 3, 3)
+    assert model.load_state_dict(dense_state(sparse.state_dict()))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m.register_full_backward_pre_hook(lambda *_: None), "has hooks"),
+        (lambda m: m.register_state_dict_pre_hook(lambda *_: None), "has hooks"),
+        (lambda m: m.add_module("own", nn.Linear(2, 2)), "holds own, which its replacement would lose"),
+        (lambda m: setattr(m, "forward", lambda x: x), "has a forward of its own"),
+    ],
+)
+def test_s12_what_a_replacement_would_lose_is_refused(change, message):
+    model = nn.Sequential(nn.Linear(64, 64))
+    change(model[0])
+    with pytest.raises(CannotCompress, match=message):
+        train_survivors(model, {"0.weight": torch.ones(64, 64, dtype=torch.bool)})

@@ -240,14 +240,18 @@ class Unmasked(Sparsifier):
 
 
 class DisagreeingGates(Sparsifier):
-    @property
-    def coefficients(self):
-        found = super().coefficients
-        rows = {name: len(self.model.get_parameter(name)) for name in found}
-        return {
-            name: torch.arange(rows[name]).float()[:, None].expand(-1, each.shape[1])
-            for name, each in found.items()
-        }
+    def penalty(self):
+        weights = [self.model.get_parameter(name) for name in self.coefficients]
+        rising = [(torch.arange(len(each))[:, None] * each.abs()).mean() for each in weights]
+        return super().penalty() + sum(rising)
+
+
+class Writing(Sparsifier):
+    def step(self):
+        super().step()
+        with torch.no_grad():
+            for name in self.masks:
+                self.model.get_parameter(name).mul_(2)
 
 
 class Silent(Sparsifier):
@@ -285,11 +289,6 @@ class Moving(Sparsifier):
         super().step()
 
 
-def writing_score(weight, coefficients):
-    weight.add_(1.0)
-    return weight.abs()
-
-
 def reviving_score(weight, coefficients):
     return torch.full_like(weight, float("nan"))
 
@@ -307,7 +306,7 @@ SPARSIFIER_FAULTS = [
     ("sparser", of(Reviving)),
     ("dead", of(Leaking)),
     ("gradients", of(Unmasked)),
-    ("living", of(Sparsifier, score=writing_score)),
+    ("living", of(Writing)),
     ("gates", of(DisagreeingGates)),
     ("collapse", lambda model: Silent(shrunk(model), sparsity=0.8, scope="global")),
     ("geometry", of(Charging)),

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from moduli.manifolds import Euclidean, InvalidPoints, Manifold
+from moduli.manifolds.tensors import require_tensor
 from moduli.models.analysis.topology.betti import betti_numbers
 from moduli.models.analysis.topology.homology import Barcode, cloud_homology, persistent_homology
 from moduli.requirements import require_dimension, require_seed
@@ -131,7 +132,7 @@ def embedding_topology(
     barcode = persistent_homology(distance, landmarks=landmarks, dimension=dimension, prime=prime)
     require_dimension("embedding_topology", nulls, "nulls")
     thresholds = [
-        _empty_cubes(len(embedding), k, barcode.landmarks, prime, nulls, require_seed("The clouds", seed))
+        _empty_cubes(len(embedding), k, barcode.landmarks, prime, nulls, require_seed(seed))
         for k in range(dimension + 1)
     ]
     return Topology(barcode, tuple(thresholds))
@@ -171,6 +172,7 @@ def cloud_topology(
     MissingDependency
         If ripser is not installed.
     """
+    require_tensor(points, "The points", InvalidPoints, with_values=True)
     if points.dim() != 2:
         raise InvalidPoints(
             f"A cloud has shape (points, coordinates), got {tuple(points.shape)}; flatten trajectories "

@@ -8,7 +8,9 @@ from torch import Tensor
 
 from moduli.errors import InvalidParameter
 from moduli.manifolds import InvalidDistance
+from moduli.manifolds.tensors import require_tensor
 from moduli.requirements import require_dimension, require_package
+from moduli.showing import shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +77,8 @@ def persistent_homology(
     InvalidDistance
         If the matrix is not square, finite, symmetric, and zero on the diagonal, or is zero everywhere.
     InvalidParameter
-        If ``landmarks`` is not an integer above 1, or ``prime`` is not a prime number.
+        If ``landmarks`` is not an integer above 1, ``dimension`` none from 0 on, or ``prime`` not a prime
+        number.
     MissingDependency
         If ripser is not installed.
 
@@ -132,6 +135,11 @@ def _vietoris_rips(data: Tensor, landmarks: int, dimension: int, prime: int, **k
     if require_dimension("persistent_homology", landmarks, "landmarks") < 2:
         raise InvalidParameter("persistent_homology: landmarks must be at least 2, got 1.")
     landmarks = min(landmarks, len(data))
+    require_dimension("persistent_homology", prime, "prime")
+    if type(dimension) is not int or dimension < 0:
+        raise InvalidParameter(
+            f"persistent_homology: dimension must be 0 or a positive integer, got {shown(dimension)}."
+        )
     if prime < 2 or any(prime % factor == 0 for factor in range(2, prime)):
         raise InvalidParameter(f"persistent_homology: prime must be a prime number, got {prime!r}.")
     points = data.detach().cpu().double().numpy()
@@ -140,6 +148,7 @@ def _vietoris_rips(data: Tensor, landmarks: int, dimension: int, prime: int, **k
 
 
 def _check_distance(distance: Tensor) -> None:
+    require_tensor(distance, "The distances", InvalidDistance, with_values=True)
     if distance.dim() != 2 or distance.shape[0] != distance.shape[1]:
         raise InvalidDistance(f"A matrix of distances is square, got shape {tuple(distance.shape)}.")
     if not distance.isfinite().all():

@@ -5,11 +5,13 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components, dijkstra
 from torch import Tensor
 
+from moduli.errors import InvalidParameter
 from moduli.manifolds import InvalidPoints
+from moduli.manifolds.tensors import require_tensor
 from moduli.models.analysis.topology.holes import Topology, largest_prominence
 from moduli.models.analysis.topology.homology import Barcode, persistent_homology
 from moduli.regularizers import ShapeMismatch
-from moduli.requirements import require_dimension
+from moduli.requirements import require_dimension, require_seed
 
 
 def graph_distances(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -36,7 +38,9 @@ def graph_distances(weight: Tensor) -> tuple[Tensor, Tensor]:
     Raises
     ------
     ShapeMismatch
-        If the weight is not square.
+        If the weight is not a square tensor of one neuron or more.
+    InvalidParameter
+        If a weight is NaN or infinite.
 
     Examples
     --------
@@ -49,8 +53,13 @@ def graph_distances(weight: Tensor) -> tuple[Tensor, Tensor]:
     >>> neurons
     tensor([0, 1, 2])
     """
-    if weight.dim() != 2 or weight.shape[0] != weight.shape[1]:
-        raise ShapeMismatch(f"The graph of a network needs a square weight, got shape {tuple(weight.shape)}.")
+    require_tensor(weight, "The weight", ShapeMismatch, with_values=True)
+    if weight.dim() != 2 or weight.shape[0] != weight.shape[1] or not len(weight):
+        raise ShapeMismatch(
+            f"The graph of a network needs a square weight of one neuron or more, got {tuple(weight.shape)}."
+        )
+    if not weight.isfinite().all():
+        raise InvalidParameter("The graph of a network needs finite weights; some are NaN or infinite.")
     strength = weight.detach().cpu().double().abs()
     strength = torch.maximum(strength, strength.mT).fill_diagonal_(0)
     lengths = csr_array(torch.where(strength > 0, 1 / strength, 0).numpy())
@@ -111,7 +120,7 @@ def graph_topology(
         return persistent_homology(distance, landmarks=landmarks, dimension=dimension, prime=prime)
 
     own = barcode(weight)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(require_seed(seed))
     return Topology(own, largest_prominence(barcode(_shuffled(weight, generator)) for _ in range(nulls)))
 
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from moduli.errors import InvalidConfiguration
-from moduli.models.arguments import is_number
-from moduli.requirements import require, require_choice
+from moduli.requirements import is_number, require, require_choice
 from moduli.tasks.errors import Diverged
 from moduli.tasks.experiments.comparisons.choices import WORDS, Choice
 from moduli.tasks.experiments.comparisons.comparison import Comparison

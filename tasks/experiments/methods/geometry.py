@@ -6,11 +6,12 @@ from moduli.errors import suggestion
 from moduli.manifolds import Manifold, UnknownManifold
 from moduli.manifolds.reading import UnreadableManifold, read_manifold
 from moduli.models import mask_families
-from moduli.models.arguments import is_number
 from moduli.models.masks.registry import MASK_FAMILIES
 from moduli.reading import UnreadableCall, read_call
 from moduli.regularizers import Inhibitor, Regularizer, make_regularizer, registered_regularizers
 from moduli.regularizers.registry import REGULARIZERS
+from moduli.requirements import is_number
+from moduli.showing import shown
 from moduli.tasks.errors import UnknownMethod
 from moduli.tasks.experiments.methods.words import A_PRIORI, CONTROLS, LACKING, PLAIN, REWIRED, TILED, TILES
 
@@ -71,7 +72,9 @@ def read_bridges(name: str, base: str) -> float:
             )
     bridges = arguments.get("bridges", 0.0)
     if not is_number(bridges) or not 0 <= bridges < 1:
-        raise UnknownMethod(f"bridges in the method '{name}' is a share of the weights, in [0, 1).")
+        raise UnknownMethod(
+            f"bridges in the method '{name}' is a share of the weights, in [0, 1); got {shown(bridges)}."
+        )
     return float(bridges)
 
 
