@@ -4,7 +4,7 @@ import importlib
 import math
 from numbers import Integral, Real
 from types import ModuleType
-from typing import Any, Literal, TypeGuard, get_args, get_origin, get_type_hints
+from typing import Any, TypeGuard
 
 from moduli.errors import InvalidConfiguration, InvalidParameter, MissingDependency, suggestion
 from moduli.showing import shown
@@ -138,26 +138,6 @@ def require(holds: bool, name: str, expected: str, given: object) -> None:
     """
     if not holds:
         raise InvalidConfiguration(f"{name} must be {expected}; got {shown(given)}.")
-
-
-def require_choices(settings: Any) -> None:
-    """Refuse a word that a setting's type, a ``Literal``, does not admit.
-
-    Parameters
-    ----------
-    settings : dataclass
-        Settings.
-
-    Raises
-    ------
-    InvalidConfiguration
-        If a setting is none of its choices.
-    """
-    for name, kind in get_type_hints(type(settings)).items():
-        if get_origin(kind) is Literal:
-            choices = get_args(kind)
-            value = getattr(settings, name)
-            require(value in choices, name, f"one of {', '.join(map(str, choices))}", value)
 
 
 def require_package(module: str, purpose: str, extra: str) -> ModuleType:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from moduli.requirements import require, require_choices
+from moduli.requirements import require
 from moduli.tasks.experiments.configuration.settings import later
+from moduli.tasks.experiments.configuration.values import check_settings
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class AddingSettings:
     """uniform: recurrent weights start as PyTorch draws them; identity: as the identity matrix."""
 
     def __post_init__(self) -> None:
-        require_choices(self)
+        check_settings(self)
         require(self.units > 0, "units", "positive", self.units)
         require(self.length >= 2, "length", "at least 2: two numbers are added", self.length)
         require(self.test_sequences > 0, "test_sequences", "positive", self.test_sequences)

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from moduli.errors import InvalidConfiguration, suggestion
-from moduli.requirements import require, require_choices
+from moduli.requirements import require
 from moduli.tasks.experiments.configuration.settings import later
+from moduli.tasks.experiments.configuration.values import check_settings
 
 Cell = Literal["ctrnn", "gru", "mingru", "lru"]
 Activation = Literal["relu", "softplus"]
@@ -48,7 +49,7 @@ class CognitionSettings:
     """Recurrent layers; a leaky rate network has one."""
 
     def __post_init__(self) -> None:
-        require_choices(self)
+        check_settings(self)
         for name in ("units", "time_step", "criterion", "test_trials", "layers"):
             require(getattr(self, name) > 0, name, "positive", getattr(self, name))
         require(self.noise >= 0, "noise", "non-negative", self.noise)

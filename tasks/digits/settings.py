@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from moduli.requirements import require, require_choices
+from moduli.requirements import require
 from moduli.tasks.experiments.configuration.settings import later
+from moduli.tasks.experiments.configuration.values import check_settings
 
 Cell = Literal["gru", "rnn", "mingru", "lru"]
 
@@ -35,6 +36,6 @@ class DigitsSettings:
     """Percent of wrong digits at which the task counts as learned; results say after how many steps."""
 
     def __post_init__(self) -> None:
-        require_choices(self)
+        check_settings(self)
         for name in ("units", "layers", "criterion"):
             require(getattr(self, name) > 0, name, "positive", getattr(self, name))

@@ -68,12 +68,12 @@ def draw_comparison(comparison: Comparison, summary: Summary) -> list[Path]:
     runs = _first_runs(comparison)
     networks = [StoredNetwork(run.stage("trained")) for run in runs if not run.method.narrow]
     figures: dict[str, Figure | None] = {
-        "scores": scores_figure(comparison, summary),
+        "scores": scores_figure(summary),
         "training": training_figure(comparison, summary),
         "rates": choices_figure(summary, "learning_rate"),
         "strengths": choices_figure(summary, "strength"),
         "sparsity": sparsity_figure(comparison, summary),
-        "survivors": survivors_figure(comparison, summary),
+        "survivors": survivors_figure(summary),
         "weights": weights_figure(networks),
         "shape": shape_figure(networks),
         "neuron": neuron_figure(networks),

@@ -12,7 +12,7 @@ from moduli.tasks.experiments.comparisons.summary import Summary
 from moduli.tasks.experiments.configuration.settings import Tuned
 from moduli.tasks.experiments.methods import method
 from moduli.tasks.experiments.runs.networks import StoredNetwork
-from moduli.tasks.experiments.runs.run import label, percent
+from moduli.tasks.experiments.runs.run import percent
 from moduli.tasks.experiments.runs.stages import STAGES, Stage
 from moduli.tasks.figures.curves import draw_choices, draw_training
 from moduli.tasks.figures.scores import draw_scores
@@ -20,7 +20,7 @@ from moduli.tasks.figures.sparsity import draw_error_against_sparsity
 from moduli.tasks.figures.survivors import draw_survivors
 
 
-def scores_figure(comparison: Comparison, summary: Summary) -> Figure:
+def scores_figure(summary: Summary) -> Figure:
     """Draw every row's scores, trained and of the ticket, where there is one."""
     stages = summary.stages
     figure = Figure(figsize=(2 + 3.5 * len(stages), 1.7 + 0.3 * len(summary.rows)), layout="constrained")
@@ -28,10 +28,7 @@ def scores_figure(comparison: Comparison, summary: Summary) -> Figure:
     tops: list[float] = []
     span = [score for row in summary.rows for scores in row.scores.values() for score in scores]
     for axes, stage in zip(panels, stages, strict=True):
-        scores = {
-            label(*wanted): row.scores[stage]
-            for wanted, row in zip(comparison.rows, summary.rows, strict=True)
-        }
+        scores = {row.label: row.scores[stage] for row in summary.rows}
         draw_scores(axes, scores, _references(summary), summary.score_name, span)
         axes.set_title(stage, fontsize=9)
         axes.tick_params(labelleft=True)  # a phone shows each panel alone
@@ -91,13 +88,9 @@ def sparsity_figure(comparison: Comparison, summary: Summary) -> Figure | None:
     return figure
 
 
-def survivors_figure(comparison: Comparison, summary: Summary) -> Figure | None:
+def survivors_figure(summary: Summary) -> Figure | None:
     """Draw what is left of each matrix, of methods that prune several."""
-    rows = {
-        label(*wanted): row.matrices
-        for wanted, row in zip(comparison.rows, summary.rows, strict=True)
-        if len(row.matrices) > 1
-    }
+    rows = {row.label: row.matrices for row in summary.rows if len(row.matrices) > 1}
     if not rows:
         return None
     figure = Figure(figsize=(7, 1.8 + 0.3 * len(rows)), layout="constrained")

@@ -1,9 +1,10 @@
 """The settings of the language task."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
 from moduli.requirements import require
+from moduli.tasks.experiments.configuration.values import check_settings
 
 Cell = Literal["rnn", "gru", "lstm"]
 
@@ -34,7 +35,7 @@ class LanguageSettings:
     """Words that gradients are propagated back through."""
 
     def __post_init__(self) -> None:
-        require(self.cell in get_args(Cell), "cell", f"one of {', '.join(get_args(Cell))}", self.cell)
+        check_settings(self)
         for name in ("units", "layers", "segment"):
             require(getattr(self, name) > 0, name, "positive", getattr(self, name))
         require(0 <= self.dropout < 1, "dropout", "a share in [0, 1)", self.dropout)

@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 
 from moduli.requirements import require
 from moduli.tasks.experiments.configuration.settings import later
+from moduli.tasks.experiments.configuration.values import check_settings
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class NavigationSettings:
     of its own, whatever box and aspect say."""
 
     def __post_init__(self) -> None:
+        check_settings(self)
         positive = (
             "units", "cells", "cell_width", "box", "aspect", "velocity_scale", "walk_length", "test_walks",
         )  # fmt: skip

@@ -167,8 +167,18 @@ def _on_choices(setting: Tuned, summary: Summary) -> list[str]:
 
 def meanings(summary: Summary) -> list[str]:
     """Return what the columns and words of a table mean, of those that it has."""
-    found = ["Ticket: the same masks and fresh weights."] if "ticket" in summary.stages else []
+    found = ["Lower scores are better. Sparsity: the share of zeros in all pruned weights."]
+    if summary.several_matrices:
+        found.append("Recurrent: zeros in the recurrent matrices, which are a part of what is pruned.")
+    if "ticket" in summary.stages:
+        found.append("Ticket: the same masks and fresh weights.")
     found.append("Wiring: mean distance that surviving recurrent weights bridge, relative to chance.")
+    for row in summary.rows:
+        for matrix, zeros in row.matrices.items():
+            count, seeds = zeros.count(1.0), len(zeros)
+            if count:
+                where = f" in {count} of {seeds} seeds" if seeds > 1 else ""
+                found.append(f"{row.label}: nothing is left of {matrix}{where}.")
     if summary.floor is not None and summary.ignorance is not None:
         found.append("In brackets: the share of the way from the floor to what ignorance reaches.")
     if any(any(summary.void(row, stage)) for row in summary.rows for stage in summary.stages):

@@ -15,7 +15,7 @@ from moduli.tasks.experiments.comparisons.comparison import Comparison
 from moduli.tasks.experiments.comparisons.summary import Summary
 from moduli.tasks.experiments.configuration.settings import Tuned
 from moduli.tasks.experiments.runs.metrics import read_metrics
-from moduli.tasks.experiments.runs.run import Run, label
+from moduli.tasks.experiments.runs.run import Run
 from moduli.tasks.experiments.runs.run_folder import is_finished
 from moduli.tasks.experiments.runs.stages import STAGES, Stage
 from moduli.tasks.report.table import (
@@ -191,14 +191,6 @@ def print_summary(console: Console, comparison: Comparison, summary: Summary) ->
         console.print(_framed(contrast_table(summary)))
     for note in notes(summary):
         console.print(note)
-    if summary.several_matrices:
-        console.print("Recurrent: zeros in the recurrent matrices, which are a part of what is pruned.")
-    for wanted, row in zip(comparison.rows, summary.rows, strict=True):
-        for matrix, zeros in row.matrices.items():
-            if 1.0 in zeros:
-                count, seeds = zeros.count(1.0), len(zeros)
-                where = f" in {count} of {seeds} seeds" if seeds > 1 else ""
-                console.print(f"{label(*wanted)}: nothing is left of {matrix}{where}.")
     for meaning in meanings(summary):
         console.print(meaning)
     if (short := shortness(summary)) is not None:

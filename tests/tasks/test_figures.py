@@ -4,7 +4,6 @@ import math
 import runpy
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy
 import pytest
@@ -405,7 +404,7 @@ def test_names_of_references_have_room_in_both_panels_where_only_one_shows_them(
     references = {"a rule": [-4.5] * 10, "another": [3.0] * 10}
     nothing = dict.fromkeys(("floor", "ignorance", "criterion", "steps_to_criterion", "choices", "units"))
     shown = replace(summary, rows=[row], seeds=range(10), references=references, **nothing)
-    figure = scores_figure(SimpleNamespace(rows=[("none", 0.9)]), shown)
+    figure = scores_figure(shown)
     first, second = figure.axes
     assert [name.get_text() for name in first.texts] == ["a rule", "another"]
     assert not second.texts

@@ -12,7 +12,7 @@ from moduli.tasks.experiments.comparisons.contrasts import Contrast
 from moduli.tasks.experiments.comparisons.estimates import decimals
 from moduli.tasks.experiments.configuration.settings import Family, Tuned
 from moduli.tasks.experiments.runs.records import Record
-from moduli.tasks.experiments.runs.run import percent
+from moduli.tasks.experiments.runs.run import label, percent
 from moduli.tasks.experiments.runs.stages import (
     STAGES,
     Results,
@@ -99,6 +99,11 @@ class Row:
         """Each seed's score, of each stage that was trained."""
         known = {"trained": self.trained, "ticket": self.ticket}
         return {stage: values for stage in STAGES if (values := known[stage]) is not None}
+
+    @property
+    def label(self) -> str:
+        """How figures call it: by method, and by the sparsity that was asked for."""
+        return label(self.method, self.sparsity if self.target_sparsity is None else self.target_sparsity)
 
     @property
     def share_of_zeros(self) -> str:

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args, get_type_hints
 
-from moduli.requirements import require, require_choices
+from moduli.requirements import require
 from moduli.tasks.experiments.configuration.values import as_json, check_settings
 
 Family = Literal["table", "stage"]
@@ -47,7 +47,7 @@ class TrainingSettings:
     """Steps between two validations, each a row of metrics.csv."""
 
     def __post_init__(self) -> None:
-        require_choices(self)
+        check_settings(self)
         for name in ("steps", "batch", "learning_rate", "clip", "log_interval"):
             require(getattr(self, name) > 0, name, "positive", getattr(self, name))
         rate = self.learning_rate
@@ -75,7 +75,7 @@ class PruningSettings:
     """Scale coefficients to mean 1, so that the strength means the same in every method."""
 
     def __post_init__(self) -> None:
-        require_choices(self)
+        check_settings(self)
         require(0 <= self.sparsity < 1, "sparsity", "in [0, 1)", self.sparsity)
         require(self.strength >= 0, "strength", "non-negative", self.strength)
         require(0 <= self.begin < 1, "begin", "a share in [0, 1)", self.begin)
