@@ -4,7 +4,8 @@
 
 Reads the ``results.json`` of a comparison of a task with a criterion, and writes ``steps.json`` beside it. A
 network's steps are those of the first validation at or below the criterion. For each method and stage: the
-median of its steps, the median difference from the control over seeds, and the p value of Wilcoxon's
+median of its steps, the median difference from the control over seeds, unless that is of networks that
+never get there, and the p value of Wilcoxon's
 signed-rank test of the pairs, two-sided, corrected by Holm's method for all of the table. A network that
 never gets there counts as one that would have needed more steps than any that did; its differences are
 ranked, and have no size.
@@ -14,6 +15,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from scipy.stats import wilcoxon
 from statsmodels.stats.multitest import multipletests
@@ -28,7 +30,7 @@ def filled(steps: Sequence[int | None], never: int) -> list[int]:
     return [never if each is None else each for each in steps]
 
 
-def tests(summary: Summary) -> list[dict[str, object]]:
+def tests(summary: Summary) -> list[dict[str, Any]]:
     """Return for each method and stage how its steps differ from the control's."""
     all_steps = summary.steps_to_criterion
     if all_steps is None:
@@ -50,7 +52,7 @@ def tests(summary: Summary) -> list[dict[str, object]]:
                 "steps": own,
                 "median": None if middle >= never else middle,
                 "never": own.count(None),
-                "median difference": median(differences),
+                "median difference": None if 2 * own.count(None) >= len(own) else median(differences),
                 "p": float(wilcoxon(differences).pvalue) if any(differences) else 1.0,
             })  # fmt: skip
     compared = [each for each in found if each["method"] != summary.control]
@@ -58,6 +60,10 @@ def tests(summary: Summary) -> list[dict[str, object]]:
     for each, value in zip(compared, corrected, strict=True):
         each["corrected p"] = float(value)
     return found
+
+
+def _shown(value: Any, pattern: str) -> str:
+    return "" if value is None else format(value, pattern)
 
 
 def main() -> None:
@@ -72,17 +78,10 @@ def main() -> None:
     print("| method | network | median steps | never | median difference | p | corrected |")
     print("|---|---|---:|---:|---:|---:|---:|")
     for each in found:
-        compared = "corrected p" in each
-        numbers = (
-            [f"{each['median difference']:+,.0f}", f"{each['p']:.2g}", f"{each['corrected p']:.2g}"]
-            if compared
-            else [""] * 3
-        )
-        print(
-            "| "
-            + " | ".join([str(each[name]) for name in ("method", "stage", "median", "never")] + numbers)
-            + " |"
-        )
+        shown = [each["method"], each["stage"], _shown(each["median"], ",.0f"), each["never"]]
+        shown += [_shown(each["median difference"], "+,.0f")]
+        shown += [_shown(each.get(name), ".2g") for name in ("p", "corrected p") if "corrected p" in each]
+        print("| " + " | ".join(map(str, shown)) + " |")
     report = {"criterion": summary.criterion, "control": summary.control, "tests": found}
     write_json(folder / "steps.json", report | provenance_of())
 
