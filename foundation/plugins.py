@@ -77,7 +77,7 @@ def import_string(target: str, what: str) -> Any:
     target : str
         The import string.
     what : str
-        What errors call it.
+        Its name in error messages.
 
     Raises
     ------

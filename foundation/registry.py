@@ -28,7 +28,7 @@ class Registry(Generic[T]):
     kind : str
         What is registered, as errors call it: ``"manifold"``.
     check : callable
-        Takes what is to be registered and what errors call it, and raises `RegistrationError` unless it is
+        Takes what is to be registered and its name in error messages; raises `RegistrationError` unless it is
         of the right kind.
     group : str
         The entry-point group of plugins.

@@ -1,4 +1,4 @@
-"""What the methods of a manifold are given, wherever they are written, is looked at before they see it."""
+"""Checks of the arguments of a manifold's methods, a user's too, before these run."""
 
 import functools
 from collections.abc import Callable, Sequence

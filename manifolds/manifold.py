@@ -188,7 +188,7 @@ class Manifold(Guarded, ABC):
         points : Tensor
             Expected: a floating-point tensor of shape ``(n, *point_shape)``.
         what : str
-            How the error calls the tensor.
+            Its name in error messages.
 
         Raises
         ------

@@ -31,7 +31,7 @@ def pairwise_distances(distance: Distance, x: Tensor, y: Tensor | None, name: st
     x, y : Tensor
         Points of shape ``(n, *point_shape)`` and ``(m, *point_shape)``.
     name : str
-        How an error calls the owner of ``distance``.
+        The name of the owner of ``distance`` in error messages.
 
     Returns
     -------

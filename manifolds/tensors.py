@@ -19,7 +19,7 @@ def require_tensor(
     value : object
         What was given.
     what : str
-        How the error calls it: ``"The mask"``.
+        Its name in error messages, such as ``"The mask"``.
     error : type
         The error to raise.
     with_values : bool
@@ -67,7 +67,7 @@ def require_points(value: object, manifold: Any, what: str = "Points") -> Tensor
     manifold : Manifold
         Whose points; they have the shape ``(..., *point_shape)``.
     what : str
-        How the error calls them.
+        Their name in error messages.
 
     Raises
     ------

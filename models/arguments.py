@@ -25,7 +25,7 @@ def require_instance(parameter: str, value: object, kind: type[T], expected: str
     Parameters
     ----------
     parameter : str
-        How the error calls the argument.
+        Its name in error messages.
     value : object
         What was given.
     kind : type
@@ -136,7 +136,7 @@ def require_truths(mask: Tensor, what: str) -> None:
     mask : Tensor
         Of any shape.
     what : str
-        How the error calls it.
+        Its name in error messages.
 
     Raises
     ------

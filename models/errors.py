@@ -77,7 +77,7 @@ class BrokenSparsifier(BrokenClause):
 
 
 class EarlyTicket(UserWarning):
-    """A ticket is drawn before everything is cut that shall be."""
+    """A ticket is drawn before the pruning is over."""
 
 
 class NotPruned(UserWarning):

@@ -14,6 +14,9 @@ from moduli.models.errors import StateMismatch
 IDENTITY = "spec"
 """The key under which stored states hold their identity."""
 
+REMEDY = "make the sparsifier of the same model with the same arguments"
+SAVED = "load the state as state_dict() returned it"
+
 
 def pack(
     steps_taken: int, identity: Mapping[str, str], masks: Mapping[str, Tensor], points: Mapping[str, Tensor]
@@ -85,7 +88,8 @@ def check_state(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
         for key, value in json.loads(bytes(own[IDENTITY].tolist())).items():
             if theirs.get(key) != value:
                 raise StateMismatch(
-                    f"The state is of a sparsifier with {key} {theirs.get(key)}, this one's is {value}."
+                    f"The state is of a sparsifier with {key} {theirs.get(key)}, this one's is {value}; "
+                    f"{REMEDY}."
                 )
     wrong = [
         f"{name} ({_shape(state, name)} there, {_shape(own, name)} here)"
@@ -93,15 +97,17 @@ def check_state(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
         if name != IDENTITY and _shape(state, name) != _shape(own, name)
     ]
     if wrong:
-        raise StateMismatch(f"The state does not belong to this sparsifier: {', '.join(wrong)}.")
+        raise StateMismatch(f"The state does not belong to this sparsifier: {', '.join(wrong)}; {REMEDY}.")
     for name, mask in part(state, "mask").items():
         if mask.dtype != torch.bool:
-            raise StateMismatch(f"The mask of {name} must be boolean, got {mask.dtype}.")
+            raise StateMismatch(f"The mask of {name} must be boolean, got {mask.dtype}; pass mask.bool().")
     for name, points in part(state, "embedding").items():
         if not torch.isfinite(points).all():
-            raise StateMismatch(f"The points of {name} are not all finite.")
+            raise StateMismatch(f"The points of {name} are not all finite; {SAVED}.")
     if "steps_taken" in own and not _is_count(state["steps_taken"]):
-        raise StateMismatch(f"steps_taken must be a non-negative integer, got {state['steps_taken']}.")
+        raise StateMismatch(
+            f"steps_taken must be a non-negative integer, got {state['steps_taken']}; {SAVED}."
+        )
 
 
 def as_bytes(identity: Mapping[str, str]) -> Tensor:
@@ -113,9 +119,9 @@ def _identity(stored: Tensor) -> dict[str, Any]:
     try:
         identity = json.loads(bytes(stored.tolist()))
     except (ValueError, TypeError, RecursionError) as error:
-        raise StateMismatch(f"The state's identity cannot be read ({error}).") from None
+        raise StateMismatch(f"The state's identity cannot be read ({error}); {SAVED}.") from None
     if not isinstance(identity, dict):
-        raise StateMismatch(f"The state's identity is not an object, got {identity!r}.")
+        raise StateMismatch(f"The state's identity is not an object, got {identity!r}; {SAVED}.")
     return identity
 
 

@@ -16,7 +16,7 @@ from moduli.models.fast.kernels import SparseKernel, coordinates, trains
 from moduli.models.fast.numbering import Numbering, Order
 
 FILLED = 0.8
-"""A block is filled up to the height and width of a larger one if its own are at least this part of them."""
+"""A block is padded to a larger block's size if each of its sides is at least this share of it."""
 
 FEW = 16
 """Up to so many blocks are multiplied with single columns one by one."""

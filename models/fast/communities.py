@@ -19,10 +19,10 @@ WIDTH = 16
 """How many sources a block has on average, at least: products of smaller blocks gain nothing."""
 
 FILLING = 0.4
-"""Which part of the weights in blocks must be alive: a batched product costs a third a weight."""
+"""Smallest share of the weights in blocks that are alive: a batched product costs a third a weight."""
 
 ASTRAY = 0.5
-"""Which part of the living weights may be outside of blocks."""
+"""Largest share of the living weights that are outside of blocks."""
 
 
 class Community(NamedTuple):

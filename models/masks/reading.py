@@ -56,7 +56,7 @@ def with_arguments(make: MaskFamily, arguments: dict[str, Any], name: str) -> Ma
     arguments : dict
         The values by name.
     name : str
-        How errors call the family.
+        Its name in error messages.
 
     Raises
     ------

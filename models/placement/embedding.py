@@ -108,7 +108,9 @@ class Embedding(nn.Module):
             If there is one neuron only.
         """
         if len(self.points) < 2:
-            raise InvalidEmbedding("Crowding is between neurons, and this embedding places only one.")
+            raise InvalidEmbedding(
+                "Crowding is between neurons, and this embedding places only one; leave it out of the loss."
+            )
         geometry = Geometry(self.manifold, self())
         return geometry.mean(Gaussian(length, amplitude=1.0).evaluate(geometry))
 

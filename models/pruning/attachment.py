@@ -61,7 +61,7 @@ class Attachment:
 
     @torch.no_grad()
     def refresh(self, weight: nn.Parameter, grown: Tensor) -> None:
-        """Let optimizers remember of some elements of a weight what they would of new ones."""
+        """Reset what optimizers remember of some elements of a weight, as if these were new."""
         for optimizer in self.optimizers:
             remembered = {
                 key: memory
@@ -147,7 +147,7 @@ class Attachable(ABC):
         expected = "an optimizer, such as torch.optim.Adam(model.parameters())"
         require_instance("optimizer", optimizer, Optimizer, expected)
         if any(optimizer is one for one in self._attachment.optimizers):
-            raise InvalidParameter("The sparsifier is attached to this optimizer already.")
+            raise InvalidParameter("The sparsifier is attached to this optimizer already; attach it once.")
         self._attachment.attach(optimizer, lambda first: self._advance() if first else self.settle())
 
     def detach(self) -> None:

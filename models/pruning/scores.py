@@ -33,7 +33,7 @@ def scored(score: Score, name: str, weight: Tensor, coefficients: Callable[[], T
     score : str or callable
         A word, or a function of the weight and its coefficients.
     name : str
-        How an error calls the matrix.
+        Its name in error messages.
     weight : Tensor
         The weight, without gradient.
     coefficients : callable

@@ -11,9 +11,7 @@ from moduli.manifolds.verification.generators import watched_generators
 from moduli.models.errors import CannotRedraw, EarlyTicket, LayerCollapse
 from moduli.models.pruning.masks import emptied, zeros_in
 from moduli.models.sparsifier import Sparsifier
-
-LAST = 10_000_000
-"""Where a schedule is given up that has not reached 1."""
+from moduli.models.verification.schedules import LAST
 
 OPTIMIZERS: dict[str, Callable[[list[nn.Parameter]], torch.optim.Optimizer]] = {
     "sgd": lambda parameters: torch.optim.SGD(parameters, lr=0.01, momentum=0.9),

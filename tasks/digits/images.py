@@ -113,13 +113,17 @@ def _images(pixels: Any, labels: Any, name: str) -> Images:
             f"{pixels.shape}."
         )
     if not np.isfinite(pixels).all() or pixels.min() < 0 or pixels.max() <= 0:
-        raise UnusableImages(f"The images of '{name}' must be finite, not negative and not all dark.")
+        raise UnusableImages(
+            f"The images of '{name}' must be finite, not negative and not all dark; subtract their minimum."
+        )
     if labels.shape != pixels.shape[:1] or labels.dtype.kind not in "ui":
         raise UnusableImages(
             f"The labels of '{name}' must be {len(pixels)} whole numbers, one for each image; got "
             f"{labels.dtype} of shape {labels.shape}."
         )
     if labels.min() < 0 or labels.max() >= MOST_LABELS:
-        raise UnusableImages(f"The labels of '{name}' must be from 0 to {MOST_LABELS - 1}.")
+        raise UnusableImages(
+            f"The labels of '{name}' must be from 0 to {MOST_LABELS - 1}; number the classes from 0 on."
+        )
     brightness = pixels.astype(np.float32)
     return Images(torch.from_numpy(brightness / brightness.max()), torch.from_numpy(labels.astype(np.int64)))

@@ -75,7 +75,7 @@ def load_corpus(name: str) -> Corpus:
         )
     for part, lines in vars(corpus).items():
         if not any(line.split() for line in lines):
-            raise UnusableCorpus(f"The {part} part of the corpus '{name}' holds no words.")
+            raise UnusableCorpus(f"The {part} part of the corpus '{name}' holds no words; put some into it.")
     return corpus
 
 

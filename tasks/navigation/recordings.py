@@ -42,7 +42,7 @@ class Recording:
     Parameters
     ----------
     name : str
-        What errors call it.
+        Its name in error messages.
     positions : Tensor
         Positions ``(samples, 2)`` in metres from the centre of the box, in float32.
     velocities : Tensor
@@ -80,7 +80,7 @@ class Recording:
         points : numpy.ndarray
             Positions ``(samples, 2)`` in metres.
         name : str
-            What errors call the recording.
+            Its name in error messages.
         device : torch.device or str
             Where walks are made.
         box : (float, float), optional
@@ -107,11 +107,17 @@ class Recording:
         faults = ~(gaps | slow)
         usable = ~(gaps | faults)
         if not usable.any():
-            raise UnusableRecording(f"Every step of the recording '{name}' is a gap or too fast.")
+            raise UnusableRecording(
+                f"Every step of the recording '{name}' is a gap or faster than {FASTEST:g} m/s; "
+                "give times in seconds and places in metres."
+            )
         kept = points[np.append(usable, False) | np.append(False, usable)]
         low, high = (kept.min(axis=0), kept.max(axis=0)) if box is None else np.array([(0.0, 0.0), box])
         if not (high > low).all():
-            raise UnusableRecording(f"The animal of the recording '{name}' does not move in both directions.")
+            raise UnusableRecording(
+                f"The animal of the recording '{name}' moves along one line; give t, x and y of a walk in "
+                "a plane."
+            )
         tensors = (points - (low + high) / 2, velocities, usable)
         numbers = [torch.as_tensor(array).to(device) for array in tensors]
         counts = {

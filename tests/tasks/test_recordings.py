@@ -107,9 +107,12 @@ def test_held_out_windows_are_all_different():
             "2 points .* first at sample 7; leave",
         ),
         ({"t": np.append(walked()["t"][:-1], np.inf)}, "1 times .* not finite, the first at sample 1999"),
-        ({"x": np.arange(SAMPLES) * 1.0}, "Every step of the recording .* is a gap or too fast"),
+        (
+            {"x": np.arange(SAMPLES) * 1.0},
+            "Every step of the recording .* is a gap or faster than 2.7 m/s; give times in seconds",
+        ),
         ({"x": np.where(np.arange(SAMPLES) % 2, 1e308, -1e308)}, "Every step of the recording"),
-        ({"y": np.zeros(SAMPLES)}, "does not move in both directions"),
+        ({"y": np.zeros(SAMPLES)}, "moves along one line; give t, x and y"),
         ({"t": np.zeros(1), "x": np.zeros(1), "y": np.zeros(1)}, "each of two samples and more"),
     ],
 )

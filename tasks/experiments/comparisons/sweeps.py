@@ -63,7 +63,10 @@ def in_workers(
             try:
                 stack.enter_context(distributed.Client(dask))
             except (OSError, ValueError) as error:
-                raise InvalidConfiguration(f"No Dask scheduler answers at '{dask}' ({error}).") from error
+                raise InvalidConfiguration(
+                    f"No Dask scheduler answers at '{dask}' ({error}); start one by `dask scheduler`, or "
+                    "leave --dask out."
+                ) from error
             stack.enter_context(joblib.parallel_config("dask"))
             jobs = -1
         try:

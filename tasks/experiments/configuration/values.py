@@ -92,7 +92,7 @@ def convert(kind: Any, value: Any, name: str) -> Any:
     value : object
         What the file says.
     name : str
-        What errors call the setting.
+        Its name in error messages.
 
     Raises
     ------

@@ -227,4 +227,6 @@ def _check_device(name: str) -> None:
         torch.zeros(1, device=name).item()
     except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
         reason = str(error).partition("\n")[0]
-        raise InvalidConfiguration(f"The device '{name}' cannot be used here ({reason}).") from error
+        raise InvalidConfiguration(
+            f"The device '{name}' cannot be used here ({reason}); choose cpu, or auto."
+        ) from error

@@ -1,4 +1,4 @@
-"""What is said where memory does not suffice."""
+"""The error of a machine without enough memory, with the run that needs it."""
 
 import re
 from collections.abc import Iterator
