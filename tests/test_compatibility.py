@@ -28,7 +28,7 @@ from moduli.models import (
     train_survivors,
 )
 from moduli.regularizers import Diffusion
-from tests import test_lightning
+from tests import test_lightning, test_second_derivatives
 from tests.conftest import seeded
 from tests.models import (
     test_dead_weights,
@@ -473,6 +473,12 @@ AROUND = {
     ),
     test_sparse_states.test_s12_a_module_that_is_sparse_is_not_made_sparse_again: (
         "masks or a sparsifier for a module that is sparse already: refused by name"
+    ),
+    test_second_derivatives.test_s12_survivors_have_the_second_derivatives_of_the_masked_dense_network: (
+        "derivatives of gradients (`create_graph=True`) of `sparse_rnn` and `train_survivors`"
+    ),
+    test_second_derivatives.test_s12_survivors_follow_the_transforms_of_torch_func: (
+        "`torch.func` on `train_survivors`: `grad`, `jacrev`, `jvp`, `functional_call`"
     ),
     test_fast_modules.test_s12_transformer_encoders_run_in_training_and_by_their_fast_path: (
         "fast modules in `nn.TransformerEncoder`"

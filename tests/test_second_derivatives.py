@@ -78,7 +78,7 @@ DENSE = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
 @pytest.mark.parametrize("bridges", [0.0, 0.2])
 @pytest.mark.parametrize("kind", DENSE)
-def test_survivors_have_the_second_derivatives_of_the_masked_dense_network(kind, bridges):
+def test_s12_survivors_have_the_second_derivatives_of_the_masked_dense_network(kind, bridges):
     sparse = sparse_rnn(kind, 3, 40, bridges=bridges, seed=0).double()
     dense = DENSE[kind](3, 40).double()
     dense.load_state_dict(dense_state(sparse.state_dict()))
@@ -96,7 +96,7 @@ def test_survivors_have_the_second_derivatives_of_the_masked_dense_network(kind,
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")  # PyTorch's own
-def test_survivors_follow_the_transforms_of_torch_func():
+def test_s12_survivors_follow_the_transforms_of_torch_func():
     model = nn.Sequential(nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 1)).double()
     mask = torch.rand(64, 64, generator=seeded(0)) < 0.1
     with torch.no_grad():

@@ -120,7 +120,9 @@ class Attachable(ABC):
         """Step by itself after each step of an optimizer, so that no forward pass sees a revived weight.
 
         Several optimizers may be attached. The schedule then counts the steps of the first, and dead weights
-        are set to zero after those of all. A copy of the sparsifier is attached to none.
+        are set to zero after those of all. A copy of the sparsifier is attached to none. An optimizer that
+        steps within the backward pass, from a hook of a parameter, changes weights that the pass still needs:
+        let it step afterwards.
 
         Parameters
         ----------
