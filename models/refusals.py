@@ -8,7 +8,7 @@ from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import ParametrizationList
 
 from moduli.models.errors import CannotPrune, NotPruned
-from moduli.models.matrices import plain_weights
+from moduli.models.matrices import is_recurrent, plain_weights
 
 CAUSES = "a parametrization, weight or spectral norm, torch.nn.utils.prune or a weight-drop wrapper"
 
@@ -34,7 +34,7 @@ def check_prunable(model: nn.Module, recurrent_only: bool) -> None:
     for path, module in model.named_modules():
         _check_not_quantized(path, module)
         for name in plain_weights(module):
-            covered = name.startswith("weight_hh") or not recurrent_only
+            covered = is_recurrent(name) or not recurrent_only
             if covered and not isinstance(module._parameters.get(name), nn.Parameter):
                 raise CannotPrune(
                     f"{path}.{name}".lstrip(".")

@@ -2,6 +2,8 @@
 
 from torch import nn
 
+from moduli.models.matrices import is_recurrent
+
 
 def start_as_identity(layer: nn.RNN) -> None:
     """Set the recurrent weights of a layer to the identity matrix and its biases to zero, in place.
@@ -19,7 +21,7 @@ def start_as_identity(layer: nn.RNN) -> None:
             [0., 1.]], requires_grad=True)
     """
     for name, parameter in layer.named_parameters():
-        if name.startswith("weight_hh"):
+        if is_recurrent(name):
             nn.init.eye_(parameter)
         elif name.startswith("bias"):
             nn.init.zeros_(parameter)

@@ -9,10 +9,9 @@ from typing import Any, Literal, get_type_hints
 from moduli.errors import InvalidParameter, ModuliError, suggestion
 from moduli.manifolds import Manifold, make
 from moduli.manifolds.registry import MANIFOLDS, made
-from moduli.models import CubicSchedule, LinearSchedule, OneShotSchedule
 from moduli.models.masks.reading import with_arguments
 from moduli.models.masks.registry import MASK_FAMILIES
-from moduli.models.pruning.schedules import Schedule
+from moduli.models.pruning.schedules import SCHEDULES
 from moduli.plugins import import_string
 from moduli.reading import UnreadableCall, read_call
 from moduli.regularizers import Regularizer, make_regularizer
@@ -26,12 +25,8 @@ Kind = Literal["manifold", "regularizer", "mask family", "schedule", "sparsifier
 Subject = tuple[Kind, Any]
 """A kind, and a thing of this kind: of methods its name, of sparsifiers what makes one for a model."""
 
-SCHEDULES: dict[str, tuple[Callable[..., Schedule], dict[str, int]]] = {
-    "linear": (LinearSchedule, {"begin": 0, "end": 1000}),
-    "cubic": (CubicSchedule, {"begin": 0, "end": 1000}),
-    "one-shot": (OneShotSchedule, {}),
-}
-"""The words for schedules, and what they are made with unless arguments say otherwise."""
+USUAL = {"begin": 0, "end": 1000}
+"""The steps between which a schedule cuts that takes some, unless arguments say otherwise."""
 
 IMPORT = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
 
@@ -99,8 +94,9 @@ def find_subject(target: str, arguments: Mapping[str, Any] | None = None) -> Sub
     if word in MASK_FAMILIES.names():
         return "mask family", with_arguments(MASK_FAMILIES.get(word), inner | given, word)
     if word in SCHEDULES:
-        cls, usual = SCHEDULES[word]
-        return "schedule", _made(word, cls, usual | inner | given)
+        kind = SCHEDULES[word]
+        usual = {name: step for name, step in USUAL.items() if name in kind.__dataclass_fields__}
+        return "schedule", _made(word, kind, usual | inner | given)
     if given:
         raise InvalidParameter(
             f"'{target}' takes no further arguments; write those of its parts within it, as in "

@@ -12,6 +12,7 @@ from moduli.models.fast.linear import SparseLinear
 from moduli.models.fast.module import MakeKernel, SparseModule
 from moduli.models.fast.recurrent import SparseRecurrent
 from moduli.models.inference import outside_inference
+from moduli.models.matrices import is_recurrent
 
 KINDS = (nn.Linear, nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell)
 HOOKS = {name for name in vars(nn.Module()) if name.endswith("_hooks")}
@@ -51,7 +52,7 @@ def gates_of(module: nn.Module, name: str) -> int | None:
     """Return how many gates the rows of a recurrent weight stack; None for a weight from other neurons."""
     n_targets, n_sources = module.get_parameter(name).shape
     gates, remainder = divmod(n_targets, n_sources)
-    recurrent = name.startswith("weight_hh") and not getattr(module, "proj_size", 0)
+    recurrent = is_recurrent(name) and not getattr(module, "proj_size", 0)
     return gates if recurrent and not remainder else None
 
 

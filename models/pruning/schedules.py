@@ -15,8 +15,6 @@ from moduli.requirements import is_number
 
 Schedule = Callable[[int], float]
 
-WORDS = {"linear": "LinearSchedule", "cubic": "CubicSchedule", "one-shot": "OneShotSchedule"}
-
 
 @dataclass(frozen=True)
 class LinearSchedule:
@@ -118,6 +116,14 @@ class OneShotSchedule:
         return float(step >= self.at)
 
 
+SCHEDULES: dict[str, type[LinearSchedule | CubicSchedule | OneShotSchedule]] = {
+    "linear": LinearSchedule,
+    "cubic": CubicSchedule,
+    "one-shot": OneShotSchedule,
+}
+"""The schedules that have a word."""
+
+
 def as_schedule(value: object) -> Schedule:
     """Return a schedule from itself or from the word ``"one-shot"``; the others need a beginning and an end.
 
@@ -129,11 +135,11 @@ def as_schedule(value: object) -> Schedule:
     if value == "one-shot":
         return OneShotSchedule()
     if isinstance(value, str):
-        if value not in WORDS:
-            raise InvalidSchedule(f"No schedule is called {value!r}; {suggestion(value, WORDS)}")
+        if value not in SCHEDULES:
+            raise InvalidSchedule(f"No schedule is called {value!r}; {suggestion(value, SCHEDULES)}")
         raise InvalidSchedule(
             f"The schedule {value!r} needs the steps between which it cuts; "
-            f"write {WORDS[value]}(begin=0, end=1000)."
+            f"write {SCHEDULES[value].__name__}(begin=0, end=1000)."
         )
     if isinstance(value, type) or not callable(value):
         raise InvalidSchedule(

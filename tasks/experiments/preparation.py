@@ -7,14 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from moduli.models import (
-    CubicSchedule,
-    LinearSchedule,
     OneShotSchedule,
     Sparsifier,
 )
 from moduli.models.errors import NothingToPrune
 from moduli.models.matrices import WeightMatrix, named_matrices
-from moduli.models.pruning.schedules import Schedule
+from moduli.models.pruning.schedules import SCHEDULES, Schedule
 from moduli.tasks.experiments.configuration.settings import PruningSettings
 from moduli.tasks.experiments.methods.beforehand import MaskRule
 from moduli.tasks.experiments.runs.run import Run
@@ -69,10 +67,10 @@ def recurrent_matrices(model: nn.Module, recurrent: Sequence[str] = ()) -> list[
 
 def schedule(pruning: PruningSettings, steps: int) -> Schedule:
     """Return the schedule that settings describe for a training of so many steps."""
-    begin, end = round(pruning.begin * steps), round(pruning.end * steps)
+    marks = {"begin": round(pruning.begin * steps), "end": round(pruning.end * steps)}
     if pruning.schedule == "one-shot":
-        return OneShotSchedule(end)
-    return CubicSchedule(begin, end) if pruning.schedule == "cubic" else LinearSchedule(begin, end)
+        return OneShotSchedule(marks["end"])
+    return SCHEDULES[pruning.schedule](**marks)
 
 
 def sparsifier_of(model: nn.Module, run: Run, recurrent: Sequence[str] = ()) -> Sparsifier:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from moduli.models.matrices import is_recurrent
 from moduli.tasks.experiments.runs.records import Record
 
 Stage = Literal["trained", "ticket"]
@@ -140,7 +141,7 @@ def recurrent_among(names: Iterable[str], recurrent: list[str] | None) -> list[s
     >>> recurrent_among(["encoder.weight", "cell.h2h"], ["cell.h2h"])
     ['cell.h2h']
     """
-    return [name for name in names if ("weight_hh" in name if recurrent is None else name in recurrent)]
+    return [name for name in names if (is_recurrent(name) if recurrent is None else name in recurrent)]
 
 
 def all_verified(results: Iterable[StageResult]) -> bool | None:
