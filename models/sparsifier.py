@@ -226,7 +226,11 @@ class Sparsifier(Tabular, Attachable, Storable):
 
     @property
     def coefficients(self) -> dict[str, Tensor]:
-        """Copies of the penalty coefficients of each penalised weight, as they are now."""
+        """Copies of the penalty coefficients of each penalised weight, as they are now.
+
+        They are on the weight's device, in its precision or in float32: half a float cannot hold the squares
+        of long distances.
+        """
         return {
             term.name: term.coefficients(self._weights.weight(term.name)).detach().clone()
             for term in self._charges.penalised
