@@ -209,7 +209,7 @@ def check_living(search: SparsifierSearch) -> int:
 
 @CLAUSES.clause("gates", "all gates of a recurrent weight have the same coefficients")
 def check_gates(search: SparsifierSearch) -> int:
-    """Compare the coefficients of stacked gates."""
+    """Compare what the penalty charges equal weights of stacked gates."""
     return search.find("gates")
 
 
