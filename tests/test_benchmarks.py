@@ -199,6 +199,25 @@ def test_a_method_that_learns_later_or_never_is_told_from_its_control(experiment
     assert found([None] * 10, usual)[0][1] < 0
 
 
+def test_another_outcome_is_tested_as_scores_are(experiment):
+    script = beside(experiment, "other_outcomes")
+    folder = ROOT / "results" / "penalties-tuned"
+    summary = Summary.read(folder / "results.json")
+    with (folder / "results.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    again = script.tests(summary, lines, "score", summary.margin)["tests"]
+    assert [each["difference"] for each in again] == pytest.approx([e.difference for e in summary.contrasts])
+    assert [each["corrected_p"] for each in again] == pytest.approx(
+        [e.corrected_p for e in summary.contrasts]
+    )
+    long = script.tests(summary, lines, "long walks: error", None)
+    stored = json.loads((folder / "long-walks-error.json").read_text())
+    assert [each["mean"] for each in long["means"]] == pytest.approx(
+        [each["mean"] for each in stored["means"]]
+    )
+    assert [each["verdict"] for each in long["tests"]] == ["not settled"] * 4
+
+
 def test_tiles_are_compared_where_all_networks_are_trained(tile_networks, tmp_path, monkeypatch, capsys):
     methods = (tile_networks.TILES, tile_networks.BRIDGED[1], "narrow")
     monkeypatch.setattr(tile_networks, "PARTS", {"bridges": (methods, range(300, 302), (0.75, 0.8))})
