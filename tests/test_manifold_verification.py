@@ -281,6 +281,24 @@ def test_more_cases_on_request_find_what_few_do_not():
         check_manifold(Torus(), cases=0)
 
 
+class InPlace(Manifold):
+    point_shape = (2,)
+
+    def distance(self, x, y):
+        x -= y
+        return vector_norm(x, dim=-1)
+
+    def random_point(self, n, generator=None):
+        return torch.rand(n, 2, generator=generator)
+
+
+def test_a_distance_that_works_in_place_is_told_what_to_write():
+    with pytest.raises(
+        MetricAxiomError, match=r"shape: .*\n.*in place cannot broadcast.*write x - y, not x -= y"
+    ):
+        verify(InPlace())
+
+
 def test_after_a_wrong_shape_nothing_else_is_run():
     verdicts = {r.clause.name: r.verdict for r in check_manifold(FAULTS["sums"][1]).results}
     assert verdicts["shape"] == "failed"

@@ -71,7 +71,15 @@ def check_shape(search: Search) -> int:
     manifold = search.manifold
     tried = 0
     for x, y, expected in _broadcasts(search):
-        result = manifold.distance(x, y)
+        try:
+            result = manifold.distance(x, y)
+        except RuntimeError as error:
+            if "broadcast shape" not in str(error):
+                raise
+            raise Violation(
+                f"{error}. An operation in place cannot broadcast, and changes its caller's points: write "
+                "x - y, not x -= y."
+            ) from error
         if not isinstance(result, Tensor) or result.shape != expected:
             got = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
             raise Violation(
