@@ -205,6 +205,15 @@ def stacked(gate: Tensor, weight: Tensor) -> Tensor:
     return gate.repeat(len(weight) // len(gate), 1)
 
 
+def names_of_parameters(model: nn.Module) -> dict[nn.Parameter, list[str]]:
+    """Return all names of each parameter; a module that is used twice is one module, listed once."""
+    names: dict[nn.Parameter, list[str]] = {}
+    for path, module in model.named_modules():
+        for name, parameter in module.named_parameters(path, recurse=False, remove_duplicate=False):
+            names.setdefault(parameter, []).append(name)
+    return names
+
+
 def check_untied(model: nn.Module, names: list[str]) -> None:
     """Raise if a weight that is to be pruned is used under another name as well.
 
@@ -213,13 +222,9 @@ def check_untied(model: nn.Module, names: list[str]) -> None:
     TiedWeights
         Naming all its names.
     """
-    # A module that is used twice is one module, listed once.
-    owners: dict[int, list[str]] = {}
-    for path, module in model.named_modules():
-        for name, parameter in module.named_parameters(path, recurse=False, remove_duplicate=False):
-            owners.setdefault(id(parameter), []).append(name)
+    owners = names_of_parameters(model)
     for name in names:
-        shared = owners[id(model.get_parameter(name))]
+        shared = owners[model.get_parameter(name)]
         if len(shared) > 1:
             raise TiedWeights(
                 f"{' and '.join(shared)} are one tensor; pruning it would prune both. Untie them by a copy, "

@@ -51,7 +51,7 @@ def pack(
 
 
 def part(state: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
-    """Return the tensors of one kind, ``"mask"`` or ``"embedding"``, by the names of the weights.
+    """Return the tensors of one kind, such as ``"mask"`` or ``"embedding"``, by their names without it.
 
     Examples
     --------

@@ -93,7 +93,7 @@ class SparseKernel(Kernel):
             values = blocks[rows, columns]
         self.values = nn.Parameter(values.flatten() if side == 1 else values, requires_grad=trains(weight))
         self.register_buffer("columns", columns.int())
-        self.register_buffer("row_offsets", _offsets(torch.bincount(rows, minlength=len(weight) // side)))
+        self.register_buffer("row_offsets", offsets_of(torch.bincount(rows, minlength=len(weight) // side)))
         self.register_buffer("size", torch.tensor(weight.shape, device=weight.device))
 
     def to_dense(self) -> Tensor:
@@ -379,5 +379,6 @@ def has_sparse_products(states: Tensor) -> bool:
     return states.dtype in (torch.float32, torch.float64) or not states.is_cpu
 
 
-def _offsets(counts: Tensor) -> Tensor:
+def offsets_of(counts: Tensor) -> Tensor:
+    """Return where each of some runs begins and where it ends, from their lengths, int32."""
     return torch.cat([counts.new_zeros(1), counts.cumsum(0)]).int()

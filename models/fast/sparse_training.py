@@ -12,9 +12,10 @@ from moduli.models.arguments import as_masks, as_model
 from moduli.models.errors import CannotCompress
 from moduli.models.fast.block_diagonal import block_diagonal
 from moduli.models.fast.kernel import Kernel
-from moduli.models.fast.kernels import DenseKernel, SparseKernel, gather
+from moduli.models.fast.kernels import DenseKernel, SparseKernel, gather, offsets_of
 from moduli.models.fast.module import SparseModule
 from moduli.models.fast.replacing import NAMES, gates_of, replaceable, sparse_module, with_replaced_modules
+from moduli.models.matrices import names_of_parameters
 from moduli.regularizers import ShapeMismatch
 from moduli.second_derivatives import is_differentiated, recomputed, transformed
 
@@ -222,12 +223,8 @@ def _with_ties(
     model: nn.Module, masks: Mapping[str, Tensor], modules: Mapping[str, nn.Module]
 ) -> dict[str, Tensor]:
     """Return the masks of masked weights under all names that these have."""
-    names: dict[Tensor, list[str]] = {}
-    for path, module in model.named_modules():  # a module that is used twice is one, and listed once
-        for name, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
-            names.setdefault(parameter, []).append(_joined(path, name))
     tied: dict[str, Tensor] = {}
-    for shared in names.values():
+    for shared in names_of_parameters(model).values():
         given = [name for name in shared if name in masks]
         if not given:
             continue
@@ -256,8 +253,7 @@ def _store_transpose(kernel: TrainableKernel, _: Any = None) -> None:
     targets = torch.arange(kernel.n_targets, dtype=torch.int32, device=kernel.columns.device)
     reached = targets.repeat_interleave(kernel.row_offsets.diff())
     order = kernel.columns.argsort(stable=True)
-    counts = torch.bincount(kernel.columns, minlength=kernel.n_sources)
-    offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)]).int()
+    offsets = offsets_of(torch.bincount(kernel.columns, minlength=kernel.n_sources))
     kernel.register_buffer("order", order, persistent=False)
     kernel.register_buffer("rows", reached[order], persistent=False)
     kernel.register_buffer("column_offsets", offsets, persistent=False)

@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from moduli.manifolds import Manifold
+from moduli.models.state import part
 from moduli.tasks.errors import DamagedFile
 from moduli.tasks.experiments.methods import method
 from moduli.tasks.experiments.runs.files import changed_files, damaged, is_there
@@ -49,12 +50,12 @@ class StoredNetwork:
     @cached_property
     def masks(self) -> dict[str, Tensor]:
         """True where a weight is alive, for each pruned matrix."""
-        return self._part("mask.")
+        return part(self._state, "mask")
 
     @cached_property
     def embeddings(self) -> dict[str, Tensor]:
         """The points of the neurons, by the name of the matrix that connects them."""
-        return self._part("embedding.")
+        return part(self._state, "embedding")
 
     @cached_property
     def metrics(self) -> list[Metrics]:
@@ -124,10 +125,3 @@ class StoredNetwork:
         if found is None:
             raise damaged(f"{self.folder / name}.safetensors is missing")
         return found
-
-    def _part(self, prefix: str) -> dict[str, Tensor]:
-        return {
-            name.removeprefix(prefix): tensor
-            for name, tensor in self._state.items()
-            if name.startswith(prefix)
-        }

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from moduli.models import Sparsifier
+from moduli.models.state import part
 from moduli.tasks.experiments.runs.files import damaged
 from moduli.tasks.experiments.runs.run_folder import RunFolder
 from moduli.tasks.experiments.training.devices import Devices
@@ -83,27 +84,19 @@ class Checkpoint:
         step, seconds = int(tensors["step"]), float(tensors["seconds"])
         if not (0 < step < self.rate.settings.steps and 0 <= seconds < math.inf):
             raise ValueError(f"step {step} after {seconds} s")
-        self.model.load_state_dict(_below("model", tensors))
+        self.model.load_state_dict(part(tensors, "model"))
         if self.sparsifier:
-            self.sparsifier.load_state_dict(_below("sparsifier", tensors))
+            self.sparsifier.load_state_dict(part(tensors, "sparsifier"))
         state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in _below("optimizer", tensors).items():
+        for name, tensor in part(tensors, "optimizer").items():
             index, _, key = name.partition(".")
             state.setdefault(int(index), {})[key] = tensor
         self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": state})
-        self.rate.load_state(_below("rate", tensors))
-        carried = _below("task", tensors)
+        self.rate.load_state(part(tensors, "rate"))
+        carried = part(tensors, "task")
         self.task.load_state({name: value[self.devices.rank] for name, value in carried.items()})
         return step, seconds
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
-
-
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(f"{prefix}."): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(f"{prefix}.")
-    }
