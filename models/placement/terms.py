@@ -70,8 +70,8 @@ class PenaltyTerm:
         return learned or (self.regularizer is not None and self.regularizer.depends_on_weight)
 
     def points(self) -> dict[str, Tensor]:
-        """Return the points of each end, as they are now, without gradient."""
-        return {end: _current(points).detach() for end, points in self.ends.items()}
+        """Return copies of the points of each end, as they are now, without gradient."""
+        return {end: _current(points).detach().clone() for end, points in self.ends.items()}
 
     def load_points(self, points: dict[str, Tensor]) -> None:
         """Put the neurons of each end where they are said to be."""

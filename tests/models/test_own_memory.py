@@ -46,6 +46,9 @@ def test_what_a_sparsifier_shows_can_be_written_into():
     sparsifier.step()
     penalty, zeros = sparsifier.penalty(), sparsifier.sparsity()
     sparsifier.coefficients["weight_hh_l0"].zero_()
+    places = sparsifier.embeddings["weight_hh_l0"].clone()
+    sparsifier.embeddings["weight_hh_l0"].zero_()
+    assert torch.equal(sparsifier.embeddings["weight_hh_l0"], places)
     for tensor in sparsifier.state_dict().values():
         tensor.fill_(1)
     assert torch.equal(sparsifier.penalty(), penalty)
