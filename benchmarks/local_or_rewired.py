@@ -62,6 +62,8 @@ def lines() -> Iterator[Line]:
         yield _line(MASKS, "navigation", ONE_RATE, stage, read[0], CENTIMETRES)
     yield _line(MASKS, "navigation, 4,096 units", ONE_RATE, "trained", _wide(), CENTIMETRES)
     yield _line(MASKS, "navigation, 4,000 steps", OWN_RATES, "trained", _under_trained(), CENTIMETRES)
+    at_98 = _paired("navigation-98-tuned", 0.98, TORUS, REWIRED, "trained")
+    yield _line(MASKS, "navigation, 98% zeros", OWN_RATES, "trained", at_98, CENTIMETRES)
     for world, folder in (
         ("digits", "digits-tuned"),
         ("cognition", "cognition-tuned"),
@@ -105,17 +107,23 @@ def _under_trained() -> dict[str, Any]:
 
 def _penalties_at_one_strength(stages: tuple[Stage, ...]) -> Iterator[Line]:
     """Yield the differences at 90% of the table that has one rate and one strength."""
-    summary = Summary.read(RESULTS / "navigation-sparsities" / "results.json")
-    rows = {row.method: row for row in summary.rows if round(row.sparsity, 2) == 0.9}
-    torus, permuted = rows["torus-diffusion"], rows["pair-permuted-torus-diffusion"]
-    still = summary.references["standing still at the start"]
     for stage in stages:
-        scores, others = torus.scores[stage], permuted.scores[stage]
-        void = (void_runs(each, still) for each in (scores, others))
-        found = contrast("torus-diffusion", 0.9, stage, scores, others, *void)
-        assert found is not None
+        found = _paired(
+            "navigation-sparsities", 0.9, "torus-diffusion", "pair-permuted-torus-diffusion", stage
+        )
         settings = "one rate and one strength for both"
-        yield _line(PENALTIES, "navigation", settings, stage, dataclasses.asdict(found), CENTIMETRES)
+        yield _line(PENALTIES, "navigation", settings, stage, found, CENTIMETRES)
+
+
+def _paired(folder: str, sparsity: float, method: str, other: str, stage: Stage) -> dict[str, Any]:
+    """Return the contrast of two rows of a table, neither of which need be its control."""
+    summary = Summary.read(RESULTS / folder / "results.json")
+    rows = {row.method: row for row in summary.rows if round(row.sparsity, 2) == sparsity}
+    scores = [rows[name].scores[stage] for name in (method, other)]
+    still = summary.references["standing still at the start"]
+    found = contrast(method, sparsity, stage, *scores, *(void_runs(each, still) for each in scores))
+    assert found is not None
+    return dataclasses.asdict(found)
 
 
 def draw(tests: list[Line]) -> Figure:
