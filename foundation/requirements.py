@@ -18,6 +18,14 @@ def is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
+def as_float(value: object) -> float:
+    """Return a number as a float, an integer beyond the largest one as infinity, anything else as NaN."""
+    try:
+        return float(value) if is_number(value) else math.nan
+    except OverflowError:
+        return math.inf
+
+
 def require_positive(owner: str, parameter: str, value: float) -> float:
     """Return a length as a float, or raise unless it is positive and finite.
 
@@ -26,10 +34,7 @@ def require_positive(owner: str, parameter: str, value: float) -> float:
     InvalidParameter
         If the value is not a positive finite number.
     """
-    try:
-        number = float(value) if is_number(value) else math.nan
-    except OverflowError:  # an integer beyond the largest float
-        number = math.inf
+    number = as_float(value)
     if not 0 < number < math.inf:
         raise InvalidParameter(f"{owner}: {parameter} must be a positive finite number, got {shown(value)}.")
     return number
@@ -100,9 +105,10 @@ def require_non_negative(what: str, value: object) -> float:
     InvalidParameter
         If the value is not a non-negative finite number.
     """
-    if not is_number(value) or not 0 <= value < math.inf:
+    number = as_float(value)
+    if not 0 <= number < math.inf:
         raise InvalidParameter(f"{what} must be a non-negative finite number, got {shown(value)}.")
-    return float(value)
+    return number
 
 
 def require_choice(parameter: str, value: object, choices: tuple[str, ...]) -> None:

@@ -16,8 +16,8 @@ def transformed() -> bool:
 def is_differentiated(upstream: Tensor) -> bool:
     """Tell whether a backward pass is followed itself, so that it must consist of PyTorch's own operations.
 
-    `torch.autograd.function.once_differentiable` is no guard: it refuses only where the gradient that comes
-    in has a history, and drops the history of what was saved without a word.
+    `torch.autograd.function.once_differentiable` does not guard against it: it refuses only where the
+    gradient that comes in has a history, and drops the history of what was saved without a word.
 
     Parameters
     ----------

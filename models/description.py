@@ -1,6 +1,6 @@
 """A sparsifier in words: what is pruned, how far, and what the graph of the survivors is like."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from torch import Tensor
 
@@ -56,6 +56,29 @@ def describe(
             statistics = graph_statistics(connections_of(mask), None if places is None else manifold, places)
             lines += [f"  {line}" for line in _graph_lines(statistics)]
     return "\n".join(lines)
+
+
+def disagreements(masks: Mapping[str, Tensor], weight: Callable[[str], Tensor]) -> list[str]:
+    """Return a line for each way in which weights are not as their masks say.
+
+    Parameters
+    ----------
+    masks : mapping from str to Tensor
+        Where each weight is alive.
+    weight : callable
+        From a weight's name to the weight.
+    """
+    zero = {name: (weight(name) == 0).to(mask.device) for name, mask in masks.items()}
+    alive = {name: int((mask & zero[name]).sum()) for name, mask in masks.items()}
+    dead = {name: int((~mask & ~zero[name]).sum()) for name, mask in masks.items()}
+    return [
+        *(f"{name}: {count} living weights are zero besides" for name, count in alive.items() if count),
+        *(
+            f"{name}: {count} dead weights are not zero now; settle() sets them to zero"
+            for name, count in dead.items()
+            if count
+        ),
+    ]
 
 
 def summary(

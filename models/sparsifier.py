@@ -17,7 +17,7 @@ from moduli.models.arguments import (
     as_sparsity,
 )
 from moduli.models.copies import copied
-from moduli.models.description import describe, summary
+from moduli.models.description import describe, disagreements, summary
 from moduli.models.errors import EarlyTicket
 from moduli.models.matrices import (
     check_recurrence,
@@ -340,14 +340,7 @@ class Sparsifier(Tabular, Attachable, Storable):
         fractions = self.sparsity()
         text = describe(self._pruned, self.masks, fractions, self.manifold, self.embeddings)
         total = f"total: {fractions['total']:.2%} zeros after {_steps(self.steps_taken)}"
-        notes = [
-            f"{name}: {count} living weights are zero besides"
-            for name, count in self._weights.zeros_alive().items()
-        ]
-        notes += [
-            f"{name}: {count} dead weights are not zero now; settle() sets them to zero"
-            for name, count in self._weights.revived().items()
-        ]
+        notes = disagreements(self.masks, self._weights.weight)
         return "\n".join([text, *notes, total])
 
     def table(self) -> Table:

@@ -12,8 +12,9 @@ from moduli.errors import InvalidParameter, suggestion
 from moduli.manifolds.tensors import require_tensor
 from moduli.regularizers.errors import InvalidCoefficients, ShapeMismatch
 from moduli.regularizers.geometry import check_gates
-from moduli.requirements import is_number, require_non_negative
+from moduli.requirements import as_float, require_non_negative
 from moduli.second_derivatives import is_differentiated, recomputed, transformed
+from moduli.showing import shown
 
 Reduction = Literal["mean", "sum"]
 
@@ -58,8 +59,8 @@ def penalty(weight: Tensor, coefficients: Tensor, p: float = 1, reduction: Reduc
     >>> penalty(torch.tensor([[1.0, -2.0]]), torch.tensor([[0.5, 3.0]]))
     tensor(3.2500)
     """
-    if not is_number(p) or not 1 <= p < float("inf"):
-        raise InvalidParameter(f"The penalty's exponent p must be finite and at least 1, got {p!r}.")
+    if not 1 <= as_float(p) < float("inf"):
+        raise InvalidParameter(f"The penalty's exponent p must be finite and at least 1, got {shown(p)}.")
     _check_values(coefficients)
     return weighted_power(weight, coefficients, p, reduction)
 

@@ -109,6 +109,12 @@ def test_s12_survivors_follow_the_transforms_of_torch_func():
     hessians = [torch.autograd.functional.hessian(lambda x, f=f: f(x).sum(), x) for f in (sparse, model)]
     torch.testing.assert_close(*hessians)
     assert hessians[0].any()
+    for bridges in (0.0, 0.2):
+        tiled = sparse_rnn("gru", 3, 40, bridges=bridges).double()
+        inputs = drawn(4, 2, 3)
+        (plain,) = torch.autograd.grad(tiled(inputs)[0].sum(), inputs)
+        by_function = torch.func.grad(lambda x, f=tiled: f(x)[0].sum())(inputs.detach())
+        torch.testing.assert_close(by_function, plain)
     parameters = dict(sparse.named_parameters())
     by_function = torch.func.grad(lambda p: torch.func.functional_call(sparse, p, (x,)).sum())(parameters)
     expected = torch.autograd.grad(sparse(x).sum(), list(parameters.values()))

@@ -251,7 +251,7 @@ def sparse_rnn(
     except (OverflowError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).partition("\n")[0].rstrip(".")
         raise InvalidParameter(f"sparse_rnn: {reason}.") from error
-    points = embedding.detach()
+    points = embedding.detach().clone()
     with torch.no_grad():
         tile = tiles_of(manifold, points, tiles)
     left = _pairs_left(tile, sparsity) if bridges else 0

@@ -11,6 +11,9 @@ from moduli.models.fast.kernel import Kernel
 
 MakeKernel = Callable[[str, Tensor], Kernel]
 
+OF_ANY = vars(nn.Module()).keys()
+"""What every module has."""
+
 OF_THE_DENSE = {
     "_flat_weights",
     "_flat_weights_names",
@@ -38,7 +41,7 @@ class SparseModule(nn.Module):
     def __init__(self, module: nn.Module, make_kernel: MakeKernel) -> None:
         super().__init__()
         for name, value in vars(module).items():
-            if name not in vars(nn.Module()) and name not in OF_THE_DENSE:
+            if name not in OF_ANY and name not in OF_THE_DENSE:
                 setattr(self, name, value)
         for name, buffer in module._buffers.items():
             self.register_buffer(name, buffer, name not in module._non_persistent_buffers_set)

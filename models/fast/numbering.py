@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
+from moduli.second_derivatives import transformed
+
 
 class Order(NamedTuple):
     """An order of rows inside of a computation, with gaps that fill blocks up to equal size.
@@ -38,7 +40,7 @@ class Numbering(NamedTuple):
 
 
 def _reordered(x: Tensor, there: Tensor, back: Tensor) -> Tensor:
-    if x.requires_grad and torch.is_grad_enabled():
+    if x.requires_grad and torch.is_grad_enabled() and not transformed():
         ordered: Tensor = _Reorder.apply(x, there, back)  # type: ignore[no-untyped-call]
         return ordered
     return _taken(x, there)

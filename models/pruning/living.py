@@ -49,6 +49,7 @@ class LivingWeights:
 
     def __init__(self, model: nn.Module, masks: Mapping[str, Tensor]) -> None:
         self.model = model
+        self.masks = Masks()
         for name, mask in masks.items():
             shape = self.weight(name).shape
             if mask.shape != shape:
@@ -71,24 +72,28 @@ class LivingWeights:
         ------
         CannotPrune
             If the model has no such parameter any more.
+        ShapeMismatch
+            If it has another shape than its mask by now.
         """
         try:
-            return self.model.get_parameter(name)
+            weight = self.model.get_parameter(name)
         except AttributeError:
             raise CannotPrune(
                 f"{name} is not a parameter of the model any more, so that its dead weights cannot stay "
                 "zero: parametrize, quantize or delete it after its sparsifier has done its work."
             ) from None
+        mask = self.masks.get(name)
+        if mask is not None and weight.shape != mask.shape:
+            raise ShapeMismatch(
+                f"{name} has shape {tuple(weight.shape)} now, and had {tuple(mask.shape)} when the "
+                "sparsifier was made; make another sparsifier of the changed model."
+            )
+        return weight
 
     def follow_model(self) -> None:
         """Move the masks to where the model's weights are now, and mask the gradients of new parameters."""
         for name, mask in self.masks.items():
             weight = self.weight(name)
-            if weight.shape != mask.shape:
-                raise ShapeMismatch(
-                    f"{name} has shape {tuple(weight.shape)} now, and had {tuple(mask.shape)} when the "
-                    "sparsifier was made; make another sparsifier of the changed model."
-                )
             self._mask_gradient(name, weight)
             self.masks[name] = mask.to(weight.device)
 
@@ -128,22 +133,6 @@ class LivingWeights:
         """Return the fraction of dead weights in each matrix, and in ``"total"``."""
         fractions = {name: zeros_in(mask) / mask.numel() for name, mask in self.masks.items()}
         return fractions | {"total": self.masks.sparsity()}
-
-    def zeros_alive(self) -> dict[str, int]:
-        """Return how many living weights are zero, for matrices that hold some."""
-        counts = {
-            name: int((mask & (self.weight(name) == 0).to(mask.device)).sum())
-            for name, mask in self.masks.items()
-        }
-        return {name: count for name, count in counts.items() if count}
-
-    def revived(self) -> dict[str, int]:
-        """Return how many dead weights are not zero, for matrices into which somebody has written some."""
-        counts = {
-            name: int((~mask & (self.weight(name) != 0).to(mask.device)).sum())
-            for name, mask in self.masks.items()
-        }
-        return {name: count for name, count in counts.items() if count}
 
     @torch.no_grad()
     def check_finite(self, step: int) -> None:

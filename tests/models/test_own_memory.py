@@ -41,6 +41,14 @@ def test_points_that_would_be_learned_once_are_refused_with_what_learns_them():
         assert learned.points.grad is not None
 
 
+def test_points_of_a_network_that_is_born_sparse_stay_where_they_were():
+    points = SPACE.random_point(64, generator=seeded(0))
+    network = sparse_rnn("rnn", 3, 64, embedding=points)
+    before = points.clone()
+    points.zero_()
+    assert torch.equal(network.embedding, before)
+
+
 def test_what_a_sparsifier_shows_can_be_written_into():
     sparsifier = Sparsifier(nn.RNN(3, 16), Diffusion(), SPACE, sparsity=0.5)
     sparsifier.step()
@@ -120,6 +128,8 @@ def test_a_weight_of_another_shape_is_told():
     before = model[1].weight.detach().clone()
     with pytest.raises(ShapeMismatch, match=r"1.weight has shape \(5, 8\) now, and had \(1, 8\) when"):
         sparsifier.step()
+    with pytest.raises(ShapeMismatch, match=r"1.weight has shape \(5, 8\) now"):
+        sparsifier.report()
     assert torch.equal(model[1].weight, before)
 
 
