@@ -139,7 +139,7 @@ def small_world_mask(n: int, *, sparsity: float = 0.9, rewiring: float = 0.1, se
     for _ in range(ATTEMPTS):
         kept, new = leaving[:, 0], generator.integers(n, size=len(leaving))
         free = (kept != new) & ~alive[kept, new]
-        goes = free & sole_claims(kept, new, n, symmetric=True)
+        goes = free & sole_claims(kept, new, n)
         for ends, value in ((leaving[goes, 1], False), (new[goes], True)):
             alive[kept[goes], ends] = alive[ends, kept[goes]] = value
         leaving = leaving[~goes]

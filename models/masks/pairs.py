@@ -71,26 +71,23 @@ def mask_of(n: int, pairs: Pairs) -> Tensor:
     return mask
 
 
-def sole_claims(rows: Pairs, columns: Pairs, n: int, *, symmetric: bool) -> NDArray[numpy.bool_]:
-    """Tell which claims get the place that they want: of several claims to one place, one.
+def sole_claims(rows: Pairs, columns: Pairs, n: int) -> NDArray[numpy.bool_]:
+    """Tell which claims get the pair of neurons that they want: of several claims to one pair, one.
 
     Parameters
     ----------
     rows, columns : array of int64
-        The place of each claim in an ``(n, n)`` matrix; any shape.
+        The pair of each claim, as a place in an ``(n, n)`` matrix: ``(i, j)`` and ``(j, i)`` are one pair;
+        any shape.
     n : int
         Number of neurons.
-    symmetric : bool
-        Whether ``(i, j)`` and ``(j, i)`` are one place.
 
     Returns
     -------
     array of bool
         Of the claims' shape.
     """
-    if symmetric:
-        rows, columns = numpy.minimum(rows, columns), numpy.maximum(rows, columns)
-    places = rows * n + columns
+    places = numpy.minimum(rows, columns) * n + numpy.maximum(rows, columns)
     owner = numpy.empty(n * n, dtype=numpy.int32)
     numbers = numpy.arange(places.size, dtype=numpy.int32).reshape(places.shape)
     owner[places] = numbers  # of several, one is written last

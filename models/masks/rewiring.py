@@ -12,6 +12,7 @@ from moduli.regularizers import ShapeMismatch
 from moduli.requirements import require_share
 
 Taken = NDArray[numpy.bool_]
+"""Symmetric, ``(n, n)``: which neurons are connected, in either direction."""
 
 ROUNDS = 10
 """In each round every connection is offered one exchange. Of a ring of 256 neurons at 90% sparsity, 22% of
@@ -20,12 +21,14 @@ fourth round on."""
 
 
 def rewired_mask(mask: Tensor, seed: int = 0, share: float = 1.0) -> Tensor:
-    """Return a mask with the connections of another at random places, and the same degrees.
+    """Return a mask with the connections of another at random places, and the same degrees and pairs.
 
-    Every neuron keeps its numbers of incoming and of outgoing connections and its self-connection, and a
-    symmetric mask stays symmetric. Two connections exchange their ends, again and again (Maslov and Sneppen,
-    "Specificity and stability in topology of protein networks", Science 2002), where that makes neither a
-    self-connection nor a connection that is there already.
+    A connection from i to j and one back are a pair. Every neuron keeps its number of pairs, its numbers of
+    incoming and of outgoing connections that have none back, and its self-connection, so that a symmetric
+    mask stays symmetric. Two pairs exchange their ends, or two single connections, again and again (Maslov
+    and Sneppen, "Specificity and stability in topology of protein networks", Science 2002; with pairs kept,
+    as in Milo et al., "Network motifs: simple building blocks of complex networks", Science 2002), where
+    neither a self-connection comes of it nor a connection between neurons that are connected already.
 
     Parameters
     ----------
@@ -34,7 +37,7 @@ def rewired_mask(mask: Tensor, seed: int = 0, share: float = 1.0) -> Tensor:
     seed : int
         Seed of the exchanges.
     share : float
-        Share of the connections that take part, in [0, 1]; the others stay.
+        Share of the pairs, and of the single connections, that take part, in [0, 1]; the others stay.
 
     Returns
     -------
@@ -63,42 +66,41 @@ def rewired_mask(mask: Tensor, seed: int = 0, share: float = 1.0) -> Tensor:
     require_truths(mask, "The mask")
     share = require_share("share is the share of connections that take part", share, whole=True)
     alive = mask.detach().cpu().bool().numpy()
-    symmetric = bool((alive == alive.T).all())
-    off_diagonal = alive & ~numpy.eye(len(alive), dtype=bool)
-    places = numpy.argwhere(numpy.triu(off_diagonal) if symmetric else off_diagonal)
-    moved = _exchanged(places, off_diagonal, symmetric, share, generator_of(seed))
-    result = torch.from_numpy(alive & ~off_diagonal)
-    rows, columns = torch.from_numpy(moved).unbind(dim=1)
-    result[rows, columns] = True
-    if symmetric:
-        result[columns, rows] = True
+    selves = numpy.eye(len(alive), dtype=bool)
+    taken, generator = (alive | alive.T) & ~selves, generator_of(seed)
+    pairs = numpy.argwhere(numpy.triu(alive & alive.T, k=1))
+    singles = numpy.argwhere(alive & ~alive.T)
+    pairs = _exchanged(pairs, taken, share, generator, directed=False)
+    singles = _exchanged(singles, taken, share, generator, directed=True)
+    result = torch.from_numpy(alive & selves)
+    for rows, columns in (pairs.T, pairs.T[::-1], singles.T):
+        result[torch.from_numpy(rows.copy()), torch.from_numpy(columns.copy())] = True
     return result.to(mask.device)
 
 
 def _exchanged(
-    places: Pairs, taken: Taken, symmetric: bool, share: float, generator: numpy.random.Generator
+    places: Pairs, taken: Taken, share: float, generator: numpy.random.Generator, *, directed: bool
 ) -> Pairs:
-    """Return connections after many exchanges of ends; those of a round happen at once."""
+    """Return connections after many exchanges of ends, and mark them; those of a round happen at once."""
     chosen = generator.permutation(len(places))[: round(share * len(places))]
     rest, edges = numpy.delete(places, chosen, axis=0), places[chosen]
-    taken, half = taken.copy(), len(edges) // 2
+    half = len(edges) // 2
     for _ in range(ROUNDS if half else 0):
         edges = edges[generator.permutation(len(edges))]
         first, second = edges[:half], edges[half : 2 * half]
-        if symmetric:  # an undirected connection has no first end: either may be exchanged
+        if not directed:  # a pair has no first end: either may be exchanged
             second = numpy.where(generator.random((half, 1)) < 0.5, second, second[:, ::-1])
         offers = numpy.stack([first[:, 0], second[:, 1], second[:, 0], first[:, 1]], axis=1).reshape(-1, 2, 2)
         rows, columns = offers[..., 0], offers[..., 1]
         free = (rows != columns) & ~taken[rows, columns]
-        allowed = (free & sole_claims(rows, columns, len(taken), symmetric=symmetric)).all(axis=1)
-        _mark(taken, numpy.concatenate([first[allowed], second[allowed]]), symmetric, False)
-        _mark(taken, offers[allowed].reshape(-1, 2), symmetric, True)
+        allowed = (free & sole_claims(rows, columns, len(taken))).all(axis=1)
+        _mark(taken, numpy.concatenate([first[allowed], second[allowed]]), False)
+        _mark(taken, offers[allowed].reshape(-1, 2), True)
         edges[:half][allowed] = offers[allowed, 0]
         edges[half : 2 * half][allowed] = offers[allowed, 1]
     return numpy.concatenate([rest, edges])
 
 
-def _mark(taken: Taken, places: Pairs, symmetric: bool, value: bool) -> None:
-    taken[places[:, 0], places[:, 1]] = value
-    if symmetric:
-        taken[places[:, 1], places[:, 0]] = value
+def _mark(taken: Taken, places: Pairs, value: bool) -> None:
+    low, high = places.T
+    taken[low, high] = taken[high, low] = value
