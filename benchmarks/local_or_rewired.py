@@ -61,6 +61,9 @@ def lines() -> Iterator[Line]:
         read = json.loads((RESULTS / "which-property" / f"tests-{stage}-90.json").read_text())["primary"]
         yield _line(MASKS, "navigation", ONE_RATE, stage, read[0], CENTIMETRES)
     yield _line(MASKS, "navigation, 4,096 units", ONE_RATE, "trained", _wide(), CENTIMETRES)
+    for world, folder in (("digits", "digits-low-rate"), ("cognition", "cognition-low-rate")):
+        for found in _tests(folder, TORUS):
+            yield _line(MASKS, world, ONE_RATE, found["stage"], found, POINTS)
     yield _line(MASKS, "navigation, 4,000 steps", OWN_RATES, "trained", _under_trained(), CENTIMETRES)
     at_98 = _paired("navigation-98-tuned", 0.98, TORUS, REWIRED, "trained")
     yield _line(MASKS, "navigation, 98% zeros", OWN_RATES, "trained", at_98, CENTIMETRES)
