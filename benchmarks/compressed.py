@@ -26,7 +26,7 @@ from moduli.models import (
     random_mask,
     train_survivors,
 )
-from moduli.models.fast.kernels import noise, timings
+from moduli.models.fast.choosing import noise, timings
 from moduli.regularizers import Diffusion
 
 STEPS = 20

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 
 from moduli.manifolds import Torus
 from moduli.models import Sparsifier, compress, geometric_mask, sparse_rnn, tile_mask, train_survivors
-from moduli.models.fast.kernels import noise, timings
+from moduli.models.fast.choosing import noise, timings
 from moduli.regularizers import Diffusion
 from moduli.tasks import Comparison, preset
 from moduli.tasks.experiments.configuration.execution import Execution

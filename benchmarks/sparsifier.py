@@ -17,7 +17,7 @@ from torch import nn
 
 from moduli.manifolds import Torus
 from moduli.models import CubicSchedule, Regrowth, Sparsifier
-from moduli.models.fast.kernels import noise
+from moduli.models.fast.choosing import noise
 from moduli.models.pruning.schedules import Schedule
 from moduli.regularizers import DifferenceOfGaussians
 

@@ -20,8 +20,9 @@ from moduli.models import (
     order_along,
     random_mask,
 )
-from moduli.models.fast import compression, kernels
-from moduli.models.fast.kernels import BlocksKernel, block_side
+from moduli.models.fast import choosing, compression
+from moduli.models.fast.compressed_rows import BLOCK_SIDES, block_side
+from moduli.models.fast.kernels import BlocksKernel, DenseKernel, RowsKernel
 from moduli.models.fast.recurrent import SparseRecurrent
 from moduli.models.pruning.blocks import Blocks
 from moduli.models.pruning.cuts import cut_blocks
@@ -185,7 +186,7 @@ def of_blocks(shape, side, sparsity=0.8):
     return weight * random_mask(*shape, sparsity=sparsity, granularity=side)
 
 
-@pytest.mark.parametrize("side", kernels.BLOCK_SIDES)
+@pytest.mark.parametrize("side", BLOCK_SIDES)
 def test_the_side_of_blocks_is_found(side):
     assert block_side(of_blocks((192, 128), side)) == side
     assert block_side(of_blocks((192, 128), 1)) == 1
@@ -207,7 +208,7 @@ def test_products_of_blocks_give_the_same_outputs(kind, batch, side):
     module.weight_hh_l0.data.copy_(of_blocks(tuple(module.weight_hh_l0.shape), side))
 
     def make_kernel(name, weight):
-        return BlocksKernel(weight) if name == "weight_hh_l0" else kernels.DenseKernel(weight)
+        return BlocksKernel(weight) if name == "weight_hh_l0" else DenseKernel(weight)
 
     fast, x = SparseRecurrent(module, make_kernel).requires_grad_(False), torch.randn(5, batch, 3)
     assert fast.weight_hh_l0.values.shape[1:] == (side, side)
@@ -227,10 +228,10 @@ def test_blocks_join_the_race_where_a_weight_consists_of_them(monkeypatch):
     def last_wins(calls, device):
         return [[float(len(calls) - place)] for place in range(len(calls))]
 
-    monkeypatch.setattr(kernels, "timings", last_wins)
+    monkeypatch.setattr(choosing, "timings", last_wins)
     monkeypatch.setattr(compression, "timings", last_wins)
-    assert type(kernels.fastest_kernel(of_blocks((64, 64), 8), 3)) is BlocksKernel
-    assert type(kernels.fastest_kernel(of_blocks((64, 64), 1), 3)) is kernels.RowsKernel
+    assert type(choosing.fastest_kernel(of_blocks((64, 64), 8), 3)) is BlocksKernel
+    assert type(choosing.fastest_kernel(of_blocks((64, 64), 1), 3)) is RowsKernel
     model = nn.RNN(2, 64)
     Sparsifier(model, sparsity=0.9, scope="recurrent", granularity=16).step()
     assert type(compression.compress(model).weight_hh_l0) is BlocksKernel

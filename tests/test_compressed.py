@@ -21,7 +21,7 @@ from moduli.models import (
     random_mask,
     train_survivors,
 )
-from moduli.models.fast import compression, kernels
+from moduli.models.fast import choosing, compression
 from moduli.models.fast.kernels import DenseKernel, GatherKernel, RowsKernel
 from moduli.models.fast.linear import SparseLinear
 from moduli.models.fast.recurrent import SparseRecurrent
@@ -63,7 +63,7 @@ def with_every(kernel, module):
 def prefer(monkeypatch, kernel):
     """Let one kernel, and the sparse module over the plain one, win every race."""
     monkeypatch.setattr(
-        kernels, "timings", lambda calls, device: [[float(KERNELS[i] != kernel)] for i in range(3)]
+        choosing, "timings", lambda calls, device: [[float(KERNELS[i] != kernel)] for i in range(3)]
     )
     monkeypatch.setattr(compression, "timings", lambda calls, device: [[2.0], [1.0]])
 
@@ -177,10 +177,10 @@ def test_the_real_race_ends_with_equal_outputs(dtype, tolerance):
 def test_the_fastest_kernel_is_chosen_and_a_full_weight_stays_dense(monkeypatch, winner):
     seconds = [[2.0, 3.0], [2.0, 3.0], [2.0, 3.0]]
     seconds[winner] = [9.0, 1.0]
-    monkeypatch.setattr(kernels, "timings", lambda calls, device: seconds)
+    monkeypatch.setattr(choosing, "timings", lambda calls, device: seconds)
     weight = torch.eye(6)
-    assert type(kernels.fastest_kernel(weight, 3)) is KERNELS[winner]
-    assert type(kernels.fastest_kernel(weight + 1, 3)) is DenseKernel
+    assert type(choosing.fastest_kernel(weight, 3)) is KERNELS[winner]
+    assert type(choosing.fastest_kernel(weight + 1, 3)) is DenseKernel
 
 
 def test_the_plain_module_stays_where_it_is_as_fast(monkeypatch):
@@ -198,9 +198,9 @@ def test_every_call_after_the_first_is_timed():
     def count(which):
         calls[which] += 1
 
-    seconds = kernels.timings([lambda: count(0), lambda: count(1)], torch.device("cpu"))
-    assert calls == [kernels.ROUNDS + 1] * 2
-    assert [len(times) for times in seconds] == [kernels.ROUNDS] * 2
+    seconds = choosing.timings([lambda: count(0), lambda: count(1)], torch.device("cpu"))
+    assert calls == [choosing.ROUNDS + 1] * 2
+    assert [len(times) for times in seconds] == [choosing.ROUNDS] * 2
 
 
 @pytest.mark.parametrize("kernel", [GatherKernel, RowsKernel])

@@ -21,7 +21,7 @@ from moduli.models import (
     tile_mask,
     train_survivors,
 )
-from moduli.models.fast.kernels import timings
+from moduli.models.fast.choosing import timings
 from moduli.regularizers import Diffusion, penalty
 from moduli.tasks.navigation.settings import NavigationSettings
 from moduli.tasks.navigation.task import Navigation

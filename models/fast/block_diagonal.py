@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from moduli.models.fast.communities import Community, communities_of
-from moduli.models.fast.kernel import Kernel
-from moduli.models.fast.kernels import SparseKernel, coordinates, trains
+from moduli.models.fast.kernel import Kernel, coordinates, trains
+from moduli.models.fast.kernels import SparseKernel
 from moduli.models.fast.numbering import Numbering, Order
 
 FILLED = 0.8

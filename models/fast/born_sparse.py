@@ -14,8 +14,8 @@ from moduli.models.arguments import as_manifold, as_sparsity
 from moduli.models.errors import InvalidEmbedding, InvalidSparsity, StateMismatch
 from moduli.models.fast.block_diagonal import BlockDiagonalKernel
 from moduli.models.fast.communities import Community, Numbers
-from moduli.models.fast.kernel import Kernel
-from moduli.models.fast.kernels import DenseKernel, SparseKernel, coordinates
+from moduli.models.fast.kernel import Kernel, coordinates
+from moduli.models.fast.kernels import DenseKernel, SparseKernel
 from moduli.models.fast.recurrent import SparseRecurrent
 from moduli.models.fast.sparse_training import TrainableKernel
 from moduli.models.masks.bridges import nearest_across

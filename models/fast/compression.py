@@ -10,17 +10,10 @@ from torch import Tensor, nn
 from moduli.errors import InvalidParameter
 from moduli.models.arguments import as_model, given
 from moduli.models.fast.block_diagonal import block_diagonal
+from moduli.models.fast.choosing import fastest_kernel, fastest_of, noise, timings
+from moduli.models.fast.compressed_rows import has_sparse_products
 from moduli.models.fast.kernel import Kernel
-from moduli.models.fast.kernels import (
-    GatherKernel,
-    RowsKernel,
-    SparseKernel,
-    fastest_kernel,
-    fastest_of,
-    has_sparse_products,
-    noise,
-    timings,
-)
+from moduli.models.fast.kernels import GatherKernel, RowsKernel, SparseKernel
 from moduli.models.fast.recurrent import COLUMNS
 from moduli.models.fast.replacing import KINDS, gates_of, replaceable, sparse_module, with_replaced_modules
 from moduli.models.fast.sparse_training import TrainableKernel

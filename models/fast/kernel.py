@@ -87,3 +87,13 @@ def _without_kernels(value: Any) -> Any:
     if isinstance(value, Kernel):
         return value.to_dense()
     return type(value)(map(_without_kernels, value)) if type(value) in (tuple, list) else value
+
+
+def coordinates(places: Tensor, values: Tensor, shape: Sequence[int]) -> Tensor:
+    """Return a sparse tensor of coordinates ``(2, n)``, each of which is given once."""
+    return torch.sparse_coo_tensor(places, values, tuple(shape), check_invariants=False).coalesce()
+
+
+def trains(weight: Tensor) -> bool:
+    """Tell whether what takes the place of a weight is trained: unless it is a frozen parameter."""
+    return weight.requires_grad or not isinstance(weight, nn.Parameter)

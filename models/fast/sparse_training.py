@@ -11,8 +11,9 @@ from moduli.errors import InvalidParameter, suggestion
 from moduli.models.arguments import as_masks, as_model
 from moduli.models.errors import CannotCompress
 from moduli.models.fast.block_diagonal import block_diagonal
+from moduli.models.fast.compressed_rows import gather, offsets_of
 from moduli.models.fast.kernel import Kernel
-from moduli.models.fast.kernels import DenseKernel, SparseKernel, gather, offsets_of
+from moduli.models.fast.kernels import DenseKernel, SparseKernel
 from moduli.models.fast.module import SparseModule
 from moduli.models.fast.replacing import NAMES, gates_of, replaceable, sparse_module, with_replaced_modules
 from moduli.models.matrices import names_of_parameters

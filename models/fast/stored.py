@@ -10,8 +10,8 @@ from moduli.manifolds.tensors import require_tensor
 from moduli.models.arguments import as_model, require_instance
 from moduli.models.errors import StateMismatch
 from moduli.models.fast.block_diagonal import spread
+from moduli.models.fast.compressed_rows import expanded
 from moduli.models.fast.kernel import Kernel
-from moduli.models.fast.kernels import expanded
 
 COMPRESSED = ("values", "columns", "row_offsets")
 

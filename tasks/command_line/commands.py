@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 import tyro
 
 from moduli.tasks.experiments.configuration.presets import METHODS, PruningStyle
-from moduli.tasks.experiments.configuration.settings import Configuration, Family
+from moduli.tasks.experiments.configuration.settings import Configuration, TestFamily
 
 Catalogue = Literal["manifolds", "regularizers", "masks", "tasks", "methods", "presets"]
 
@@ -88,7 +88,7 @@ class CompareCommand(ExperimentCommand):
     or else none."""
     margin: float | None = None
     """Differences smaller than it do not matter, in the score's unit: test whether methods are equivalent."""
-    family: Family = "table"
+    family: TestFamily = "table"
     """Which tests are corrected together, by Holm's method. table: all; stage: trained networks and tickets
     apart."""
 

@@ -22,7 +22,7 @@ from moduli.models import (
     tile_mask,
     train_survivors,
 )
-from moduli.models.fast import block_diagonal, compression, kernels
+from moduli.models.fast import block_diagonal, choosing, compression
 from moduli.models.fast.block_diagonal import BlockDiagonalKernel
 from moduli.models.fast.communities import communities_of
 from moduli.models.fast.sparse_training import TrainableKernel
@@ -306,7 +306,7 @@ def test_any_communities_with_a_few_strays_and_zeros_expand_to_the_weight(sizes,
 @pytest.fixture
 def blocks_win(monkeypatch):
     monkeypatch.setattr(
-        kernels, "timings", lambda calls, device: [[1.0 + abs(i - 1)] for i in range(len(calls))]
+        choosing, "timings", lambda calls, device: [[1.0 + abs(i - 1)] for i in range(len(calls))]
     )
     monkeypatch.setattr(compression, "timings", lambda calls, device: [[2.0], [1.0]])
 

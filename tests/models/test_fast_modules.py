@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pack_sequence
 
 from moduli.models import CannotCompress, Sparsifier, compress, dense_state, random_mask, train_survivors
-from moduli.models.fast import compression, kernels
+from moduli.models.fast import choosing, compression
 from moduli.models.fast.cells import SparseCell
 from moduli.models.fast.kernels import BlocksKernel, DenseKernel, GatherKernel, RowsKernel
 from moduli.models.fast.linear import SparseLinear
@@ -37,7 +37,7 @@ def sparse_wins(monkeypatch):
     def last_wins(calls, device):
         return [[float(len(calls) - place)] for place in range(len(calls))]
 
-    monkeypatch.setattr(kernels, "timings", last_wins)
+    monkeypatch.setattr(choosing, "timings", last_wins)
     monkeypatch.setattr(compression, "timings", last_wins)
 
 

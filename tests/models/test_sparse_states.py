@@ -20,7 +20,7 @@ from moduli.models import (
     sparse_state,
     train_survivors,
 )
-from moduli.models.fast import compression, kernels
+from moduli.models.fast import choosing, compression
 from moduli.models.fast.block_diagonal import BlockDiagonalKernel
 from moduli.models.fast.kernel import Kernel
 from moduli.models.fast.kernels import BlocksKernel, GatherKernel, RowsKernel
@@ -222,7 +222,7 @@ def test_s12_compress_takes_what_is_sparse_already(make, winner, monkeypatch):
     torch.manual_seed(0)
     place = [GatherKernel, RowsKernel].index(winner)
     monkeypatch.setattr(
-        kernels, "timings", lambda calls, device: [[float(k != place)] for k in range(len(calls))]
+        choosing, "timings", lambda calls, device: [[float(k != place)] for k in range(len(calls))]
     )
     monkeypatch.setattr(compression, "timings", lambda calls, device: [[1.0], [2.0]])
     model = make().train()

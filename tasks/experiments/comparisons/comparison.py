@@ -2,32 +2,26 @@
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from moduli.errors import InvalidConfiguration, suggestion
 from moduli.requirements import require
 from moduli.tasks.errors import UnknownMethod
 from moduli.tasks.experiments.comparisons.choices import WORDS, Choice
-from moduli.tasks.experiments.comparisons.contrasts import Contrast, contrast, corrected
-from moduli.tasks.experiments.comparisons.summary import Row, Summary, learning, void_runs
+from moduli.tasks.experiments.comparisons.summary import Summary
 from moduli.tasks.experiments.comparisons.sweeps import in_workers
+from moduli.tasks.experiments.comparisons.tabulation import tabulated
 from moduli.tasks.experiments.configuration.execution import Execution
-from moduli.tasks.experiments.configuration.settings import Configuration, Family, Tuned
+from moduli.tasks.experiments.configuration.settings import Configuration, TestFamily, Tuned
 from moduli.tasks.experiments.methods import method
 from moduli.tasks.experiments.methods.words import REWIRED
 from moduli.tasks.experiments.protocol import carry_out
-from moduli.tasks.experiments.runs.files import write_csv, write_sums
-from moduli.tasks.experiments.runs.numbers import single_numbers
-from moduli.tasks.experiments.runs.records import provenance
 from moduli.tasks.experiments.runs.run import Run, label
-from moduli.tasks.experiments.runs.run_folder import claimed
-from moduli.tasks.experiments.runs.stages import STAGES, Results, Stage, StageResult, all_verified, steps_to
+from moduli.tasks.experiments.runs.stages import STAGES, Results, Stage
 from moduli.tasks.experiments.verification import verify_waiting
-from moduli.tasks.task import task_class
 
 CONTROL = "none"
 
@@ -91,7 +85,7 @@ class Comparison:
     sparsities: Sequence[float] = ()
     control: str = CONTROL
     margin: float | None = None
-    family: Family = "table"
+    family: TestFamily = "table"
     choices: Sequence[Choice] = ()
     tickets: bool = True
 
@@ -166,7 +160,7 @@ class Comparison:
         """Return the run of a row with a seed."""
         pruning = dataclasses.replace(self.configuration.pruning, sparsity=sparsity)
         configuration = dataclasses.replace(self.configuration, pruning=pruning)
-        for choice in self._choices(name, sparsity):
+        for choice in self.choices_of(name, sparsity):
             configuration = configuration.tuned(choice.setting, choice.chosen)
         return Run(configuration, name, seed, self.out / "networks")
 
@@ -216,118 +210,8 @@ class Comparison:
         -------
         Summary
         """
-        own = {row: list(results[index :: len(self.rows)]) for index, row in enumerate(self.rows)}
-        first = [result["trained"] for result in own[self.rows[0]]]
-        task = task_class(self.configuration.task)
-        references = {name: [result.references[name] for result in first] for name in first[0].references}
-        summary = Summary(
-            command=command,
-            score_name=first[0].score_name,
-            configuration=self.configuration.as_dict(),
-            seeds=list(self.seeds),
-            control=self.control,
-            rows=[
-                Row.of(
-                    name,
-                    own[name, sparsity],
-                    folders=[
-                        str(self.run(name, sparsity, seed).folder.relative_to(self.out))
-                        for seed in self.seeds
-                    ],
-                    control=self._control_of(name, sparsity, own),
-                    target_sparsity=sparsity,
-                )
-                for name, sparsity in self.rows
-            ],
-            references=references,
-            seconds_of_training=sum(result[stage].seconds for result in results for stage in self.stages),
-            verified=all_verified(result[stage] for result in results for stage in self.stages),
-            floor=task.floor,
-            ignorance=task.ignorance,
-            units=[self._units(name, sparsity) for name, sparsity in self.rows],
-            contrasts=corrected(
-                list(self._contrasts(own, references.get(task.ignorance or ""))), self.family
-            ),
-            family=self.family,
-            margin=self.margin,
-            choices=[self._choices(*row) for row in self.rows] if self.choices else None,
-            **learning(own.values()),
-            **provenance(),
-        )
-        with claimed(self.folder):
-            write_csv(self.folder / "results.csv", list(self._records(own)))
-            write_sums(self.folder)
-            return summary.write(self.folder / "results.json")
+        return tabulated(self, results, command)
 
-    def _units(self, name: str, sparsity: float) -> int | None:
-        """Return how many units a method's networks have, where it is not what the configuration says."""
-        run = self.run(name, sparsity, self.seeds[0])
-        return run.settings.task.units if run.method.narrow else None
-
-    def _choices(self, name: str, sparsity: float) -> list[Choice]:
+    def choices_of(self, name: str, sparsity: float) -> list[Choice]:
         """Return what was chosen for a row."""
         return [each for each in self.choices if (each.method, each.sparsity) == (name, sparsity)]
-
-    def _control_of(
-        self, name: str, sparsity: float, own: dict[tuple[str, float], list[Results]]
-    ) -> list[Results] | None:
-        """Return the control's results at a row's sparsity, or at the only one that either of them has."""
-        if name == self.control:
-            return None
-        controls = {value: results for (each, value), results in own.items() if each == self.control}
-        if len(controls) == 1 and 0.0 in (sparsity, *controls):
-            return next(iter(controls.values()))
-        return controls.get(sparsity)
-
-    def _contrasts(
-        self, own: dict[tuple[str, float], list[Results]], ignorance: list[float] | None
-    ) -> Iterator[Contrast]:
-        """Yield the difference of every row from the control's row of its sparsity, where there is one."""
-        for (name, sparsity), results in own.items():
-            control = self._control_of(name, sparsity, own)
-            if control is None:
-                continue
-            for stage in self.stages:
-                scores, others = ([result[stage].score for result in each] for each in (results, control))
-                void, control_void = (void_runs(each, ignorance) for each in (scores, others))
-                found = contrast(name, sparsity, stage, scores, others, void, control_void, self.margin)
-                if found is not None:
-                    yield found
-
-    def _records(self, own: dict[tuple[str, float], list[Results]]) -> Iterator[dict[str, Any]]:
-        matrices = dict.fromkeys(
-            matrix for results in own.values() for result in results for matrix in result["trained"].matrices
-        )
-        settings = dict.fromkeys(each.setting for each in self.choices)
-        for (name, sparsity), results in own.items():
-            for seed, result in zip(self.seeds, results, strict=True):
-                run = self.run(name, sparsity, seed)
-                chosen = {each.setting: each.chosen for each in self._choices(name, sparsity)}
-                graphs = single_numbers(result["trained"].graphs or {})
-                for stage in self.stages:
-                    yield {
-                        "method": name,
-                        "target_sparsity": sparsity,
-                        "seed": seed,
-                        "stage": stage,
-                        **{setting: chosen.get(setting) for setting in settings},
-                        "sparsity": result[stage].sparsity["total"],
-                        **{
-                            f"sparsity of {matrix}": result[stage].sparsity.get(matrix) for matrix in matrices
-                        },
-                        "wiring": result[stage].wiring,
-                        "score": result[stage].score,
-                        "seconds": result[stage].seconds,
-                        "folder": run.stage(stage).relative_to(self.out),
-                        **single_numbers(result[stage].measurements),
-                        **_steps_to_criterion(result[stage]),
-                        **graphs,
-                    }
-
-
-def _steps_to_criterion(result: StageResult) -> dict[str, float]:
-    """Return the steps to a task's criterion under their name, not a number where it was never reached."""
-    if result.criterion is None:
-        return {}
-    reached = result.steps_to_criterion
-    return {steps_to(result.criterion): math.nan if reached is None else reached}

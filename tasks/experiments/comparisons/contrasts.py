@@ -11,7 +11,7 @@ from scipy.stats import wilcoxon
 
 from moduli.requirements import require_package
 from moduli.tasks.experiments.comparisons.estimates import Estimate
-from moduli.tasks.experiments.configuration.settings import Family
+from moduli.tasks.experiments.configuration.settings import TestFamily
 from moduli.tasks.experiments.runs.stages import Stage
 
 ROUNDING = 1e-12
@@ -179,7 +179,7 @@ def contrast(
     return dataclasses.replace(found, difference=estimate.mean, half_width=estimate.half_width, **tests)
 
 
-def corrected(contrasts: Sequence[Contrast], family: Family = "table") -> list[Contrast]:
+def corrected(contrasts: Sequence[Contrast], family: TestFamily = "table") -> list[Contrast]:
     """Return contrasts with p values corrected by Holm's method, differences and equivalences together.
 
     Parameters

@@ -10,7 +10,7 @@ from typing import Any
 from moduli.tasks.experiments.comparisons.choices import Choice
 from moduli.tasks.experiments.comparisons.contrasts import Contrast
 from moduli.tasks.experiments.comparisons.estimates import decimals
-from moduli.tasks.experiments.configuration.settings import Family, Tuned
+from moduli.tasks.experiments.configuration.settings import TestFamily, Tuned
 from moduli.tasks.experiments.runs.records import Record
 from moduli.tasks.experiments.runs.run import label, percent
 from moduli.tasks.experiments.runs.stages import (
@@ -184,7 +184,7 @@ class Summary(Record):
     ignorance: str | None = None
     units: list[int | None] | None = None
     contrasts: list[Contrast] | None = None
-    family: Family | None = None
+    family: TestFamily | None = None
     margin: float | None = None
     criterion: float | None = None
     steps_to_criterion: list[dict[Stage, list[int | None]]] | None = None

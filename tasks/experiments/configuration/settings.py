@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args, get_type_hints
 from moduli.requirements import require
 from moduli.tasks.experiments.configuration.values import as_json, check_settings
 
-Family = Literal["table", "stage"]
+TestFamily = Literal["table", "stage"]
 """Which tests are corrected together: all of a table, or trained networks and tickets apart."""
 
 Tuned = Literal["learning_rate", "strength"]
