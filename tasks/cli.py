@@ -5,6 +5,7 @@ Whatever imports torch is imported when a command is executed, so that help appe
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -38,9 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_BROKEN)
     except KeyboardInterrupt:
+        signal.signal(
+            signal.SIGINT, signal.SIG_IGN
+        )  # workers are gone in a second or two; a second Ctrl-C waits
         print("Interrupted. The same command continues where this one stopped.", file=sys.stderr)
-        # Worker processes may still be busy with their last step; nothing waits for them.
-        os._exit(EXIT_INTERRUPTED)
+        sys.exit(EXIT_INTERRUPTED)
     except ModuliError as error:
         print(f"moduli: {error}", file=sys.stderr)
         sys.exit(EXIT_MISTAKE)

@@ -133,6 +133,22 @@ def test_a_sweep_that_is_asked_to_stop_saves_exits_with_130_and_leaves_no_proces
     assert list(tmp_path.glob("networks/*/*/checkpoint.safetensors"))
 
 
+@pytest.mark.parametrize("seconds", [0.1, pytest.param(1.5, marks=pytest.mark.thorough)])
+def test_ctrl_c_while_workers_start_says_one_sentence(tmp_path, seconds):
+    """A terminal tells all processes, those too that import what they need."""
+    process = start(tmp_path, jobs=2)
+    deadline = time.monotonic() + 120
+    while not any("popen_loky" in command_line(pid) for pid in children(process.pid)):
+        assert time.monotonic() < deadline, "no worker was started"
+        time.sleep(0.01)
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait() == 130
+    said = process.stderr.read().splitlines()
+    process.stderr.close()
+    assert said == ["Interrupted. The same command continues where this one stopped."]
+
+
 @pytest.mark.thorough
 def test_a_worker_that_dies_is_reported_and_costs_its_last_interval(tmp_path):
     process = start(tmp_path, jobs=2)

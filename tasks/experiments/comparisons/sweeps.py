@@ -2,7 +2,9 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.resource_tracker import ensure_running
 from typing import TypeVar
 
 import joblib
@@ -69,6 +71,8 @@ def in_workers(
                 ) from error
             stack.enter_context(joblib.parallel_config("dask"))
             jobs = -1
+        elif jobs > 1:
+            _start_workers(jobs)
         try:
             found: list[Found] = joblib.Parallel(n_jobs=jobs, batch_size=1)(
                 joblib.delayed(_work)(work, run, run.extensions, execution, None if dask else os.getpid())
@@ -80,6 +84,26 @@ def in_workers(
                 "continues where the runs stopped; fewer --jobs take less memory."
             ) from error
     return found
+
+
+def _start_workers(jobs: int) -> None:
+    """Start workers, from which Ctrl-C stays away while they import what they need; see `_work`."""
+    with _ctrl_c_later():
+        joblib.Parallel(n_jobs=jobs)(joblib.delayed(int)() for _ in range(jobs))
+
+
+@contextlib.contextmanager
+def _ctrl_c_later() -> Iterator[None]:
+    """Hold Ctrl-C back from this thread, and from processes that it starts, until they let it through."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows has no such masks
+        yield
+        return
+    ensure_running()  # where it starts later, it lets everything through again (Python 3.11)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _work(
@@ -95,6 +119,8 @@ def _work(
         return work(run, execution)
     end_with_parent(parent)
     try:
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         return work(run, execution)
     except KeyboardInterrupt:
         if os.getppid() != parent and os.getpid() != parent:
