@@ -22,7 +22,8 @@ from moduli.models import (
     geometric_mask,
 )
 from moduli.models.files import CHECKSUM
-from moduli.models.pruning.cuts import cut
+from moduli.models.pruning.blocks import Blocks
+from moduli.models.pruning.cuts import cut, cut_blocks
 from moduli.models.pruning.targets import zeros_wanted
 from moduli.regularizers import Diffusion, ShapeMismatch, Uniform
 from tests.conftest import seeded
@@ -184,6 +185,19 @@ def test_cuts_are_exact_whatever_ties_there_are(seed, levels, data):
     assert not any((changed[name] & ~masks[name]).any() for name in masks)
     assert len(lost) == count
     assert not len(kept) or lost.max() <= kept.min()
+
+
+def test_ties_leave_no_pattern():
+    names = ("first", "second")
+    alive = {name: torch.ones(40, 40) > 0 for name in names}
+    scores = dict.fromkeys(names, torch.zeros(40, 40))
+    changed = cut(alive, scores, 2560)
+    for mask in changed.values():  # 320 of 1600 weights are left, 8 of each row and column
+        assert 260 < int(mask.sum()) < 380
+        assert all(0 < int(count) < 20 for axis in (0, 1) for count in mask.sum(dim=axis))
+    blocks = {name: Blocks((40, 40), 4) for name in names}
+    halves = cut_blocks(alive, scores, blocks, 1600)
+    assert all(500 < int(mask.sum()) < 1100 for mask in halves.values())
 
 
 def test_a_score_that_fails_for_one_matrix_leaves_all_masks_as_they_were():

@@ -40,7 +40,8 @@ def geometric_mask(
     granularity : int
         Height and width of the square blocks that are kept or cut as a whole, by their mean coefficient.
     seed : int
-        Seed of the order among equal coefficients.
+        Seed of the order among equal coefficients. Both directions of a pair follow each other in it, so that
+        at most one pair is parted.
 
     Returns
     -------
@@ -69,9 +70,19 @@ def geometric_mask(
         coefficients = as_regularizer(regularizer)(as_manifold(manifold), targets, sources)
     require_tensor(coefficients, "The points", with_values=True)
     blocks = Blocks((coefficients.shape[0], coefficients.shape[1]), granularity)
-    means = blocks.means(coefficients).flatten()
-    order = _shuffled(len(means), seed).to(means.device)
-    return _keep(order[means[order].argsort(stable=True)], blocks, sparsity)
+    means = blocks.means(coefficients)
+    order = _shuffled(means.numel(), seed).to(means.device)
+    if sources is None:
+        order = order[_ranks_of_pairs(order, len(means))[order].argsort(stable=True)]
+    return _keep(order[means.flatten()[order].argsort(stable=True)], blocks, sparsity)
+
+
+def _ranks_of_pairs(order: Tensor, n: int) -> Tensor:
+    """Return for each place of a square matrix the earlier rank, in an order, of it and of the one across."""
+    ranks = torch.empty_like(order)
+    ranks[order] = torch.arange(len(order), device=order.device)
+    square = ranks.view(n, n)
+    return torch.minimum(square, square.T).flatten()
 
 
 def random_mask(

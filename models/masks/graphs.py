@@ -103,7 +103,9 @@ def small_world_mask(n: int, *, sparsity: float = 0.9, rewiring: float = 0.1, se
     """Return the mask of a ring some of whose pairs lead elsewhere: a small world.
 
     Each pair of the ring keeps one end, and with probability ``rewiring`` gets another random end (Watts
-    and Strogatz, "Collective dynamics of 'small-world' networks", Nature 1998).
+    and Strogatz, "Collective dynamics of 'small-world' networks", Nature 1998). An end goes where no pair is,
+    so that the ring's own places are nearly empty where ``rewiring`` is 1; `regular_mask` and `rewired_mask`
+    leave there what chance would.
 
     Parameters
     ----------

@@ -1,5 +1,7 @@
 """Rewired masks: other places at equal degrees, the control that changes nothing but the geometry."""
 
+import math
+
 import numpy
 import torch
 from numpy.typing import NDArray
@@ -14,10 +16,13 @@ from moduli.requirements import require_share
 Taken = NDArray[numpy.bool_]
 """Symmetric, ``(n, n)``: which neurons are connected, in either direction."""
 
-ROUNDS = 10
+FEWEST_ROUNDS, MOST_ROUNDS = 10, 1000
 """In each round every connection is offered one exchange. Of a ring of 256 neurons at 90% sparsity, 22% of
 the connections are where they were after one round, 12% after two, and as many as chance puts there from the
 fourth round on."""
+
+ROUNDS_OF_FREE_PLACES = 5
+"""An exchange needs two free places. So many rounds in which both are mix what is to be mixed."""
 
 
 def rewired_mask(mask: Tensor, seed: int = 0, share: float = 1.0) -> Tensor:
@@ -28,7 +33,8 @@ def rewired_mask(mask: Tensor, seed: int = 0, share: float = 1.0) -> Tensor:
     mask stays symmetric. Two pairs exchange their ends, or two single connections, again and again (Maslov
     and Sneppen, "Specificity and stability in topology of protein networks", Science 2002; with pairs kept,
     as in Milo et al., "Network motifs: simple building blocks of complex networks", Science 2002), where
-    neither a self-connection comes of it nor a connection between neurons that are connected already.
+    neither a self-connection comes of it nor a connection between neurons that are connected already. What
+    degrees tell of a geometry stays, such as the crowd at the centre of a hyperbolic plane.
 
     Parameters
     ----------
@@ -85,7 +91,7 @@ def _exchanged(
     chosen = generator.permutation(len(places))[: round(share * len(places))]
     rest, edges = numpy.delete(places, chosen, axis=0), places[chosen]
     half = len(edges) // 2
-    for _ in range(ROUNDS if half else 0):
+    for _ in range(_rounds(taken) if half else 0):
         edges = edges[generator.permutation(len(edges))]
         first, second = edges[:half], edges[half : 2 * half]
         if not directed:  # a pair has no first end: either may be exchanged
@@ -99,6 +105,14 @@ def _exchanged(
         edges[:half][allowed] = offers[allowed, 0]
         edges[half : 2 * half][allowed] = offers[allowed, 1]
     return numpy.concatenate([rest, edges])
+
+
+def _rounds(taken: Taken) -> int:
+    """Return how many rounds it takes, the more the fewer places are free."""
+    places = max(1, taken.size - len(taken))
+    free = 1 - numpy.count_nonzero(taken) / places
+    needed = ROUNDS_OF_FREE_PLACES / max(free, 1e-9) ** 2
+    return math.ceil(min(max(needed, FEWEST_ROUNDS), MOST_ROUNDS))
 
 
 def _mark(taken: Taken, places: Pairs, value: bool) -> None:

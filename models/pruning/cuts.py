@@ -16,7 +16,8 @@ def cut(masks: Mapping[str, Tensor], scores: Mapping[str, Tensor], count: int) -
     masks, scores : mapping from str to Tensor
         For each matrix, booleans that are True where a weight is alive, and every weight's score.
     count : int
-        How many die; exact, whatever ties there are.
+        How many die; exact, whatever ties there are. Of equal scores an arbitrary choice dies, spread over
+        all places and the same every time.
 
     Returns
     -------
@@ -32,12 +33,12 @@ def cut(masks: Mapping[str, Tensor], scores: Mapping[str, Tensor], count: int) -
     threshold = _smallest(torch.cat([each.flatten() for each in living.values()]), count)
     changed = {name: mask & (living[name] > threshold) for name, mask in masks.items()}
     dead = sum(int(masks[name].count_nonzero() - each.count_nonzero()) for name, each in changed.items())
-    spared = dead - count
-    for name, mask in masks.items():
-        if spared > 0:
-            tied = (mask & (living[name] == threshold)).nonzero()[:spared]
-            changed[name][tied.unbind(1)] = True
-            spared -= len(tied)
+    if dead > count:
+        tied = {name: (mask & (living[name] == threshold)).nonzero() for name, mask in masks.items()}
+        spared = _shuffled(sum(map(len, tied.values()))) < dead - count
+        for name, places in tied.items():
+            keeps, spared = spared[: len(places)], spared[len(places) :]
+            changed[name][places[keeps.to(places.device)].unbind(1)] = True
     return changed
 
 
@@ -53,7 +54,7 @@ def cut_blocks(
     blocks : mapping from str to Blocks
         How each matrix is divided.
     count : int
-        How many weights die at most; as many blocks die as this allows.
+        How many weights die at most; as many blocks die as this allows, of equal means an arbitrary choice.
 
     Returns
     -------
@@ -73,7 +74,8 @@ def cut_blocks(
     alive = {name: blocks[name].means(mask.float()) > 0 for name, mask in masks.items()}
     means = torch.cat([blocks[name].means(scores[name])[each] for name, each in alive.items()])
     sizes = torch.cat([blocks[name].sizes.to(each.device)[each] for name, each in alive.items()])
-    order = means.argsort(stable=True)
+    order = _shuffled(len(means)).to(means.device)
+    order = order[means[order].argsort(stable=True)]
     dying = order[sizes[order].cumsum(0) <= count]
     keeps = torch.ones_like(means, dtype=torch.bool).index_fill_(0, dying, False)
     changed, start = {}, 0
@@ -117,6 +119,11 @@ def exchange(mask: Tensor, score: Tensor, merit: Tensor, count: int) -> Tensor:
     changed[dying] = False
     changed[rising] = True
     return changed.view_as(mask)
+
+
+def _shuffled(count: int) -> Tensor:
+    """Return whole numbers in an order that follows no place, so that ties leave no pattern."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(0))
 
 
 def _smallest(values: Tensor, count: int) -> float:

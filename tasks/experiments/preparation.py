@@ -149,11 +149,16 @@ def _masks_beforehand(
     sparsity: float,
     embedding: dict[str, Tensor],
 ) -> dict[str, Tensor]:
-    """Return the masks that a rule makes, one for each recurrent matrix; gates share it."""
+    """Return the masks that a rule makes, one for each recurrent matrix; gates share it.
+
+    Layers of one size have one seed. Their neurons have the same places, so that a mask by distance is the
+    same in each layer; one that is drawn at random must be so as well, to differ in its places alone.
+    """
     masks: dict[str, Tensor] = {}
+    sizes = list(dict.fromkeys(matrix.neurons for matrix in matrices if matrix.neurons is not None))
     for matrix in matrices:
         if matrix.neurons is not None:
-            seed = stream_seed(run.seed, "ties of masks", len(masks))
+            seed = stream_seed(run.seed, "ties of masks", sizes.index(matrix.neurons))
             mask = rule.mask(matrix.neurons, embedding.get(matrix.name), sparsity=sparsity, seed=seed)
             masks[matrix.name] = mask.repeat(matrix.gates, 1)
     return masks

@@ -128,6 +128,26 @@ def test_rewiring_leaves_in_place_what_chance_would():
     assert 0.08 < tenth <= 0.1
 
 
+@pytest.mark.parametrize(("dimension", "sparsity"), [(1, 0.97), (2, 0.95), (2, 0.9)])
+@given(seed=seeds)
+def test_among_equal_distances_pairs_stay_together(dimension, sparsity, seed):
+    """Of a grid many distances are equal, and a choice among them is left to chance."""
+    grid = torch.cartesian_prod(*[torch.arange(100.0 ** (1 / dimension))] * dimension).view(-1, dimension)
+    mask = geometric_mask(Diffusion(), Euclidean(dimension), grid, sparsity=sparsity, seed=seed)
+    assert int(parts(mask)[1].sum()) <= 1
+
+
+@pytest.mark.parametrize("sparsity", [0.2, 0.4, 0.6])
+def test_rewiring_leaves_no_distance_where_few_places_are_free(sparsity):
+    torus = Torus(2)
+    points = torus.random_point(128, generator=torch.Generator().manual_seed(0))
+    others = ~torch.eye(128, dtype=torch.bool)
+    distance = torus.pairwise(points)[others]
+    mask = geometric_mask(Diffusion(), torus, points, sparsity=sparsity)
+    assert numpy.corrcoef(mask[others], distance)[0, 1] < -0.6
+    assert abs(numpy.corrcoef(rewired_mask(mask)[others], distance)[0, 1]) < 0.04
+
+
 def test_masks_of_all_kinds_take_the_same_numbers_and_seeds():
     points = Torus(2).random_point(10, generator=torch.Generator().manual_seed(0))
     kinds = [

@@ -132,6 +132,22 @@ def test_values_that_are_not_finite_have_no_interval_and_lose_nothing(values):
     assert estimate.text() in ("nan", "inf")
 
 
+def test_the_seeds_that_learned_settle_nothing_against_those_that_did_not():
+    own = [*(value - 1 for value in OTHERS[:3]), 42.0, 42.0, 42.0]
+    own[0] += 0.01
+    void = [False] * 3 + [True] * 3
+    ahead = corrected([between(own, void=void)])[0]
+    assert ahead.corrected_p < 0.05
+    assert ahead.difference < 0
+    assert ahead.verdict == "not settled"  # three are ahead by one, and three learned nothing
+    mirrored = [2 * value - mine for value, mine in zip(OTHERS, own, strict=True)]
+    behind = corrected([between(mirrored, void=void)])[0]
+    assert behind.verdict == "worse"
+    alike = corrected([between([value + 1e-3 * value for value in OTHERS], void=void, margin=1.0)])[0]
+    assert alike.corrected_equivalence_p < 0.05
+    assert alike.verdict != "equivalent"
+
+
 def test_void_networks_are_worse_than_any_other_and_two_are_alike():
     void = [True] * 6
     assert (

@@ -31,7 +31,7 @@ from moduli.tasks.experiments.comparisons.comparison import Comparison
 from moduli.tasks.experiments.configuration.execution import Execution
 from moduli.tasks.experiments.methods import explained_methods, method
 from moduli.tasks.experiments.methods.beforehand import Family
-from moduli.tasks.experiments.preparation import fresh_model, sparsifier_of
+from moduli.tasks.experiments.preparation import fresh_model, fresh_network, sparsifier_of
 from moduli.tasks.experiments.protocol import carry_out
 from moduli.tasks.experiments.runs.files import read_tensors
 from moduli.tasks.experiments.runs.networks import StoredNetwork
@@ -117,6 +117,17 @@ def test_rewiring_keeps_every_degree_and_loses_the_places(task, tmp_path):
             assert torch.equal(masks[0].sum(axis), masks[1].sum(axis))
         moved = int((masks[1] & ~masks[0]).sum()) / int((masks[0] & ~torch.eye(32, dtype=torch.bool)).sum())
         assert moved > 0.5
+
+
+def test_layers_of_one_size_share_masks_of_every_kind(tmp_path):
+    """Masks by distance are alike, as the layers' neurons have the same places; so a control's must be."""
+    smoke = preset("digits", "smoke")
+    configuration = replace(smoke, task=replace(smoke.task, layers=2))
+    task = make_task(configuration, 0)
+    for name in (GEOMETRIC[0], REWIRED[0], "cliques@a-priori", "random@a-priori"):
+        _, sparsifier = fresh_network(Run(configuration, name, 0, tmp_path), task)
+        first, second = sparsifier.masks.values()
+        assert torch.equal(first, second), name
 
 
 def test_random_masks_are_random_between_different_neurons():

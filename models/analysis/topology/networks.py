@@ -10,6 +10,7 @@ from moduli.manifolds import InvalidPoints
 from moduli.manifolds.tensors import require_tensor
 from moduli.models.analysis.topology.holes import Topology, largest_prominence
 from moduli.models.analysis.topology.homology import Barcode, persistent_homology
+from moduli.models.masks.rewiring import rewired_mask
 from moduli.regularizers import ShapeMismatch
 from moduli.requirements import require_dimension, require_seed
 
@@ -82,8 +83,9 @@ def graph_topology(
 ) -> Topology:
     """Return the holes of the graph of a network's surviving weights.
 
-    The null model is a network with the same weights at random places off the diagonal: as many
-    connections, of the same strengths, without geometry.
+    The null model is a network of the same weights at random places, rewired as by
+    `moduli.models.rewired_mask`: every neuron has as many connections, pairs of weights to and fro stay
+    together, and nothing is left of the geometry but what degrees tell of it.
 
     Parameters
     ----------
@@ -121,12 +123,23 @@ def graph_topology(
 
     own = barcode(weight)
     generator = torch.Generator().manual_seed(require_seed(seed))
-    return Topology(own, largest_prominence(barcode(_shuffled(weight, generator)) for _ in range(nulls)))
+    return Topology(own, largest_prominence(barcode(_rewired(weight, generator)) for _ in range(nulls)))
 
 
-def _shuffled(weight: Tensor, generator: torch.Generator) -> Tensor:
-    between = ~torch.eye(len(weight), dtype=torch.bool)
-    values = weight.detach().cpu()[between]
-    shuffled = torch.zeros(weight.shape, dtype=weight.dtype)
-    shuffled[between] = values[torch.randperm(len(values), generator=generator)]
-    return shuffled
+def _rewired(weight: Tensor, generator: torch.Generator) -> Tensor:
+    """Return a network whose weights are at other places: of pairs at pairs, single ones at single ones."""
+    weight = weight.detach().cpu()
+    before = (weight != 0).fill_diagonal_(False)
+    after = rewired_mask(before, int(torch.randint(2**31, (), generator=generator)))
+    rewired = torch.zeros_like(weight)
+    for old, new in ((_pairs(before), _pairs(after)), (before & ~before.T, after & ~after.T)):
+        low, high = old.nonzero()[torch.randperm(int(old.sum()), generator=generator)].unbind(1)
+        to_low, to_high = new.nonzero().unbind(1)
+        rewired[to_low, to_high] = weight[low, high]
+        rewired[to_high, to_low] = weight[high, low]
+    return rewired
+
+
+def _pairs(mask: Tensor) -> Tensor:
+    """Return the pairs of a mask, each once."""
+    return (mask & mask.T).triu()

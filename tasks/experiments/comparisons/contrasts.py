@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import stdev
 from typing import Any
 
-from scipy.stats import wilcoxon
+from scipy.stats import rankdata, wilcoxon
 
 from moduli.requirements import require_package
 from moduli.tasks.experiments.comparisons.estimates import Estimate
@@ -24,7 +24,7 @@ SMALLEST_EFFECT = 1e-3
 """Effects below it would need millions of seeds."""
 
 LARGEST_EFFECT = 3.0
-"""Effects beyond it need four seeds, as this one does; statsmodels finds no number for 8 and more."""
+"""Larger effects count as this one, which needs four seeds: statsmodels finds no number for 8 and more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +65,9 @@ class Contrast:
     rank_p : float or None
         Of Wilcoxon's signed-rank test over all seeds, in which a void network is worse than any other, and
         two void ones are alike; None where no seed is void.
+    rank_sum : float or None
+        What that test rests on: the ranks of differences above 0 less those below. Not in files of earlier
+        versions.
     seeds_needed : int or None
         How many seeds find a difference of this effect with probability 0.8 at a level of 0.05; None where
         the effect is zero or nearly so. It rests on an estimated effect, and is as uncertain as that.
@@ -84,14 +87,22 @@ class Contrast:
     seeds_needed: int | None
     corrected_p: float | None = None
     corrected_equivalence_p: float | None = None
+    rank_sum: float | None = None
 
     @property
     def verdict(self) -> str:
-        """What the corrected tests say at a level of 0.05."""
+        """What the corrected tests say at a level of 0.05.
+
+        Where seeds are left out, the others alone settle nothing: a difference counts if the ranks of all
+        seeds have its sign, and methods are not equivalent.
+        """
         if self.difference is None:
             return "no test: too few seeds learned"
         differs = self.corrected_p is not None and self.corrected_p < LEVEL
         within = self.corrected_equivalence_p is not None and self.corrected_equivalence_p < LEVEL
+        if self.void:
+            within = False
+            differs = differs and (self.rank_sum is None or self.rank_sum * self.difference > 0)
         if differs:
             return ("better" if self.difference < 0 else "worse") + (", within the margin" if within else "")
         return "equivalent" if within else "not settled"
@@ -158,9 +169,12 @@ def contrast(
         effect=None,
         p=None,
         equivalence_p=None,
-        rank_p=_rank_p(differences, own_void, other_void) if any(either) else None,
+        rank_p=None,
         seeds_needed=None,
     )
+    if any(either):
+        rank_p, rank_sum = _ranks(differences, own_void, other_void)
+        found = dataclasses.replace(found, rank_p=rank_p, rank_sum=rank_sum)
     if len(differences) < 2:
         return found
     estimate = Estimate.of(differences)
@@ -234,11 +248,18 @@ def _equivalence_p(differences: Sequence[float], margin: float) -> float:
     return float(_statsmodels("weightstats").DescrStatsW(differences).ttost_mean(-margin, margin)[0])
 
 
-def _rank_p(differences: Sequence[float], void: Sequence[bool], control_void: Sequence[bool]) -> float | None:
-    """Return Wilcoxon's p; a void network is worse than any other, and two void ones are alike."""
+def _ranks(
+    differences: Sequence[float], void: Sequence[bool], control_void: Sequence[bool]
+) -> tuple[float | None, float]:
+    """Return Wilcoxon's p and sum; a void network is worse than any other, and two void ones are alike."""
     largest = 1 + max(map(abs, differences), default=0.0)
     signed = [largest * (one - two) for one, two in zip(void, control_void, strict=True) if one != two]
-    return float(wilcoxon([*differences, *signed]).pvalue) if [*filter(None, differences), *signed] else None
+    changed = [*filter(None, differences), *signed]
+    if not changed:
+        return None, 0.0
+    ranks = rankdata([abs(each) for each in changed])
+    total = sum(math.copysign(rank, each) for rank, each in zip(ranks, changed, strict=True))
+    return float(wilcoxon([*differences, *signed]).pvalue), total
 
 
 def _seeds_needed(effect: float) -> int | None:
