@@ -34,7 +34,7 @@ class ExperimentCommand:
     print_config: bool = False
     """Print all settings as TOML and stop."""
     jobs: int | None = None
-    """Runs at once; as many as there are processor cores when not given."""
+    """Runs at once; when not given, as many as there are processor cores, and on an accelerator at most 6."""
     dask: str | None = None
     """Address of a Dask scheduler whose workers do the work, such as tcp://host:8786."""
     device: str = "cpu"

@@ -77,6 +77,12 @@ def test_runs_share_the_processors_that_were_granted(monkeypatch, processors, li
     assert _shared_out(jobs, runs) == expected
 
 
+def test_few_runs_share_an_accelerator_unless_told_otherwise(monkeypatch):
+    monkeypatch.setattr("joblib.cpu_count", lambda: 16)
+    assert [_shared_out(jobs, 20, on_cpu=False)[0] for jobs in (None, 12)] == [6, 12]
+    assert _shared_out(None, 20)[0] == 16
+
+
 def test_a_command_of_a_task_alone_has_the_demo_s_settings():
     assert parse(["run", "adding"]) == RunCommand(preset("adding"))
 
