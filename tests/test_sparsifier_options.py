@@ -23,7 +23,7 @@ from moduli.models import (
 )
 from moduli.models.files import CHECKSUM
 from moduli.models.pruning.blocks import Blocks
-from moduli.models.pruning.cuts import cut, cut_blocks
+from moduli.models.pruning.cuts import cut, cut_blocks, exchange
 from moduli.models.pruning.targets import zeros_wanted
 from moduli.regularizers import Diffusion, ShapeMismatch, Uniform
 from tests.conftest import seeded
@@ -195,6 +195,12 @@ def test_ties_leave_no_pattern():
     for mask in changed.values():  # 320 of 1600 weights are left, 8 of each row and column
         assert 260 < int(mask.sum()) < 380
         assert all(0 < int(count) < 20 for axis in (0, 1) for count in mask.sum(dim=axis))
+    half = torch.zeros(40, 40, dtype=torch.bool)
+    half[:, ::2] = True
+    exchanged = exchange(half, torch.zeros(40, 40), torch.zeros(40, 40), 400)
+    assert int(exchanged.sum()) == 800
+    assert int((exchanged & ~half).sum()) == 400
+    assert all(0 < int(count) < 20 for count in (exchanged & half).sum(dim=1))
     blocks = {name: Blocks((40, 40), 4) for name in names}
     halves = cut_blocks(alive, scores, blocks, 1600)
     assert all(500 < int(mask.sum()) < 1100 for mask in halves.values())

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import numpy
 import torch
 from torch import Tensor
 
@@ -28,18 +29,10 @@ def cut(masks: Mapping[str, Tensor], scores: Mapping[str, Tensor], count: int) -
     >>> cut({"w": torch.tensor([True, True, False])}, {"w": torch.tensor([2.0, 1.0, 0.0])}, 1)
     {'w': tensor([ True, False, False])}
     """
-    infinity = float("inf")
-    living = {name: torch.where(mask, scores[name], infinity) for name, mask in masks.items()}
-    threshold = _smallest(torch.cat([each.flatten() for each in living.values()]), count)
-    changed = {name: mask & (living[name] > threshold) for name, mask in masks.items()}
-    dead = sum(int(masks[name].count_nonzero() - each.count_nonzero()) for name, each in changed.items())
-    if dead > count:
-        tied = {name: (mask & (living[name] == threshold)).nonzero() for name, mask in masks.items()}
-        spared = _shuffled(sum(map(len, tied.values()))) < dead - count
-        for name, places in tied.items():
-            keeps, spared = spared[: len(places)], spared[len(places) :]
-            changed[name][places[keeps.to(places.device)].unbind(1)] = True
-    return changed
+    values = torch.cat([scores[name].flatten() for name in masks])
+    eligible = torch.cat([mask.flatten() for mask in masks.values()])
+    dying = torch.split(lowest(values, eligible, count), [mask.numel() for mask in masks.values()])
+    return {name: mask & ~dies.view_as(mask) for (name, mask), dies in zip(masks.items(), dying, strict=True)}
 
 
 def cut_blocks(
@@ -112,13 +105,45 @@ def exchange(mask: Tensor, score: Tensor, merit: Tensor, count: int) -> Tensor:
     tensor([False,  True, False,  True])
     """
     flat = mask.flatten()
-    infinity = float("inf")
-    dying = score.flatten().masked_fill(~flat, infinity).topk(count, largest=False).indices
-    rising = merit.flatten().masked_fill(flat, -infinity).topk(count).indices
-    changed = flat.clone()
-    changed[dying] = False
-    changed[rising] = True
-    return changed.view_as(mask)
+    dying, rising = lowest(score.flatten(), flat, count), lowest(-merit.flatten(), ~flat, count)
+    return (flat & ~dying | rising).view_as(mask)
+
+
+def lowest(values: Tensor, eligible: Tensor, count: int) -> Tensor:
+    """Return which of the eligible values are the lowest: exactly so many, whatever ties there are.
+
+    Of equal values an arbitrary choice is taken, spread over all places and the same every time.
+
+    Parameters
+    ----------
+    values : Tensor
+        Numbers ``(n,)``.
+    eligible : Tensor
+        Booleans ``(n,)``.
+    count : int
+        How many, at most as many as are eligible.
+
+    Returns
+    -------
+    Tensor
+        Booleans ``(n,)``.
+
+    Examples
+    --------
+    >>> lowest(torch.tensor([3.0, 1.0, 2.0, 0.0]), torch.tensor([True, True, True, False]), 2)
+    tensor([False,  True,  True, False])
+    """
+    if not count:
+        return torch.zeros_like(eligible)
+    values = torch.where(eligible, values, float("inf"))
+    threshold = _smallest(values, count)
+    found = eligible & (values <= threshold)
+    surplus = int(found.count_nonzero()) - count
+    if surplus:
+        tied = (eligible & (values == threshold)).nonzero().squeeze(1)
+        spared = _shuffled(len(tied)) < surplus
+        found[tied[spared.to(tied.device)]] = False
+    return found
 
 
 def _shuffled(count: int) -> Tensor:
@@ -127,10 +152,8 @@ def _shuffled(count: int) -> Tensor:
 
 
 def _smallest(values: Tensor, count: int) -> float:
-    """Return the largest of so many smallest values, whose order may change."""
+    """Return the largest of so many smallest values."""
     if values.device.type == "cpu":
         # For four million weights NumPy took 5 ms, PyTorch's topk 60.
-        array = values.numpy()
-        array.partition(count - 1)
-        return float(array[count - 1])
+        return float(numpy.partition(values.numpy(), count - 1)[count - 1])
     return float(values.topk(count, largest=False, sorted=False).values.max())
