@@ -39,6 +39,7 @@ SETTINGS = Configuration(
 
 # A shell starts a command that ends in & like this.
 IGNORE_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+HEED_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
 
 
 def start(folder, jobs, before=""):
@@ -136,7 +137,7 @@ def test_a_sweep_that_is_asked_to_stop_saves_exits_with_130_and_leaves_no_proces
 @pytest.mark.parametrize("seconds", [0.1, pytest.param(1.5, marks=pytest.mark.thorough)])
 def test_ctrl_c_while_workers_start_says_one_sentence(tmp_path, seconds):
     """A terminal tells all processes, those too that import what they need."""
-    process = start(tmp_path, jobs=2)
+    process = start(tmp_path, jobs=2, before=HEED_CTRL_C)  # whoever started the tests may ignore it
     deadline = time.monotonic() + 120
     while not any("popen_loky" in command_line(pid) for pid in children(process.pid)):
         assert time.monotonic() < deadline, "no worker was started"
