@@ -71,30 +71,26 @@ def in_workers(
                 ) from error
             stack.enter_context(joblib.parallel_config("dask"))
             jobs = -1
-        elif jobs > 1:
-            _start_workers(jobs)
         try:
-            found: list[Found] = joblib.Parallel(n_jobs=jobs, batch_size=1)(
-                joblib.delayed(_work)(work, run, run.extensions, execution, None if dask else os.getpid())
-                for run in runs
-            )
+            with _ctrl_c_later():
+                found: Iterator[Found] = joblib.Parallel(n_jobs=jobs, batch_size=1, return_as="generator")(
+                    joblib.delayed(_work)(work, run, run.extensions, execution, None if dask else os.getpid())
+                    for run in runs
+                )
+            return list(found)
         except TerminatedWorkerError as error:
             raise WorkerDied(
                 "A worker process died; the system may have killed it for want of memory. The same command "
                 "continues where the runs stopped; fewer --jobs take less memory."
             ) from error
-    return found
-
-
-def _start_workers(jobs: int) -> None:
-    """Start workers, from which Ctrl-C stays away while they import what they need; see `_work`."""
-    with _ctrl_c_later():
-        joblib.Parallel(n_jobs=jobs)(joblib.delayed(int)() for _ in range(jobs))
 
 
 @contextlib.contextmanager
 def _ctrl_c_later() -> Iterator[None]:
-    """Hold Ctrl-C back from this thread, and from processes that it starts, until they let it through."""
+    """Hold Ctrl-C back from this thread, and from workers that it starts.
+
+    Workers let it through when they work, see `_work`, and not while they import what they need.
+    """
     if not hasattr(signal, "pthread_sigmask"):  # Windows has no such masks
         yield
         return
@@ -119,7 +115,7 @@ def _work(
         return work(run, execution)
     end_with_parent(parent)
     try:
-        if hasattr(signal, "pthread_sigmask"):
+        if os.getpid() != parent and hasattr(signal, "pthread_sigmask"):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         return work(run, execution)
     except KeyboardInterrupt:
