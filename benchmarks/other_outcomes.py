@@ -1,8 +1,9 @@
 """Test another outcome of a comparison than its score, such as the error on longer walks.
 
     python benchmarks/other_outcomes.py results/penalties-tuned "long walks: error"
+    python benchmarks/other_outcomes.py results/pairs-90 score "long walks: error"
 
-Reads ``results.json`` and a column of ``results.csv``, and writes what it found beside them. Each method is
+Reads ``results.json`` and columns of ``results.csv``, and writes what it found beside them. Each method is
 compared with the control of the table, seed by seed: a paired t test, and equivalence where a margin is
 given, all corrected together by Holm's method. Networks whose score was void are left out, as in the table.
 """
@@ -11,6 +12,7 @@ import argparse
 import csv
 import dataclasses
 import re
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -35,22 +37,31 @@ def outcomes(lines: list[dict[str, str]], row: Row, stage: Stage, column: str) -
     return [value for _, value in sorted(found)]
 
 
-def tests(summary: Summary, lines: list[dict[str, str]], column: str, margin: float | None) -> dict[str, Any]:
+def tests(
+    summary: Summary, lines: list[dict[str, str]], columns: list[str], margin: float | None
+) -> dict[str, Any]:
     """Return the mean of each row and stage, and the contrast of each with the control."""
     (control,) = [row for row in summary.rows if row.method == summary.control]
     means, contrasts = [], []
-    for row in summary.rows:
+    for column, row in product(columns, summary.rows):
         for stage in row.scores:
             own, other = (outcomes(lines, each, stage, column) for each in (row, control))
             estimate = Estimate.of(own)
-            place = {"method": row.method, "stage": stage}
+            method = row.method if len(columns) == 1 else f"{row.method}, {column}"
+            place = {"method": method, "stage": stage}
             means.append(place | {"mean": estimate.mean, "half width": estimate.half_width})
             if row is not control:
                 void = (summary.void(each, stage) for each in (row, control))
-                found = contrast(row.method, row.sparsity, stage, own, other, *void, margin)
+                found = contrast(method, row.sparsity, stage, own, other, *void, margin)
                 contrasts += [] if found is None else [found]
     rows = [dataclasses.asdict(each) | {"verdict": each.verdict} for each in corrected(contrasts)]
-    return {"outcome": column, "control": summary.control, "margin": margin, "means": means, "tests": rows}
+    return {
+        "outcome": ", ".join(columns),
+        "control": summary.control,
+        "margin": margin,
+        "means": means,
+        "tests": rows,
+    }
 
 
 def main() -> None:
@@ -59,14 +70,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("column")
+    parser.add_argument("columns", nargs="+")
     parser.add_argument("--margin", type=float)
     chosen = parser.parse_args()
     with (chosen.folder / "results.csv").open() as file:
         lines = list(csv.DictReader(file))
-    if chosen.column not in lines[0]:
-        raise SystemExit(f"{chosen.folder} has no column '{chosen.column}', but {', '.join(lines[0])}.")
-    found = tests(Summary.read(chosen.folder / "results.json"), lines, chosen.column, chosen.margin)
+    for column in chosen.columns:
+        if column not in lines[0]:
+            raise SystemExit(f"{chosen.folder} has no column '{column}', but {', '.join(lines[0])}.")
+    found = tests(Summary.read(chosen.folder / "results.json"), lines, chosen.columns, chosen.margin)
     for each in found["means"]:
         print(f"{each['method']}, {each['stage']}: {each['mean']:.2f} ± {each['half width']:.2f}")
     for each in found["tests"]:
@@ -74,7 +86,7 @@ def main() -> None:
             f"{each['difference']:+.2f} ± {each['half_width']:.2f}, corrected p {each['corrected_p']:.2g}"
         )
         print(f"{each['method']} less {found['control']}, {each['stage']}: {numbers}, {each['verdict']}")
-    name = re.sub(r"[^a-z0-9]+", "-", chosen.column.lower()).strip("-")
+    name = re.sub(r"[^a-z0-9]+", "-", " and ".join(chosen.columns).lower()).strip("-")
     write_json(chosen.folder / f"{name}.json", found | provenance_of())
 
 
