@@ -25,6 +25,8 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     summary = Summary.read(folder / "results.json")
+    if "ticket" not in summary.stages:
+        raise SystemExit(f"The networks of {folder} have no tickets.")
     found = [
         contrast(
             row.method,

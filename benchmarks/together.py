@@ -27,9 +27,11 @@ def main() -> None:
     found = [
         dataclasses.replace(each, method=folder.name, equivalence_p=None)
         for folder in chosen.folders
-        for each in Summary.read(folder / "results.json").contrasts
+        for each in Summary.read(folder / "results.json").contrasts or []
         if each.method == chosen.method
     ]
+    if not found:
+        raise SystemExit(f"No table of these folders compares '{chosen.method}' with a control.")
     tests = corrected(found)
     for each in tests:
         numbers = f"{each.difference:+.2f} ± {each.half_width:.2f}, corrected p {each.corrected_p:.2g}"

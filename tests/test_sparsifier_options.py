@@ -23,7 +23,7 @@ from moduli.models import (
 )
 from moduli.models.files import CHECKSUM
 from moduli.models.pruning.blocks import Blocks
-from moduli.models.pruning.cuts import cut, cut_blocks, exchange
+from moduli.models.pruning.cuts import cut, cut_blocks, exchange, lowest
 from moduli.models.pruning.targets import zeros_wanted
 from moduli.regularizers import Diffusion, ShapeMismatch, Uniform
 from tests.conftest import seeded
@@ -201,6 +201,12 @@ def test_ties_leave_no_pattern():
     assert int(exchanged.sum()) == 800
     assert int((exchanged & ~half).sum()) == 400
     assert all(0 < int(count) < 20 for count in (exchanged & half).sum(dim=1))
+    died, rose = half & ~exchanged, exchanged & ~half
+    assert int((died[:, ::2] & rose[:, 1::2]).sum()) < 300  # 200 by chance; not the neighbours of the dead
+    for dtype in (torch.bfloat16, torch.float16, torch.float64):
+        values = torch.tensor([math.nan, 2.0, 1.0, math.inf], dtype=dtype)
+        assert lowest(values, torch.ones(4) > 0, 3).tolist() != lowest(values, torch.ones(4) > 0, 2).tolist()
+        assert [int(lowest(values, torch.ones(4) > 0, count).sum()) for count in range(5)] == [0, 1, 2, 3, 4]
     blocks = {name: Blocks((40, 40), 4) for name in names}
     halves = cut_blocks(alive, scores, blocks, 1600)
     assert all(500 < int(mask.sum()) < 1100 for mask in halves.values())

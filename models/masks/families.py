@@ -71,6 +71,8 @@ def geometric_mask(
     require_tensor(coefficients, "The points", with_values=True)
     blocks = Blocks((coefficients.shape[0], coefficients.shape[1]), granularity)
     means = blocks.means(coefficients)
+    if sources is None and granularity > 1 and torch.equal(coefficients, coefficients.T):
+        means = (means + means.T) / 2  # sums over a block and over the one across are rounded differently
     order = _shuffled(means.numel(), seed).to(means.device)
     if sources is None:
         order = order[_ranks_of_pairs(order, len(means))[order].argsort(stable=True)]

@@ -34,7 +34,8 @@ def rewired_mask(mask: Tensor, seed: int = 0, share: float = 1.0) -> Tensor:
     and Sneppen, "Specificity and stability in topology of protein networks", Science 2002; with pairs kept,
     as in Milo et al., "Network motifs: simple building blocks of complex networks", Science 2002), where
     neither a self-connection comes of it nor a connection between neurons that are connected already. What
-    degrees tell of a geometry stays, such as the crowd at the centre of a hyperbolic plane.
+    degrees tell of a geometry stays, such as the crowd at the centre of a hyperbolic plane. Where every two
+    neurons are connected no place is free, and the mask comes back as it was.
 
     Parameters
     ----------
@@ -55,8 +56,8 @@ def rewired_mask(mask: Tensor, seed: int = 0, share: float = 1.0) -> Tensor:
     ShapeMismatch
         If the mask is not square.
     InvalidParameter
-        If the mask holds numbers other than 0 and 1, the share is outside [0, 1], or the seed is not a
-        non-negative integer.
+        If the mask holds numbers other than 0 and 1, the share is outside [0, 1], or the seed is not an
+        integer of at most 64 bits.
 
     Examples
     --------
@@ -76,35 +77,42 @@ def rewired_mask(mask: Tensor, seed: int = 0, share: float = 1.0) -> Tensor:
     taken, generator = (alive | alive.T) & ~selves, generator_of(seed)
     pairs = numpy.argwhere(numpy.triu(alive & alive.T, k=1))
     singles = numpy.argwhere(alive & ~alive.T)
-    pairs = _exchanged(pairs, taken, share, generator, directed=False)
-    singles = _exchanged(singles, taken, share, generator, directed=True)
+    pairs, moving_pairs = _drawn(pairs, share, generator)
+    singles, moving_singles = _drawn(singles, share, generator)
+    for _ in range(_rounds(taken)):
+        moving_pairs = _exchanged(moving_pairs, taken, generator, directed=False)
+        moving_singles = _exchanged(moving_singles, taken, generator, directed=True)
+    pairs, singles = numpy.concatenate([pairs, moving_pairs]), numpy.concatenate([singles, moving_singles])
     result = torch.from_numpy(alive & selves)
     for rows, columns in (pairs.T, pairs.T[::-1], singles.T):
         result[torch.from_numpy(rows.copy()), torch.from_numpy(columns.copy())] = True
     return result.to(mask.device)
 
 
-def _exchanged(
-    places: Pairs, taken: Taken, share: float, generator: numpy.random.Generator, *, directed: bool
-) -> Pairs:
-    """Return connections after many exchanges of ends, and mark them; those of a round happen at once."""
+def _drawn(places: Pairs, share: float, generator: numpy.random.Generator) -> tuple[Pairs, Pairs]:
+    """Return which connections stay, and which take part."""
     chosen = generator.permutation(len(places))[: round(share * len(places))]
-    rest, edges = numpy.delete(places, chosen, axis=0), places[chosen]
+    return numpy.delete(places, chosen, axis=0), places[chosen]
+
+
+def _exchanged(edges: Pairs, taken: Taken, generator: numpy.random.Generator, *, directed: bool) -> Pairs:
+    """Return connections after a round of exchanges of ends, and mark them; all happen at once."""
     half = len(edges) // 2
-    for _ in range(_rounds(taken) if half else 0):
-        edges = edges[generator.permutation(len(edges))]
-        first, second = edges[:half], edges[half : 2 * half]
-        if not directed:  # a pair has no first end: either may be exchanged
-            second = numpy.where(generator.random((half, 1)) < 0.5, second, second[:, ::-1])
-        offers = numpy.stack([first[:, 0], second[:, 1], second[:, 0], first[:, 1]], axis=1).reshape(-1, 2, 2)
-        rows, columns = offers[..., 0], offers[..., 1]
-        free = (rows != columns) & ~taken[rows, columns]
-        allowed = (free & sole_claims(rows, columns, len(taken))).all(axis=1)
-        _mark(taken, numpy.concatenate([first[allowed], second[allowed]]), False)
-        _mark(taken, offers[allowed].reshape(-1, 2), True)
-        edges[:half][allowed] = offers[allowed, 0]
-        edges[half : 2 * half][allowed] = offers[allowed, 1]
-    return numpy.concatenate([rest, edges])
+    if not half:
+        return edges
+    edges = edges[generator.permutation(len(edges))]
+    first, second = edges[:half], edges[half : 2 * half]
+    if not directed:  # a pair has no first end: either may be exchanged
+        second = numpy.where(generator.random((half, 1)) < 0.5, second, second[:, ::-1])
+    offers = numpy.stack([first[:, 0], second[:, 1], second[:, 0], first[:, 1]], axis=1).reshape(-1, 2, 2)
+    rows, columns = offers[..., 0], offers[..., 1]
+    free = (rows != columns) & ~taken[rows, columns]
+    allowed = (free & sole_claims(rows, columns, len(taken))).all(axis=1)
+    _mark(taken, numpy.concatenate([first[allowed], second[allowed]]), False)
+    _mark(taken, offers[allowed].reshape(-1, 2), True)
+    edges[:half][allowed] = offers[allowed, 0]
+    edges[half : 2 * half][allowed] = offers[allowed, 1]
+    return edges
 
 
 def _rounds(taken: Taken) -> int:

@@ -105,14 +105,15 @@ def exchange(mask: Tensor, score: Tensor, merit: Tensor, count: int) -> Tensor:
     tensor([False,  True, False,  True])
     """
     flat = mask.flatten()
-    dying, rising = lowest(score.flatten(), flat, count), lowest(-merit.flatten(), ~flat, count)
+    dying, rising = lowest(score.flatten(), flat, count), lowest(-merit.flatten(), ~flat, count, seed=1)
     return (flat & ~dying | rising).view_as(mask)
 
 
-def lowest(values: Tensor, eligible: Tensor, count: int) -> Tensor:
+def lowest(values: Tensor, eligible: Tensor, count: int, seed: int = 0) -> Tensor:
     """Return which of the eligible values are the lowest: exactly so many, whatever ties there are.
 
-    Of equal values an arbitrary choice is taken, spread over all places and the same every time.
+    Of equal values an arbitrary choice is taken, spread over all places and the same every time. What is not
+    a number comes last.
 
     Parameters
     ----------
@@ -122,6 +123,8 @@ def lowest(values: Tensor, eligible: Tensor, count: int) -> Tensor:
         Booleans ``(n,)``.
     count : int
         How many, at most as many as are eligible.
+    seed : int
+        Seed of the choice among equal values.
 
     Returns
     -------
@@ -135,25 +138,26 @@ def lowest(values: Tensor, eligible: Tensor, count: int) -> Tensor:
     """
     if not count:
         return torch.zeros_like(eligible)
-    values = torch.where(eligible, values, float("inf"))
+    values = torch.where(eligible & ~values.isnan(), values.detach(), float("inf"))
     threshold = _smallest(values, count)
     found = eligible & (values <= threshold)
     surplus = int(found.count_nonzero()) - count
     if surplus:
         tied = (eligible & (values == threshold)).nonzero().squeeze(1)
-        spared = _shuffled(len(tied)) < surplus
+        spared = _shuffled(len(tied), seed) < surplus
         found[tied[spared.to(tied.device)]] = False
     return found
 
 
-def _shuffled(count: int) -> Tensor:
+def _shuffled(count: int, seed: int = 0) -> Tensor:
     """Return whole numbers in an order that follows no place, so that ties leave no pattern."""
-    return torch.randperm(count, generator=torch.Generator().manual_seed(0))
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
 
 
 def _smallest(values: Tensor, count: int) -> float:
     """Return the largest of so many smallest values."""
     if values.device.type == "cpu":
         # For four million weights NumPy took 5 ms, PyTorch's topk 60.
+        values = values.float() if values.dtype == torch.bfloat16 else values  # NumPy does not know it
         return float(numpy.partition(values.numpy(), count - 1)[count - 1])
     return float(values.topk(count, largest=False, sorted=False).values.max())

@@ -148,6 +148,25 @@ def test_rewiring_leaves_no_distance_where_few_places_are_free(sparsity):
     assert abs(numpy.corrcoef(rewired_mask(mask)[others], distance)[0, 1]) < 0.04
 
 
+@pytest.mark.parametrize("sparsity", [0.4, 0.7, 0.9])
+def test_pairs_come_where_single_connections_were(sparsity):
+    mask = torch.rand(150, 150, generator=torch.Generator().manual_seed(0)) > sparsity
+    singles = parts(mask)[1]
+    moved = parts(rewired_mask(mask))[0]
+    found = int((moved & singles).sum()) / int(moved.sum())
+    assert found == pytest.approx(int(singles.sum()) / (150 * 149), rel=0.3)
+
+
+@given(st.sampled_from([2, 4]), st.sampled_from([0.5, 0.8]), seeds)
+def test_pairs_of_blocks_stay_together(granularity, sparsity, seed):
+    grid = torch.cartesian_prod(torch.arange(8.0), torch.arange(8.0)) / 3
+    mask = geometric_mask(
+        Diffusion(), Euclidean(2), grid, sparsity=sparsity, granularity=granularity, seed=seed
+    )
+    blocks = mask[::granularity, ::granularity]
+    assert int((blocks & ~blocks.T).sum()) <= 1
+
+
 def test_masks_of_all_kinds_take_the_same_numbers_and_seeds():
     points = Torus(2).random_point(10, generator=torch.Generator().manual_seed(0))
     kinds = [

@@ -94,7 +94,7 @@ class Contrast:
         """What the corrected tests say at a level of 0.05.
 
         Where seeds are left out, the others alone settle nothing: a difference counts if the ranks of all
-        seeds have its sign, and methods are not equivalent.
+        seeds say the same, and methods are not equivalent.
         """
         if self.difference is None:
             return "no test: too few seeds learned"
@@ -102,7 +102,8 @@ class Contrast:
         within = self.corrected_equivalence_p is not None and self.corrected_equivalence_p < LEVEL
         if self.void:
             within = False
-            differs = differs and (self.rank_sum is None or self.rank_sum * self.difference > 0)
+            agree = self.rank_sum is None or self.rank_sum * self.difference > 0
+            differs = differs and agree and self.rank_p is not None and self.rank_p < LEVEL
         if differs:
             return ("better" if self.difference < 0 else "worse") + (", within the margin" if within else "")
         return "equivalent" if within else "not settled"
