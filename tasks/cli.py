@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import moduli
 from moduli.errors import InvalidParameter, ModuliError
-from moduli.tasks.command_line.parsing import parse
+from moduli.tasks.experiments.training.interruption import ctrl_c_later
 
 EXIT_BROKEN = 1
 EXIT_MISTAKE = 2
@@ -32,8 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if given == ["--version"]:
             print(f"moduli {moduli.__version__}")
             return
-        command = parse(given or ["--help"])
-        passed = importlib.import_module(command.module).execute(command, given)
+        with ctrl_c_later():
+            parsing = importlib.import_module("moduli.tasks.command_line.parsing")
+        command = parsing.parse(given or ["--help"])
+        with ctrl_c_later():  # PyTorch aborts where it is interrupted while it is imported
+            module = importlib.import_module(command.module)
+        passed = module.execute(command, given)
     except BrokenPipeError:
         # The reader of a pipe has gone; Python would complain when it closes the output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

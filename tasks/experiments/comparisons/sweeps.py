@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.resource_tracker import ensure_running
 from typing import TypeVar
@@ -16,7 +15,7 @@ from moduli.tasks.errors import WorkerDied
 from moduli.tasks.experiments.configuration.execution import Execution
 from moduli.tasks.experiments.runs.extensions import Extension, register_extensions
 from moduli.tasks.experiments.runs.run import Run
-from moduli.tasks.experiments.training.interruption import end_with_parent
+from moduli.tasks.experiments.training.interruption import ctrl_c_later, end_with_parent, let_ctrl_c_through
 
 Found = TypeVar("Found")
 
@@ -72,7 +71,8 @@ def in_workers(
             stack.enter_context(joblib.parallel_config("dask"))
             jobs = -1
         try:
-            with _ctrl_c_later():
+            ensure_running()  # where the tracker starts later, it lets signals through again (Python 3.11)
+            with ctrl_c_later():  # workers let it through when they work, see `_work`
                 found: Iterator[Found] = joblib.Parallel(n_jobs=jobs, batch_size=1, return_as="generator")(
                     joblib.delayed(_work)(work, run, run.extensions, execution, None if dask else os.getpid())
                     for run in runs
@@ -83,23 +83,6 @@ def in_workers(
                 "A worker process died; the system may have killed it for want of memory. The same command "
                 "continues where the runs stopped; fewer --jobs take less memory."
             ) from error
-
-
-@contextlib.contextmanager
-def _ctrl_c_later() -> Iterator[None]:
-    """Hold Ctrl-C back from this thread, and from workers that it starts.
-
-    Workers let it through when they work, see `_work`, and not while they import what they need.
-    """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows has no such masks
-        yield
-        return
-    ensure_running()  # where it starts later, it lets everything through again (Python 3.11)
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _work(
@@ -115,8 +98,8 @@ def _work(
         return work(run, execution)
     end_with_parent(parent)
     try:
-        if os.getpid() != parent and hasattr(signal, "pthread_sigmask"):
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        if os.getpid() != parent:
+            let_ctrl_c_through()
         return work(run, execution)
     except KeyboardInterrupt:
         if os.getppid() != parent and os.getpid() != parent:

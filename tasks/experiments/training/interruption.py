@@ -1,4 +1,4 @@
-"""Requests to stop, which a loop grants between two steps; and the end of a process whose parent is gone."""
+"""Requests to stop, granted between two steps or later; and the end of a process whose parent is gone."""
 
 import os
 import signal
@@ -37,6 +37,28 @@ def _watch(parent: int) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(SECONDS_TO_SAVE)
     os._exit(1)
+
+
+@contextmanager
+def ctrl_c_later() -> Iterator[None]:
+    """Hold Ctrl-C back from this thread, and from processes that it starts, while they import what they need.
+
+    The thread gets it afterwards, and a process by `let_ctrl_c_through`.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows has no such masks
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def let_ctrl_c_through() -> None:
+    """Undo in a process that it was started by `ctrl_c_later`."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 @contextmanager
