@@ -205,17 +205,22 @@ def test_another_outcome_is_tested_as_scores_are(experiment):
     summary = Summary.read(folder / "results.json")
     with (folder / "results.csv").open() as file:
         lines = list(csv.DictReader(file))
-    again = script.tests(summary, lines, "score", summary.margin)["tests"]
+    again = script.tests(summary, lines, ["score"], summary.margin)["tests"]
     assert [each["difference"] for each in again] == pytest.approx([e.difference for e in summary.contrasts])
     assert [each["corrected_p"] for each in again] == pytest.approx(
         [e.corrected_p for e in summary.contrasts]
     )
-    long = script.tests(summary, lines, "long walks: error", None)
+    long = script.tests(summary, lines, ["long walks: error"], None)
     stored = json.loads((folder / "long-walks-error.json").read_text())
     assert [each["mean"] for each in long["means"]] == pytest.approx(
         [each["mean"] for each in stored["means"]]
     )
     assert [each["verdict"] for each in long["tests"]] == ["not settled"] * 4
+    both = script.tests(summary, lines, ["score", "long walks: error"], None)["tests"]
+    assert [each["p"] for each in both[4:]] == [each["p"] for each in long["tests"]]
+    assert all(
+        one["corrected_p"] >= two["corrected_p"] for one, two in zip(both[4:], long["tests"], strict=True)
+    )
 
 
 def test_tiles_are_compared_where_all_networks_are_trained(tile_networks, tmp_path, monkeypatch, capsys):
