@@ -71,7 +71,8 @@ def in_workers(
             stack.enter_context(joblib.parallel_config("dask"))
             jobs = -1
         try:
-            ensure_running()  # where the tracker starts later, it lets signals through again (Python 3.11)
+            if jobs > 1 and os.name == "posix":
+                ensure_running()  # a tracker that starts later lets Ctrl-C through (Python 3.11)
             with ctrl_c_later():  # workers let it through when they work, see `_work`
                 found: Iterator[Found] = joblib.Parallel(n_jobs=jobs, batch_size=1, return_as="generator")(
                     joblib.delayed(_work)(work, run, run.extensions, execution, None if dask else os.getpid())
